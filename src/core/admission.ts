@@ -1,0 +1,79 @@
+/**
+ * The edge's decision about an upgrade, handed over typed to the object in one header, and the
+ * object's answer when it refuses. The edge builds the request afresh, so no client can forge either.
+ * Both sides may run different versions during a deploy: the shape carries a version.
+ */
+import * as v from "valibot";
+import { MAX_HEARTBEAT_SECONDS } from "./heartbeat.ts";
+import { PolicySchema, type Policy } from "./policy.ts";
+
+/** The request header that carries an admission. */
+export const ADMISSION_HEADER = "wspubsub-admission";
+/** The response header that carries a refusal. */
+export const REFUSAL_HEADER = "wspubsub-refusal";
+
+/** An upgrade that the edge found in order. */
+export type Admission =
+  | {
+      readonly v: 1;
+      readonly role: "publisher";
+      /** It may displace an incumbent. */
+      readonly takeover: boolean;
+      /** The interval of the heartbeats it promised, `null` if it promised none. */
+      readonly heartbeatSeconds: number | null;
+      readonly policy: Policy;
+    }
+  | {
+      readonly v: 1;
+      readonly role: "subscriber";
+      /** `null` while nobody has asked Postgres: a live topic knows its policy. */
+      readonly policy: Policy | null;
+    };
+
+const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.variant("role", [
+  v.object({
+    v: v.literal(1),
+    role: v.literal("publisher"),
+    takeover: v.boolean(),
+    heartbeatSeconds: v.nullable(
+      v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_HEARTBEAT_SECONDS)),
+    ),
+    policy: PolicySchema,
+  }),
+  v.object({
+    v: v.literal(1),
+    role: v.literal("subscriber"),
+    policy: v.nullable(PolicySchema),
+  }),
+]);
+
+/** Why an object turned an admission down; all but `policy-needed` are problem slugs. */
+export type Refusal =
+  | "policy-needed"
+  | "topic-not-live"
+  | "publisher-conflict"
+  | "token-rejected"
+  | "topic-full";
+
+const RefusalSchema: v.GenericSchema<unknown, Refusal> = v.picklist([
+  "policy-needed",
+  "topic-not-live",
+  "publisher-conflict",
+  "token-rejected",
+  "topic-full",
+]);
+
+/** Writes an admission as a header value (ASCII: it holds no text of the client's). */
+export function formatAdmission(admission: Admission): string {
+  return JSON.stringify(admission);
+}
+
+/** Reads an admission; throws on anything else, since only the edge calls the object. */
+export function parseAdmission(header: string | null): Admission {
+  return v.parse(AdmissionSchema, JSON.parse(header ?? "null"));
+}
+
+/** Reads a refusal; throws on anything else, since only the object writes it. */
+export function parseRefusal(header: string | null): Refusal {
+  return v.parse(RefusalSchema, header);
+}

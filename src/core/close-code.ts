@@ -1,0 +1,26 @@
+/**
+ * The second error plane: the close codes of an open socket (RFC 6455, section 7.4). 4000-4499 mean
+ * reconnect with backoff, 4500-4999 do not; PROTOCOL.md, section 8, lists them.
+ */
+
+/** A Close frame's status code and reason; the reason is a slug, at most 123 bytes. */
+export interface Close {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** The topic's grace period passed without a takeover; the original's code. */
+export const TOPIC_ENDED: Close = { code: 1000, reason: "topic-ended" };
+/** A message is larger than the policy allows. */
+export const MESSAGE_TOO_LARGE: Close = { code: 1009, reason: "message-too-large" };
+/** Another publisher of the domain took the topic over. */
+export const PUBLISHER_DISPLACED: Close = { code: 4509, reason: "publisher-displaced" };
+
+/**
+ * The code that answers a peer's close, or `null` for a Close frame without a code. 1005, 1006 and
+ * 1015 are reports, not codes (RFC 6455, section 7.4.1): `close()` throws on them.
+ */
+export function answerTo(code: number): number | null {
+  if (code === 1005) return null;
+  return code === 1006 || code === 1015 ? 1000 : code;
+}

@@ -1,0 +1,48 @@
+/**
+ * A domain's policy: what its row in `domains` may say and the defaults of a domain without a row,
+ * which are the original's behaviour. The same rules stand in schema.sql as checks.
+ */
+import * as v from "valibot";
+
+/** The most a client may send in one message; the runtime itself takes 32 MiB (platform limits). */
+const MAX_MESSAGE_BYTES = 33_554_432;
+
+/** What a domain allows. */
+export interface Policy {
+  /** `exclusive`: one publisher at a time, it starts and owns the topic. `shared`: many at once. */
+  readonly publishers: "exclusive" | "shared";
+  /** How long an exclusive topic outlives its publisher. */
+  readonly graceSeconds: number;
+  /** How many messages the log keeps. Not used yet. */
+  readonly historyMessages: number;
+  /** How long the log keeps a message. Not used yet. */
+  readonly historySeconds: number;
+  /** `open`: anyone may subscribe. `token`: nobody without a token, and none is accepted yet. */
+  readonly subscribers: "open" | "token";
+  /** UTF-8 bytes of a text message, bytes of a binary one. */
+  readonly maxMessageBytes: number;
+  /** Messages a publisher may send per second; `null` sets no limit. Not used yet. */
+  readonly messagesPerSecond: number | null;
+}
+
+/** Validates a policy that comes from Postgres, an admission or storage. */
+export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
+  publishers: v.picklist(["exclusive", "shared"]),
+  graceSeconds: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(3600)),
+  historyMessages: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(100_000)),
+  historySeconds: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2_592_000)),
+  subscribers: v.picklist(["open", "token"]),
+  maxMessageBytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_MESSAGE_BYTES)),
+  messagesPerSecond: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1))),
+});
+
+/** The policy of a domain without a row. */
+export const DEFAULT_POLICY: Policy = {
+  publishers: "exclusive",
+  graceSeconds: 10,
+  historyMessages: 0,
+  historySeconds: 0,
+  subscribers: "open",
+  maxMessageBytes: 1_048_576,
+  messagesPerSecond: null,
+};

@@ -1,0 +1,106 @@
+/**
+ * The first error plane: what a refused handshake says, as RFC 9457 problem details. Owns the stable
+ * slugs with status, title and headers. A detail never repeats what the client sent.
+ */
+
+/** The stable name of a refusal. */
+export type ProblemSlug =
+  | "not-found"
+  | "method-not-allowed"
+  | "upgrade-required"
+  | "unsupported-websocket-version"
+  | "invalid-address"
+  | "invalid-parameter"
+  | "key-required"
+  | "key-rejected"
+  | "token-rejected"
+  | "topic-not-live"
+  | "publisher-conflict"
+  | "topic-full"
+  | "topic-unavailable"
+  | "key-store-unavailable"
+  | "internal";
+
+/** What all refusals of a slug have in common. */
+export interface ProblemKind {
+  readonly status: number;
+  readonly title: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Every refusal there is; PROTOCOL.md, section 4, lists them. */
+export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
+  "not-found": { status: 404, title: "There is nothing at this path" },
+  "method-not-allowed": {
+    status: 405,
+    title: "Only GET is allowed here",
+    headers: { Allow: "GET" },
+  },
+  "upgrade-required": {
+    status: 426,
+    title: "This is a WebSocket endpoint",
+    // RFC 9110, section 15.5.22: a 426 names the protocol, and Upgrade is a hop-by-hop header.
+    headers: { Upgrade: "websocket", Connection: "Upgrade" },
+  },
+  "unsupported-websocket-version": {
+    status: 400,
+    title: "This WebSocket version is not supported",
+    // RFC 6455, section 4.4.
+    headers: { "Sec-WebSocket-Version": "13" },
+  },
+  "invalid-address": { status: 400, title: "The address is invalid" },
+  "invalid-parameter": { status: 400, title: "A query parameter is invalid" },
+  "key-required": {
+    status: 401,
+    title: "An API key is required",
+    headers: { "WWW-Authenticate": 'ApiKey realm="wspubsub"' },
+  },
+  "key-rejected": {
+    status: 401,
+    title: "The API key is not valid for this domain",
+    headers: { "WWW-Authenticate": 'ApiKey realm="wspubsub"' },
+  },
+  "token-rejected": {
+    status: 401,
+    title: "This domain's topics are private",
+    headers: { "WWW-Authenticate": 'Bearer realm="wspubsub"' },
+  },
+  "topic-not-live": { status: 404, title: "Nobody publishes to this topic" },
+  "publisher-conflict": { status: 409, title: "The topic has a publisher" },
+  "topic-full": {
+    status: 503,
+    title: "The topic holds as many sockets as it can",
+    headers: { "Retry-After": "30" },
+  },
+  "topic-unavailable": {
+    status: 503,
+    title: "The topic cannot be reached",
+    headers: { "Retry-After": "5" },
+  },
+  "key-store-unavailable": {
+    status: 503,
+    title: "The key store cannot be reached",
+    headers: { "Retry-After": "5" },
+  },
+  internal: { status: 500, title: "The hub failed" },
+};
+
+/** A refusal with its explanation for this occurrence. */
+export interface Problem {
+  readonly slug: ProblemSlug;
+  readonly detail: string;
+}
+
+/** The members of an `application/problem+json` body (RFC 9457, section 3). */
+export interface ProblemDetails {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+}
+
+/** Renders a problem as its RFC 9457 members; `type` is `urn:wspubsub:problem:SLUG`. */
+export function problemDetails(problem: Problem): ProblemDetails {
+  const { status, title } = PROBLEMS[problem.slug];
+  return { type: `urn:wspubsub:problem:${problem.slug}`, title, status, detail: problem.detail };
+}
