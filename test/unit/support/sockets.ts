@@ -1,0 +1,91 @@
+/**
+ * The client's end of a socket to a Topic: opens it as the edge would, and collects what arrives so
+ * that tests wait for events and never for time.
+ */
+import { ADMISSION_HEADER, formatAdmission, type Admission } from "../../../src/core/admission.ts";
+import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
+import type { Topic } from "../../../src/topic/topic.ts";
+
+/** What a client can receive. */
+export type Received = string | ArrayBuffer | { readonly code: number; readonly reason: string };
+
+/** An open socket and what has come over it. */
+export class Client {
+  readonly socket: WebSocket;
+  readonly #received: Received[] = [];
+  readonly #waiting: ((item: Received) => void)[] = [];
+
+  constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("message", ({ data }) => this.#take(data));
+    socket.addEventListener("close", ({ code, reason }) => this.#take({ code, reason }));
+    socket.accept();
+  }
+
+  /** The next message, or the close; waits for it. */
+  next(): Promise<Received> {
+    const item = this.#received.shift();
+    if (item !== undefined) return Promise.resolve(item);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** The next so many. */
+  async take(count: number): Promise<Received[]> {
+    const items: Received[] = [];
+    while (items.length < count) items.push(await this.next());
+    return items;
+  }
+
+  send(data: string | ArrayBuffer): void {
+    this.socket.send(data);
+  }
+
+  close(code?: number, reason?: string): void {
+    this.socket.close(code, reason);
+  }
+
+  #take(item: Received): void {
+    const waiting = this.#waiting.shift();
+    if (waiting) waiting(item);
+    else this.#received.push(item);
+  }
+}
+
+/** A publisher's admission; `policy` overrides the defaults. */
+export function publisher(
+  policy: Partial<Policy> = {},
+  options: { takeover?: boolean; heartbeatSeconds?: number } = {},
+): Admission {
+  return {
+    v: 1,
+    role: "publisher",
+    takeover: options.takeover ?? false,
+    heartbeatSeconds: options.heartbeatSeconds ?? null,
+    policy: { ...DEFAULT_POLICY, ...policy },
+  };
+}
+
+/** A subscriber's admission; without a policy nobody asked Postgres. */
+export function subscriber(policy: Partial<Policy> | null = null): Admission {
+  return { v: 1, role: "subscriber", policy: policy && { ...DEFAULT_POLICY, ...policy } };
+}
+
+/** The request that the edge makes of an admission. */
+export function upgradeRequest(admission: Admission): Request {
+  return new Request("https://topic/", {
+    headers: { Upgrade: "websocket", [ADMISSION_HEADER]: formatAdmission(admission) },
+  });
+}
+
+/** Asks the object as the edge does. */
+export function ask(topic: DurableObjectStub<Topic>, admission: Admission): Promise<Response> {
+  return topic.fetch(upgradeRequest(admission));
+}
+
+/** Opens a socket that must be admitted. */
+export async function open(topic: DurableObjectStub<Topic>, admission: Admission): Promise<Client> {
+  const response = await ask(topic, admission);
+  if (!response.webSocket) throw new Error(`Refused with ${response.status}`);
+  return new Client(response.webSocket);
+}
