@@ -1,0 +1,42 @@
+/**
+ * The Worker's router: which handler answers which path, and what happens to everything that was not
+ * foreseen. Sets no headers on the way out: a 101 must pass untouched.
+ */
+import { Hono } from "hono";
+import { logError } from "../log.ts";
+import { problemResponse } from "./problem-response.ts";
+import { upgrade } from "./upgrade.ts";
+
+/** The hub's HTTP surface. */
+export function createApp(): Hono<{ Bindings: Env }> {
+  const app = new Hono<{ Bindings: Env }>();
+
+  app.all("/ws/*", (c) => upgrade(c.req.raw, c.env));
+
+  app.notFound(() =>
+    problemResponse({
+      slug: "not-found",
+      detail: "Connect to /ws/pub/ApiKey/Domain/Topic or /ws/sub/Domain/Topic",
+    }),
+  );
+
+  app.onError((error) => {
+    // What the platform throws when an object is overloaded or was reset in mid-request bears these
+    // marks (Durable Objects documentation, best-practices/error-handling).
+    if (isPassing(error)) {
+      logError({ event: "topic-unavailable", error: error.message });
+      return problemResponse({ slug: "topic-unavailable", detail: "Try again in a few seconds" });
+    }
+    logError({ event: "internal", error: error.message, stack: error.stack ?? null });
+    return problemResponse({ slug: "internal", detail: "The failure was logged" });
+  });
+
+  return app;
+}
+
+function isPassing(error: Error): boolean {
+  return (
+    ("overloaded" in error && error.overloaded === true) ||
+    ("retryable" in error && error.retryable === true)
+  );
+}

@@ -1,0 +1,32 @@
+/**
+ * Hands an admission to the object that owns the address, on a request built afresh: the object sees
+ * neither the client's URL, which may hold a key, nor its headers, which it could forge.
+ */
+import {
+  ADMISSION_HEADER,
+  formatAdmission,
+  parseRefusal,
+  REFUSAL_HEADER,
+  type Admission,
+  type Refusal,
+} from "../core/admission.ts";
+import { objectName, type Address } from "../core/address.ts";
+import type { Topic } from "../topic/topic.ts";
+
+/** The object's answer: the 101 to return untouched, or why not. */
+export type Joined =
+  | { readonly type: "joined"; readonly response: Response }
+  | { readonly type: "refused"; readonly refusal: Refusal };
+
+/** Asks a topic to take a socket; rejects when the object cannot be reached. */
+export async function joinTopic(
+  topics: DurableObjectNamespace<Topic>,
+  address: Address,
+  admission: Admission,
+): Promise<Joined> {
+  const response = await topics.getByName(objectName(address)).fetch("https://topic/", {
+    headers: { Upgrade: "websocket", [ADMISSION_HEADER]: formatAdmission(admission) },
+  });
+  if (response.status === 101) return { type: "joined", response };
+  return { type: "refused", refusal: parseRefusal(response.headers.get(REFUSAL_HEADER)) };
+}

@@ -1,0 +1,18 @@
+/**
+ * Puts a problem on the wire: `application/problem+json` (RFC 9457), never cached. The body depends on
+ * slug and detail alone, so equal refusals are byte-identical.
+ */
+import { PROBLEMS, problemDetails, type Problem } from "../core/problem.ts";
+
+/** The response that refuses a request. */
+export function problemResponse(problem: Problem): Response {
+  const kind = PROBLEMS[problem.slug];
+  return new Response(`${JSON.stringify(problemDetails(problem))}\n`, {
+    status: kind.status,
+    headers: {
+      ...kind.headers,
+      "Content-Type": "application/problem+json",
+      "Cache-Control": "no-store",
+    },
+  });
+}

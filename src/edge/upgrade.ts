@@ -1,0 +1,103 @@
+/**
+ * The admission of a socket: handshake checks, then the key store where it is needed, then the topic.
+ * A subscriber of a live topic never touches the database.
+ */
+import type { Address } from "../core/address.ts";
+import type { Refusal } from "../core/admission.ts";
+import { parseConfig } from "../core/config.ts";
+import type { Problem } from "../core/problem.ts";
+import { logError } from "../log.ts";
+import { checkHandshake, type Handshake } from "./handshake.ts";
+import { joinTopic } from "./join-topic.ts";
+import { hashKey } from "./key-hash.ts";
+import { neonKeyStore, type KeyStore, type Unavailable } from "./key-store.ts";
+import { problemResponse } from "./problem-response.ts";
+
+type PublisherHandshake = Extract<Handshake, { role: "publisher" }>;
+
+/** Answers a socket request with the topic's 101 or with a problem. */
+export async function upgrade(request: Request, env: Env): Promise<Response> {
+  const handshake = checkHandshake(request);
+  if (!handshake.ok) return problemResponse(handshake.error);
+  switch (handshake.value.role) {
+    case "publisher":
+      return admitPublisher(handshake.value, env);
+    case "subscriber":
+      return admitSubscriber(handshake.value.address, env);
+  }
+}
+
+async function admitPublisher(handshake: PublisherHandshake, env: Env): Promise<Response> {
+  const { address, options, apiKey } = handshake;
+  const keyStore = openKeyStore(env);
+  if (keyStore === null) return keyStoreUnavailable();
+  const check = await keyStore.checkKey(await hashKey(apiKey), address.domain);
+  switch (check.type) {
+    case "denied":
+      return problemResponse({
+        slug: "key-rejected",
+        detail: "The key is unknown, inactive, or belongs to another domain",
+      });
+    case "unavailable":
+      return keyStoreUnavailable(check);
+    case "granted": {
+      const { policy } = check;
+      const joined = await joinTopic(env.TOPIC, address, {
+        v: 1,
+        role: "publisher",
+        ...options,
+        policy,
+      });
+      return joined.type === "joined" ? joined.response : refused(joined.refusal);
+    }
+  }
+}
+
+async function admitSubscriber(address: Address, env: Env): Promise<Response> {
+  const joined = await joinTopic(env.TOPIC, address, { v: 1, role: "subscriber", policy: null });
+  if (joined.type === "joined") return joined.response;
+  if (joined.refusal !== "policy-needed") return refused(joined.refusal);
+
+  const keyStore = openKeyStore(env);
+  if (keyStore === null) return keyStoreUnavailable();
+  const lookup = await keyStore.findPolicy(address.domain);
+  if (lookup.type === "unavailable") return keyStoreUnavailable(lookup);
+  const { policy } = lookup;
+  const retried = await joinTopic(env.TOPIC, address, { v: 1, role: "subscriber", policy });
+  return retried.type === "joined" ? retried.response : refused(retried.refusal);
+}
+
+function openKeyStore(env: Env): KeyStore | null {
+  const config = parseConfig(env);
+  if (config.ok) return neonKeyStore(config.value.database);
+  logError({ event: "configuration-invalid", faults: config.error.join("; ") });
+  return null;
+}
+
+function keyStoreUnavailable(unavailable?: Unavailable): Response {
+  if (unavailable) logError({ event: "key-store-unavailable", reason: unavailable.reason });
+  return problemResponse({
+    slug: "key-store-unavailable",
+    detail: "The key could not be checked, which says nothing about it: try again",
+  });
+}
+
+function refused(refusal: Refusal): Response {
+  return problemResponse(refusalProblem(refusal));
+}
+
+function refusalProblem(refusal: Refusal): Problem {
+  switch (refusal) {
+    case "topic-not-live":
+      return { slug: refusal, detail: "Wait until a publisher starts the topic, then try again" };
+    case "publisher-conflict":
+      return { slug: refusal, detail: "Try again when it has left, or displace it: ?takeover=1" };
+    case "token-rejected":
+      return { slug: refusal, detail: "Subscribers of this domain need a token" };
+    case "topic-full":
+      return { slug: refusal, detail: "Try again when other sockets have left" };
+    case "policy-needed":
+      // The object asks for the policy only while it was given none.
+      throw new Error("Topic asked twice for the policy");
+  }
+}

@@ -1,0 +1,124 @@
+/** PROTOCOL.md, sections 1 and 4: what the edge refuses before any database or object is touched. */
+import { listDurableObjectIds } from "cloudflare:test";
+import { env, exports } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+
+const HANDSHAKE = {
+  Upgrade: "websocket",
+  Connection: "Upgrade",
+  "Sec-WebSocket-Version": "13",
+  "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+};
+const SUB = "https://hub.test/ws/sub/domain/topic";
+
+function get(url: string, headers: Record<string, string> = HANDSHAKE): Promise<Response> {
+  return exports.default.fetch(url, { headers });
+}
+
+async function expectProblem(response: Response, status: number, slug: string): Promise<string> {
+  expect(response.status).toBe(status);
+  expect(response.headers.get("Content-Type")).toBe("application/problem+json");
+  expect(response.headers.get("Cache-Control")).toBe("no-store");
+  const problem = await response.json<Record<string, unknown>>();
+  expect(problem).toEqual({
+    type: `urn:wspubsub:problem:${slug}`,
+    title: expect.any(String),
+    status,
+    detail: expect.any(String),
+  });
+  return String(problem["detail"]);
+}
+
+describe("the handshake", () => {
+  test.each([
+    "/",
+    "/ws",
+    "/ws/",
+    "/ws/sub",
+    "/ws/sub/d",
+    "/ws/sub/d/t/x",
+    "/ws/pub/k/d",
+    "/ws/who/d/t",
+  ])("1.2 %s is nowhere", async (path) => {
+    await expectProblem(await get(`https://hub.test${path}`), 404, "not-found");
+  });
+
+  test.each(["POST", "PUT", "HEAD", "OPTIONS"])("1.3 refuses %s and allows GET", async (method) => {
+    // With an Upgrade header the runtime would make it a GET.
+    const response = await exports.default.fetch(SUB, { method });
+    expect(response.status).toBe(405);
+    expect(response.headers.get("Allow")).toBe("GET");
+  });
+
+  test("1.4 asks for the upgrade", async () => {
+    for (const Upgrade of ["", "h2c", "websockets"]) {
+      const response = await get(SUB, { ...HANDSHAKE, Upgrade });
+      expect(response.headers.get("Upgrade")).toBe("websocket");
+      await expectProblem(response, 426, "upgrade-required");
+    }
+  });
+
+  test("1.5 asks for version 13", async () => {
+    for (const version of ["8", "", "13, 8"]) {
+      const response = await get(SUB, { ...HANDSHAKE, "Sec-WebSocket-Version": version });
+      expect(response.headers.get("Sec-WebSocket-Version")).toBe("13");
+      await expectProblem(response, 400, "unsupported-websocket-version");
+    }
+  });
+
+  test("1.6 checks in this order: path, method, upgrade, version, address, parameters, key", async () => {
+    const url = "https://hub.test/ws/pub//%00/%00?takeover=maybe";
+    const post = await exports.default.fetch(url, { method: "POST" });
+    await expectProblem(post, 405, "method-not-allowed");
+    await expectProblem(await get(url, {}), 426, "upgrade-required");
+    await expectProblem(
+      await get(url, { Upgrade: "WebSocket" }),
+      400,
+      "unsupported-websocket-version",
+    );
+    expect(await expectProblem(await get(url), 400, "invalid-address")).toContain("domain");
+    const noKey = "https://hub.test/ws/pub//d/t";
+    await expectProblem(await get(`${noKey}?takeover=maybe`), 400, "invalid-parameter");
+    await expectProblem(await get(noKey), 401, "key-required");
+  });
+
+  test.each([
+    ["/ws/sub//t", "domain is empty"],
+    ["/ws/sub/d/", "topic is empty"],
+    ["/ws/sub/%FF/t", "domain is not valid"],
+    ["/ws/sub/d/%", "topic is not valid"],
+    ["/ws/sub/d/a%0Ab", "topic contains a control character"],
+    ["/ws/pub/%E0%A4%A/d/t", "API key is not valid"],
+    ["/ws/pub/a%00b/d/t", "API key contains a control character"],
+    [`/ws/pub/${"k".repeat(257)}/d/t`, "API key has more than 256 characters"],
+  ])("1.7 names the part at fault: %s", async (path, words) => {
+    const response = await get(`https://hub.test${path}`);
+    expect(await expectProblem(response, 400, "invalid-address")).toContain(words);
+  });
+
+  test("4.3 a key store that cannot be reached is unavailable, never a refusal", async () => {
+    for (const path of ["/ws/pub/key/domain/topic", "/ws/sub/domain/vacant"]) {
+      const response = await get(`https://hub.test${path}`);
+      expect(Number(response.headers.get("Retry-After"))).toBeGreaterThan(0);
+      await expectProblem(response, 503, "key-store-unavailable");
+    }
+  });
+
+  test("4.4 a header of the client's never reaches the object", async () => {
+    const policy = { publishers: "shared" };
+    const response = await get(SUB, {
+      ...HANDSHAKE,
+      "wspubsub-admission": JSON.stringify({ v: 1, role: "subscriber", policy }),
+    });
+    await expectProblem(response, 503, "key-store-unavailable");
+  });
+});
+
+test("no refused handshake creates an object", async () => {
+  await get("https://hub.test/ws/sub/d/%", HANDSHAKE);
+  await get(SUB, {});
+  await get("https://hub.test/ws/pub//d/t", HANDSHAKE);
+  const before = (await listDurableObjectIds(env.TOPIC)).length;
+  await get("https://hub.test/ws/pub/key/d/never", HANDSHAKE);
+  expect((await listDurableObjectIds(env.TOPIC)).length).toBe(before);
+});
