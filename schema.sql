@@ -1,0 +1,122 @@
+-- The key store of the hub: API keys and the policies of domains.
+--
+-- Safe to run at any time: on an empty database, on the table of the Erlang original (plain keys, one per
+-- domain), and again on its own result. No row is lost.
+--
+-- All of it is one DO block, because one statement is one transaction, and because Neon's HTTP protocol
+-- takes one statement a request: psql, Neon's SQL editor and `npm run db:apply` run it alike.
+--
+-- Keys rest as SHA-256 only. The original's own insert still works: a trigger stores the hash and leaves
+-- a short hint in `apikey`.
+do $schema$
+declare
+  obsolete record;
+begin
+  -- Two runs at once would trip over each other's `if not exists`.
+  perform pg_advisory_xact_lock(hashtext('wspubsub schema.sql'));
+
+  create table if not exists apikeys (
+    id serial primary key,
+    domain varchar(64) not null,
+    username varchar(254),
+    apikey varchar(256) not null,
+    insert_ts timestamptz default now(),
+    active boolean default false
+  );
+
+  -- From the original: longer keys than a UUID, and several of them for a domain, so that they rotate.
+  alter table apikeys alter column apikey type varchar(256);
+  alter table apikeys add column if not exists apikey_hash text;
+
+  for obsolete in
+    select i.indexrelid::regclass as index_name, c.conname
+    from pg_index i
+    left join pg_constraint c on c.conindid = i.indexrelid and c.conrelid = i.indrelid
+      and c.contype = 'u'
+    where i.indrelid = 'apikeys'::regclass
+      and i.indisunique
+      and not i.indisprimary
+      and i.indnkeyatts = 1
+      and i.indkey[0] in (
+        select attnum from pg_attribute
+        where attrelid = 'apikeys'::regclass and attname in ('domain', 'apikey')
+      )
+  loop
+    if obsolete.conname is not null then
+      execute format('alter table apikeys drop constraint %I', obsolete.conname);
+    else
+      execute format('drop index %s', obsolete.index_name);
+    end if;
+  end loop;
+
+  -- What is left of a key for people to recognize it by; never enough to use it.
+  create or replace function apikey_hint(apikey text) returns text
+    language sql immutable strict as $hint$
+      select (case when length(apikey) >= 16 then left(apikey, 4) else '' end) || '…'
+    $hint$;
+
+  create or replace function apikeys_hash_key() returns trigger
+    language plpgsql as $trigger$
+    begin
+      if tg_op = 'UPDATE' and new.apikey is not distinct from old.apikey then
+        return new;
+      end if;
+      -- A dump being restored, or a tool that hashes for itself: the hash is there.
+      if tg_op = 'INSERT' and new.apikey_hash is not null then
+        if new.apikey is null or new.apikey !~ '^.{0,4}…$' then
+          new.apikey := coalesce(apikey_hint(new.apikey), '…');
+        end if;
+        return new;
+      end if;
+      if new.apikey is null or new.apikey = '' then
+        raise exception 'An API key must not be empty' using errcode = 'not_null_violation';
+      end if;
+      if new.apikey ~ '^.{0,4}…$' then
+        raise exception '"%" is the hint of an API key, not a key', new.apikey
+          using errcode = 'check_violation';
+      end if;
+      new.apikey_hash := encode(sha256(convert_to(new.apikey, 'UTF8')), 'hex');
+      new.apikey := apikey_hint(new.apikey);
+      return new;
+    end
+    $trigger$;
+
+  drop trigger if exists apikeys_hash_key on apikeys;
+
+  -- The original's plain keys, hashed in place. Everything on the right is the row as it was.
+  update apikeys
+    set apikey_hash = encode(sha256(convert_to(apikey, 'UTF8')), 'hex'), apikey = apikey_hint(apikey)
+    where apikey_hash is null and apikey is not null;
+
+  create trigger apikeys_hash_key before insert or update on apikeys
+    for each row execute function apikeys_hash_key();
+
+  -- Serves the hub's only query for keys: where apikey_hash = $1 and domain = $2 and active.
+  create unique index if not exists apikeys_apikey_hash on apikeys (apikey_hash);
+
+  create table if not exists domains (
+    domain varchar(64) primary key,
+    publishers text not null default 'exclusive' check (publishers in ('exclusive', 'shared')),
+    grace_seconds integer not null default 10 check (grace_seconds between 0 and 3600),
+    history_messages integer not null default 0 check (history_messages between 0 and 100000),
+    history_seconds integer not null default 0 check (history_seconds between 0 and 2592000),
+    subscribers text not null default 'open' check (subscribers in ('open', 'token')),
+    max_message_bytes integer not null default 1048576
+      check (max_message_bytes between 1 and 33554432),
+    messages_per_second integer check (messages_per_second > 0)
+  );
+
+  comment on table apikeys is 'Who may publish: several keys a domain, each locked to it';
+  comment on column apikeys.apikey is 'A hint of the key; inserting a key here hashes it';
+  comment on column apikeys.apikey_hash is 'Lower-case hex SHA-256 of the key''s UTF-8 bytes';
+  comment on column apikeys.active is 'Only an active key opens a publisher';
+  comment on table domains is 'What a domain allows; a domain without a row has the defaults';
+  comment on column domains.publishers is 'exclusive: one publisher owns a topic; shared: many';
+  comment on column domains.grace_seconds is 'How long an exclusive topic outlives its publisher';
+  comment on column domains.history_messages is 'How many messages a topic''s log keeps';
+  comment on column domains.history_seconds is 'How long a topic''s log keeps a message';
+  comment on column domains.subscribers is 'open: anyone; token: nobody without a token';
+  comment on column domains.max_message_bytes is 'A larger message closes its publisher';
+  comment on column domains.messages_per_second is 'Of one publisher; null sets no limit';
+end
+$schema$;
