@@ -1,0 +1,40 @@
+/**
+ * One process a data directory: PGlite has no lock of its own, and two would corrupt the database.
+ */
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "./fail.ts";
+
+/** Takes the directory for this process; throws a UserError that names the one that has it. */
+export function lockData(directory: string): { release(): void } {
+  const file = join(directory, "lock");
+  try {
+    writeFileSync(file, String(process.pid), { flag: "wx" });
+  } catch (cause) {
+    if (!isErrno(cause, "EEXIST")) throw cause;
+    const owner = Number(readFileSync(file, "utf8"));
+    if (isAlive(owner)) {
+      throw new UserError(
+        `Cannot open ${directory}: process ${owner} uses it. Is \`npm run dev\` running already?`,
+      );
+    }
+    // Its owner was killed.
+    writeFileSync(file, String(process.pid));
+  }
+  return { release: () => rmSync(file, { force: true }) };
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (cause) {
+    // ESRCH: there is no such process. EPERM: there is, and it is somebody else's.
+    return !isErrno(cause, "ESRCH");
+  }
+}
+
+function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

@@ -1,0 +1,53 @@
+/**
+ * The options of `npm run dev`.
+ */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { UserError } from "./fail.ts";
+import { parsePort } from "./parse-port.ts";
+
+/** What `npm run dev` was asked for. */
+export interface DevOptions {
+  readonly port: number;
+  readonly fresh: boolean;
+  /** The folder that keeps the database and the objects' storage. */
+  readonly state: string;
+  readonly help: boolean;
+}
+
+/** The text of `--help`. */
+export const DEV_HELP = `Usage: npm run dev -- [options]
+
+Starts the hub on this machine: the Worker under wrangler dev, and an embedded
+Postgres that has the test key active for the domain "test".
+
+  --port N     the hub's port (default 8787)
+  --fresh      begin with an empty database and no topics
+  --state DIR  where both are kept (default .wspubsub)
+  --help       this text
+
+DATABASE_URL in .dev.vars or in the environment uses that database instead of
+the embedded one; npm run db:apply prepares it.`;
+
+/** Reads the command line; throws a UserError that names the option at fault. */
+export function parseDevOptions(args: string[]): DevOptions {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        port: { type: "string", default: "8787" },
+        fresh: { type: "boolean", default: false },
+        state: { type: "string", default: join(import.meta.dirname, "../../.wspubsub") },
+        help: { type: "boolean", default: false },
+      },
+    });
+    const port = parsePort(values.port);
+    if (port === 0)
+      throw new UserError("The hub needs a port of its own: give one from 1 to 65535");
+    return { port, fresh: values.fresh, state: values.state, help: values.help };
+  } catch (error) {
+    // parseArgs throws a TypeError whose message names the option.
+    if (error instanceof TypeError) throw new UserError(`${error.message}\n\n${DEV_HELP}`);
+    throw error;
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The Postgres of a laptop, as a process: PGlite behind Neon's HTTP protocol, with schema.sql applied and
+ * the documented test key active. Prints a line that starts with "Postgres" once it answers.
+ */
+import { PGlite } from "@electric-sql/pglite";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { lockData } from "./data-lock.ts";
+import { failWith, UserError } from "./fail.ts";
+import { createNeonServer } from "./neon-http.ts";
+import { parsePort } from "./parse-port.ts";
+import { TEST_KEY } from "./test-key.ts";
+
+const HELP = `Usage: node src/local/postgres.ts [options]
+
+Serves Neon's HTTP protocol at http://127.0.0.1:PORT/sql from an embedded Postgres,
+with schema.sql applied and the test key active.
+
+  --port N     the port (default 0: any that is free)
+  --data DIR   keep the database there (default: in memory)
+  --fresh      empty the database first
+  --help       this text`;
+
+/** Seeds the documented key; the trigger of schema.sql hashes it. */
+const SEED = `insert into apikeys (domain, username, apikey, active)
+  values ('${TEST_KEY.domain}', '${TEST_KEY.username}', '${TEST_KEY.key}', true)
+  on conflict (apikey_hash) do nothing`;
+
+function readOptions(): { port: number; data: string | null; fresh: boolean } {
+  try {
+    const { values } = parseArgs({
+      options: {
+        port: { type: "string", default: "0" },
+        data: { type: "string" },
+        fresh: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+    if (values.help) {
+      console.log(HELP);
+      process.exit(0);
+    }
+    return { port: parsePort(values.port), data: values.data ?? null, fresh: values.fresh };
+  } catch (error) {
+    // parseArgs throws a TypeError whose message names the option.
+    if (error instanceof TypeError) throw new UserError(`${error.message}\n\n${HELP}`);
+    throw error;
+  }
+}
+
+async function openDatabase(data: string | null, fresh: boolean): Promise<PGlite> {
+  const path = data && join(data, "data");
+  if (path && fresh) rmSync(path, { recursive: true, force: true });
+  const database = await PGlite.create(path ?? "memory://");
+  await database.exec(readFileSync(join(import.meta.dirname, "../../schema.sql"), "utf8"));
+  await database.exec(SEED);
+  return database;
+}
+
+async function main(): Promise<void> {
+  const { port, data, fresh } = readOptions();
+  if (data !== null) mkdirSync(data, { recursive: true });
+  const lock = data === null ? null : lockData(data);
+  const database = await openDatabase(data, fresh);
+  const server = createNeonServer(database);
+
+  let stopping = false;
+  async function stop(): Promise<void> {
+    if (stopping) return;
+    stopping = true;
+    server.close();
+    server.closeAllConnections();
+    await database.close();
+    lock?.release();
+    process.exit(0);
+  }
+  process.on("SIGINT", () => void stop());
+  process.on("SIGTERM", () => void stop());
+  // Forked by `npm run dev`: when that dies, however it dies, the channel closes.
+  process.on("disconnect", () => void stop());
+
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening").catch((cause: unknown) => {
+    lock?.release();
+    throw new UserError(`Cannot listen on port ${port}: ${String(cause)}`, { cause });
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("Expected a TCP address");
+  console.log(`Postgres  http://127.0.0.1:${address.port}/sql`);
+}
+
+main().catch(failWith);
