@@ -83,11 +83,14 @@ export class FanOut {
 
   async #pump(): Promise<void> {
     this.#pumping = true;
-    while (this.#beginRound()) {
-      while (this.#serveSlice()) await turn(0);
-      await turn(LINGER_MS);
+    try {
+      while (this.#beginRound()) {
+        while (this.#serveSlice()) await turn(0);
+        await turn(LINGER_MS);
+      }
+    } finally {
+      this.#pumping = false;
     }
-    this.#pumping = false;
   }
 
   /** Makes a round of what has gathered; false when there is nothing to send. */

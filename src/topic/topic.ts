@@ -69,10 +69,9 @@ export class Topic extends DurableObject<Env> {
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    // The peer waits for this frame: the runtime does not send it for a hibernatable socket.
-    const answer = answerTo(code);
-    if (answer === null) socket.close();
-    else socket.close(answer, reason);
+    // The peer waits for this frame: the runtime does not send it for a hibernatable socket. When the
+    // close was ours both frames are exchanged, and another call would keep the connection open.
+    if (socket.readyState !== WebSocket.CLOSED) answerClose(socket, code, reason);
     this.#forget(socket);
   }
 
@@ -165,6 +164,13 @@ export class Topic extends DurableObject<Env> {
   #publisherLeft(): void {
     this.#apply({ type: "publisher-leaves", remaining: this.#publishers.size });
   }
+}
+
+/** Answers a peer's Close frame with its own code and reason (RFC 6455, section 5.5.1). */
+function answerClose(socket: WebSocket, code: number, reason: string): void {
+  const answer = answerTo(code);
+  if (answer === null) socket.close();
+  else socket.close(answer, reason);
 }
 
 /** Closes a socket from the hub's side; from here on it counts for nothing, after a wake neither. */
