@@ -29,6 +29,7 @@ export default defineConfig({
           include: ["integration/**/*.test.ts", "browser/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          globalSetup: ["support/shared-hub.ts"],
         },
       },
     ],

@@ -1,0 +1,60 @@
+/**
+ * The URLs of tests: every test takes a fresh topic of the hub under test, and a fresh domain where it
+ * needs a policy of its own.
+ */
+import { neon, neonConfig } from "@neondatabase/serverless";
+import { inject } from "vitest";
+import type {} from "./provided-context.d.ts";
+
+/** The URLs of one topic. */
+export interface TopicUrls {
+  readonly pub: string;
+  readonly sub: string;
+}
+
+/** The URLs of a topic that no other test uses. */
+export function freshTopic(): TopicUrls {
+  const { url, key, domain } = inject("hub");
+  return topicUrls(url, { key, domain });
+}
+
+/** The URLs of a fresh topic of some hub. */
+export function topicUrls(url: string, of: { key: string; domain: string }): TopicUrls {
+  const topic = crypto.randomUUID();
+  return {
+    pub: `${url}/ws/pub/${of.key}/${of.domain}/${topic}`,
+    sub: `${url}/ws/sub/${of.domain}/${topic}`,
+  };
+}
+
+/** Runs SQL where the hub under test keeps its keys. */
+export async function sql(
+  query: string,
+  params: unknown[] = [],
+): Promise<Record<string, unknown>[]> {
+  const { sqlEndpoint } = inject("hub");
+  if (sqlEndpoint === null) throw new Error("This hub's Postgres is out of reach");
+  neonConfig.fetchEndpoint = sqlEndpoint;
+  return neon("postgres://postgres:postgres@127.0.0.1/postgres").query(query, params);
+}
+
+/** Creates a domain with a key and, where columns are given, a policy. */
+export async function freshDomain(
+  policy: Record<string, string | number> | null = null,
+): Promise<{ key: string; domain: string }> {
+  const [key, domain] = [crypto.randomUUID(), `domain-${crypto.randomUUID()}`];
+  await sql("insert into apikeys (domain, username, apikey, active) values ($1, $2, $3, true)", [
+    domain,
+    "tester@example.com",
+    key,
+  ]);
+  if (policy !== null) {
+    const columns = Object.keys(policy);
+    const places = columns.map((_, i) => `$${i + 2}`);
+    await sql(
+      `insert into domains (domain, ${columns.join(", ")}) values ($1, ${places.join(", ")})`,
+      [domain, ...Object.values(policy)],
+    );
+  }
+  return { key, domain };
+}

@@ -1,0 +1,26 @@
+/** The embedded Postgres as tests start it: in memory, on a port of its own. */
+import { startProgram } from "./process.ts";
+
+/** A running Postgres. */
+export interface LocalPostgres {
+  readonly port: number;
+  /** What DATABASE_URL must be to use it. */
+  readonly url: string;
+  /** Where it takes SQL over HTTP. */
+  readonly endpoint: string;
+  stop(): Promise<void>;
+}
+
+/** Starts one; resolves when it answers. */
+export async function startPostgres(options: { port?: number } = {}): Promise<LocalPostgres> {
+  const port = String(options.port ?? 0);
+  const program = startProgram("node", ["src/local/postgres.ts", "--port", port]);
+  const [, endpoint = ""] = await program.line(/^Postgres\s+(\S+)$/);
+  const { host, port: actualPort } = new URL(endpoint);
+  return {
+    port: Number(actualPort),
+    url: `postgres://postgres:postgres@${host}/postgres`,
+    endpoint,
+    stop: async () => void (await program.end("SIGTERM")),
+  };
+}

@@ -1,0 +1,42 @@
+/**
+ * Starts the one hub that most integration tests share, or takes the one that HUB_URL names. Runs once,
+ * before the first test file.
+ */
+import type { TestProject } from "vitest/node";
+import { startHub } from "./hub-process.ts";
+import { startPostgres } from "./local-postgres.ts";
+
+/** The hub under test, as `inject("hub")` gives it to tests. */
+export interface HubUnderTest {
+  /** `ws://…`, without a slash at the end. */
+  readonly url: string;
+  readonly key: string;
+  readonly domain: string;
+  /** Where its Postgres takes SQL, `null` when it runs somewhere else. */
+  readonly sqlEndpoint: string | null;
+}
+
+const TEST_KEY = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
+
+/** Vitest's global setup; what it returns is the teardown. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { HUB_URL, HUB_KEY, HUB_DOMAIN } = process.env;
+  if (HUB_URL) {
+    const url = HUB_URL.replace(/^http/, "ws").replace(/\/$/, "");
+    const [key, domain] = [HUB_KEY ?? TEST_KEY, HUB_DOMAIN ?? "test"];
+    project.provide("hub", { url, key, domain, sqlEndpoint: null });
+    return async () => {};
+  }
+  const postgres = await startPostgres();
+  const hub = await startHub({ env: { DATABASE_URL: postgres.url } });
+  project.provide("hub", {
+    url: hub.url.replace(/^http/, "ws"),
+    key: TEST_KEY,
+    domain: "test",
+    sqlEndpoint: postgres.endpoint,
+  });
+  return async () => {
+    await hub.stop();
+    await postgres.stop();
+  };
+}
