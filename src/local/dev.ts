@@ -166,7 +166,7 @@ async function stopAll(code: number): Promise<void> {
 
 /** Resolves once anything answers, with whatever status. */
 async function untilAnswering(url: string): Promise<void> {
-  while (!stopping) {
+  for (;;) {
     try {
       await fetch(url, { signal: AbortSignal.timeout(1000) });
       return;

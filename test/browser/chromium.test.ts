@@ -56,7 +56,7 @@ test("a browser subscribes: text and binary, in order, then the hub's answer to 
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
     const items: unknown[] = [];
-    socket.onopen = () => socket.send("wspubsub:ping");
+    socket.addEventListener("open", () => socket.send("wspubsub:ping"));
     await new Promise<void>((resolve) => {
       socket.onmessage = ({ data }) => {
         items.push(typeof data === "string" ? data : [...new Uint8Array(data)]);

@@ -12,7 +12,7 @@ const TEST = { key: "f47ac10b-58cc-4372-a567-0e02b2c3d479", domain: "test" };
 
 const started: { stop(): Promise<void> }[] = [];
 afterEach(async () => {
-  for (const process of started.splice(0).reverse()) await process.stop();
+  for (const process of started.splice(0).toReversed()) await process.stop();
 });
 
 async function postgres(options: Parameters<typeof startPostgres>[0] = {}): Promise<LocalPostgres> {

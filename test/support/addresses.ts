@@ -4,7 +4,6 @@
  */
 import { neon, neonConfig } from "@neondatabase/serverless";
 import { inject } from "vitest";
-import type {} from "./provided-context.d.ts";
 
 /** The URLs of one topic. */
 export interface TopicUrls {

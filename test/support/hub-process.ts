@@ -36,8 +36,8 @@ export async function startHub(
     url: `http://127.0.0.1:${port}`,
     port,
     state,
-    output: program.output,
-    logged: program.line,
+    output: () => program.output(),
+    logged: (pattern) => program.line(pattern),
     stop: async () => {
       await program.end("SIGINT");
       await rm(state, { recursive: true, force: true });
