@@ -25,7 +25,12 @@ begin
   );
 
   -- From the original: longer keys than a UUID, and several of them for a domain, so that they rotate.
-  alter table apikeys alter column apikey type varchar(256);
+  if exists (
+    select from pg_attribute
+    where attrelid = 'apikeys'::regclass and attname = 'apikey' and atttypmod between 0 and 259
+  ) then
+    alter table apikeys alter column apikey type varchar(256);
+  end if;
   alter table apikeys add column if not exists apikey_hash text;
 
   for obsolete in
@@ -55,14 +60,24 @@ begin
       select (case when length(apikey) >= 16 then left(apikey, 4) else '' end) || '…'
     $hint$;
 
+  -- The schema's own search path, because a dump is restored with an empty one.
   create or replace function apikeys_hash_key() returns trigger
-    language plpgsql as $trigger$
+    language plpgsql set search_path from current as $trigger$
+    declare
+      is_hashed boolean := new.apikey_hash is not null;
     begin
-      if tg_op = 'UPDATE' and new.apikey is not distinct from old.apikey then
-        return new;
+      if tg_op = 'UPDATE' then
+        if row(new.apikey, new.apikey_hash) is not distinct from row(old.apikey, old.apikey_hash) then
+          return new;
+        end if;
+        is_hashed := is_hashed and new.apikey_hash is distinct from old.apikey_hash;
       end if;
       -- A dump being restored, or a tool that hashes for itself: the hash is there.
-      if tg_op = 'INSERT' and new.apikey_hash is not null then
+      if is_hashed then
+        if new.apikey_hash !~ '^[0-9a-f]{64}$' then
+          raise exception 'apikey_hash must be a SHA-256 in lower-case hex'
+            using errcode = 'check_violation';
+        end if;
         if new.apikey is null or new.apikey !~ '^.{0,4}…$' then
           new.apikey := coalesce(apikey_hint(new.apikey), '…');
         end if;
@@ -83,10 +98,20 @@ begin
 
   drop trigger if exists apikeys_hash_key on apikeys;
 
-  -- The original's plain keys, hashed in place. Everything on the right is the row as it was.
-  update apikeys
-    set apikey_hash = encode(sha256(convert_to(apikey, 'UTF8')), 'hex'), apikey = apikey_hint(apikey)
-    where apikey_hash is null and apikey is not null;
+  if exists (select from apikeys where apikey_hash is null and apikey ~ '^.{0,4}…$') then
+    raise exception 'A row of apikeys has the hint of a key and no hash: delete it, or restore its hash';
+  end if;
+
+  -- The original's plain keys. Not an update, which would leave them in dead rows until a vacuum: a change
+  -- of type writes the table anew, and what it reads is each row as it was. A row without a key stays
+  -- without a hash: it opens nothing, as before.
+  if exists (select from apikeys where apikey_hash is null and apikey <> '') then
+    alter table apikeys
+      alter column apikey_hash type text using
+        coalesce(apikey_hash, encode(sha256(convert_to(nullif(apikey, ''), 'UTF8')), 'hex')),
+      alter column apikey type varchar(256) using
+        case when apikey_hash is null and apikey <> '' then apikey_hint(apikey) else apikey end;
+  end if;
 
   create trigger apikeys_hash_key before insert or update on apikeys
     for each row execute function apikeys_hash_key();
