@@ -29,8 +29,8 @@ export function parseDatabaseUrl(text: string): Result<DatabaseUrl> {
   if (url.pathname.length < 2) {
     return err("DATABASE_URL names no database: postgres://USER:PASSWORD@HOST/DATABASE");
   }
-  const endpoint = LOOPBACK_HOSTS.has(url.hostname)
-    ? `http://${url.hostname}:${url.port || "5432"}/sql`
-    : null;
-  return ok({ url: text, host: url.hostname, endpoint });
+  // Unlike that of an http: URL it comes as it was written.
+  const host = url.hostname.toLowerCase();
+  const endpoint = LOOPBACK_HOSTS.has(host) ? `http://${host}:${url.port || "5432"}/sql` : null;
+  return ok({ url: text, host, endpoint });
 }

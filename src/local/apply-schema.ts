@@ -1,7 +1,7 @@
 /**
  * `npm run db:apply`: applies schema.sql to DATABASE_URL, over HTTP as the hub itself speaks to it.
  */
-import { neon, neonConfig, NeonDbError } from "@neondatabase/serverless";
+import { neon, neonConfig, NeonDbError, type NeonQueryFunction } from "@neondatabase/serverless";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -30,6 +30,7 @@ async function main(): Promise<void> {
   if (database.endpoint !== null) neonConfig.fetchEndpoint = database.endpoint;
   const sql = neon(database.url, { fetchOptions: { signal: AbortSignal.timeout(30_000) } });
   try {
+    const plainKeys = await countPlainKeys(sql);
     await sql.query(readFileSync(join(import.meta.dirname, "../../schema.sql"), "utf8"));
     const [row] = await sql`select
       (select count(*) from apikeys) as keys,
@@ -37,13 +38,23 @@ async function main(): Promise<void> {
       (select count(*) from domains) as domains`;
     console.log(
       `Applied schema.sql to ${database.host}: ${row?.["keys"]} keys, ${row?.["active"]} of them active, ` +
-        `${row?.["domains"]} domains with a policy of their own`,
+        `${plainKeys} hashed now, ${row?.["domains"]} domains with a policy of their own`,
     );
   } catch (cause) {
     if (!(cause instanceof NeonDbError)) throw cause;
     // The driver's messages quote no connection string.
     throw new UserError(`Cannot apply schema.sql to ${database.host}: ${cause.message}`, { cause });
   }
+}
+
+/** The keys that schema.sql will hash. */
+async function countPlainKeys(sql: NeonQueryFunction<false, false>): Promise<string> {
+  const [table] = await sql`select to_regclass('apikeys') is not null as "isThere"`;
+  if (table?.["isThere"] !== true) return "0";
+  // As JSON, because the original's table has no such column.
+  const [row] = await sql`select count(*) as keys from apikeys k
+    where apikey <> '' and to_jsonb(k) ->> 'apikey_hash' is null`;
+  return String(row?.["keys"]);
 }
 
 function readHelp(): boolean {

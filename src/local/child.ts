@@ -4,29 +4,45 @@
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { onLines } from "./lines.ts";
 
 /** Milliseconds a child has to end by itself before it is killed. */
 const STOP_TIMEOUT_MS = 3000;
 
+/** Milliseconds that a child which has ended is still listened to. */
+const LAST_WORDS_MS = 500;
+
+/** How to start one. */
+export interface ChildOptions {
+  /** What people call it. */
+  readonly name: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly execArgv?: string[];
+  /** Gets every line of its stdout and stderr. */
+  readonly onLine: (line: string) => void;
+}
+
 /** A running child. */
 export class Child {
+  readonly name: string;
   readonly #process: ChildProcess;
   readonly #exited: Promise<unknown>;
 
-  /** Starts a Node program; `onLine` gets every line of its stdout and stderr. */
-  constructor(
-    file: string,
-    args: string[],
-    options: { env: NodeJS.ProcessEnv; execArgv?: string[]; onLine: (line: string) => void },
-  ) {
+  /** Starts a Node program. */
+  constructor(file: string, args: string[], options: ChildOptions) {
+    this.name = options.name;
     this.#process = fork(file, args, {
       env: options.env,
       execArgv: options.execArgv ?? [],
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       detached: true,
     });
-    this.#exited = once(this.#process, "exit");
+    // What it said last may come after its exit; what it started may hold the pipe for longer.
+    const closed = once(this.#process, "close");
+    this.#exited = once(this.#process, "exit").then(() =>
+      Promise.race([closed, sleep(LAST_WORDS_MS)]),
+    );
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       if (stream) onLines(stream, options.onLine);
     }

@@ -15,7 +15,9 @@ export function lockData(directory: string): { release(): void } {
     const owner = Number(readFileSync(file, "utf8"));
     if (isAlive(owner)) {
       throw new UserError(
-        `Cannot open ${directory}: process ${owner} uses it. Is \`npm run dev\` running already?`,
+        // After a crash its id may be another program's by now.
+        `Cannot open ${directory}: process ${owner} uses it. Is \`npm run dev\` running already? ` +
+          `If process ${owner} is something else, delete ${file}`,
       );
     }
     // Its owner was killed.

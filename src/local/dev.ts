@@ -3,13 +3,14 @@
  * the Worker under wrangler dev, prints what to copy, and ends both with itself.
  */
 import { once } from "node:events";
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { Child } from "./child.ts";
+import { Child, type ChildOptions } from "./child.ts";
+import { cleanLine } from "./clean-line.ts";
 import { DEV_HELP, parseDevOptions, type DevOptions } from "./dev-options.ts";
 import { failWith, UserError } from "./fail.ts";
-import { findDatabaseUrl } from "./find-database-url.ts";
+import { DEV_VARS, findDatabaseUrl } from "./find-database-url.ts";
 import { TEST_KEY } from "./test-key.ts";
 
 /** Kept from run to run where it can be, so that a copied endpoint goes on working; not an ephemeral port. */
@@ -56,9 +57,9 @@ async function main(): Promise<void> {
   await startWorker(options, database);
   printUrls(options, database);
 
-  await Promise.race(children.map((child) => child.exited));
+  const ended = await Promise.race(children.map((child) => child.exited.then(() => child.name)));
   if (stopping) return;
-  console.error("A part of the hub has ended by itself, so all of it ends");
+  console.error(`${ended} has ended by itself, so the hub ends, too`);
   await stopAll(1);
 }
 
@@ -71,6 +72,7 @@ async function startPostgres({ state, fresh }: DevOptions): Promise<Database> {
       join(import.meta.dirname, "postgres.ts"),
       fresh ? [...args, "--fresh"] : args,
       {
+        name: "Postgres",
         env: process.env,
         onLine: (line) => {
           const ready = /^Postgres\s+(\S+)$/.exec(line)?.[1];
@@ -95,12 +97,16 @@ async function startWorker({ port, state, fresh }: DevOptions, database: Databas
     join(ROOT, "node_modules/wrangler/bin/wrangler.js"),
     ["dev", "--config", join(ROOT, "wrangler.toml"), "--ip", "127.0.0.1", "--port", String(port)]
       .concat(["--inspector-port", "0", "--persist-to", persistTo])
+      // Finding .dev.vars by itself, it would not look into the environment for what that lacks.
+      .concat(existsSync(DEV_VARS) ? ["--env-file", DEV_VARS] : [])
       // At "info" it prints every request's path, which may hold a key.
       .concat(["--log-level", "warn", "--show-interactive-dev-session=false"]),
     {
+      name: "wrangler dev",
       env: {
         ...process.env,
-        DATABASE_URL: database.url,
+        // Beats the file's, since it is expanded already; and `$` would be expanded once more.
+        DATABASE_URL: database.url.replaceAll("$", "%24"),
         // Offline it would complain about `Request.cf` on every start.
         CLOUDFLARE_CF_FETCH_ENABLED: "false",
         // Its log file would hold paths, too.
@@ -109,9 +115,10 @@ async function startWorker({ port, state, fresh }: DevOptions, database: Databas
       },
       execArgv: ["--import", join(import.meta.dirname, "exit-with-parent.ts")],
       onLine: (line) => {
-        const safe = line.replace(/\/ws\/pub\/[^/\s"]*/g, "/ws/pub/***");
-        if (isReady) console.error(safe);
-        else lines.push(safe);
+        const shown = cleanLine(line);
+        if (shown === null) return;
+        if (isReady) console.error(shown);
+        else lines.push(shown);
       },
     },
   );
@@ -124,11 +131,7 @@ async function startWorker({ port, state, fresh }: DevOptions, database: Databas
 }
 
 /** Starts a child whose unexpected end is ours. */
-function start(
-  file: string,
-  args: string[],
-  options: ConstructorParameters<typeof Child>[2],
-): Child {
+function start(file: string, args: string[], options: ChildOptions): Child {
   const child = new Child(file, args, options);
   children.push(child);
   return child;

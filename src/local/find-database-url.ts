@@ -7,10 +7,13 @@ import { parseEnv } from "node:util";
 import { parseDatabaseUrl, type DatabaseUrl } from "../core/database-url.ts";
 import { UserError } from "./fail.ts";
 
+/** The file; tests name another, so that they never touch the database of whoever runs them. */
+export const DEV_VARS: string =
+  process.env["WSPUBSUB_DEV_VARS"] ?? join(import.meta.dirname, "../../.dev.vars");
+
 /** The database of `.dev.vars` or the environment, `null` if neither names one; throws a UserError. */
 export function findDatabaseUrl(): DatabaseUrl | null {
-  const file = join(import.meta.dirname, "../../.dev.vars");
-  const vars = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
+  const vars = existsSync(DEV_VARS) ? parseEnv(readFileSync(DEV_VARS, "utf8")) : {};
   const inFile = vars["DATABASE_URL"];
   const text = inFile ?? process.env["DATABASE_URL"];
   if (text === undefined || text === "") return null;

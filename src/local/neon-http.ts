@@ -48,6 +48,9 @@ const ISOLATION_LEVELS: Readonly<Record<string, string>> = {
   Serializable: "serializable",
 };
 
+/** After any white space and comments. */
+const STARTS_WITH_COPY = /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*copy\b/i;
+
 /** An HTTP server, not yet listening, that runs SQL on the database. */
 export function createNeonServer(database: PGlite): Server {
   return createServer((request, response) => {
@@ -59,7 +62,10 @@ export function createNeonServer(database: PGlite): Server {
       (error: unknown) => {
         const { status, body } =
           error instanceof HttpError ? error : new HttpError(500, { message: String(error) });
-        response.writeHead(status, { "Content-Type": "application/json", Connection: "close" });
+        response.writeHead(status, {
+          "Content-Type": "application/json",
+          ...(status === 405 && { Allow: "POST" }),
+        });
         response.end(JSON.stringify(body));
       },
     );
@@ -67,8 +73,13 @@ export function createNeonServer(database: PGlite): Server {
 }
 
 async function answer(database: PGlite, request: IncomingMessage): Promise<unknown> {
-  if (request.url !== "/sql") throw new HttpError(404, { message: "Post to /sql" });
-  if (request.method !== "POST") throw new HttpError(405, { message: "Post to /sql" });
+  if (request.url !== "/sql") {
+    throw new HttpError(404, { message: "There is nothing at this path: send POST /sql" });
+  }
+  if (request.method !== "POST") {
+    throw new HttpError(405, { message: `${request.method} is not allowed: send POST /sql` });
+  }
+  // Without it any web page could post here: a header of its own makes the browser ask first.
   if (request.headers["neon-connection-string"] === undefined) {
     throw new HttpError(400, { message: "The header Neon-Connection-String is missing" });
   }
@@ -79,8 +90,14 @@ async function answer(database: PGlite, request: IncomingMessage): Promise<unkno
   const body = parsed.output;
   // One statement or transaction at a time: there is one connection.
   return database.runExclusive(async () => {
-    if ("query" in body) return run(database, body);
-    return { results: await runTransaction(database, body.queries, request.headers) };
+    try {
+      if ("query" in body) return await run(database, body);
+      return { results: await runTransaction(database, body.queries, request.headers) };
+    } finally {
+      // Each request is a session of its own: no transaction, setting or temporary table outlives it.
+      if (database.isInTransaction()) await run(database, { query: "rollback", params: [] });
+      await run(database, { query: "discard all", params: [] });
+    }
   });
 }
 
@@ -90,27 +107,34 @@ async function runTransaction(
   headers: IncomingMessage["headers"],
 ): Promise<StatementResult[]> {
   const modes = ["begin"];
-  const level = ISOLATION_LEVELS[String(headers["neon-batch-isolation-level"])];
-  if (level !== undefined) modes.push(`isolation level ${level}`);
+  const name = headers["neon-batch-isolation-level"];
+  if (name !== undefined) {
+    const level = ISOLATION_LEVELS[String(name)];
+    if (level === undefined) {
+      const known = Object.keys(ISOLATION_LEVELS).join(", ");
+      throw new HttpError(400, { message: `Neon-Batch-Isolation-Level must be one of ${known}` });
+    }
+    modes.push(`isolation level ${level}`);
+  }
   if (headers["neon-batch-read-only"] === "true") modes.push("read only");
   if (headers["neon-batch-deferrable"] === "true") modes.push("deferrable");
   await run(database, { query: modes.join(" "), params: [] });
-  try {
-    const results: StatementResult[] = [];
-    for (const statement of statements) results.push(await run(database, statement));
-    await run(database, { query: "commit", params: [] });
-    return results;
-  } catch (error) {
-    await run(database, { query: "rollback", params: [] });
-    throw error;
-  }
+  const results: StatementResult[] = [];
+  for (const statement of statements) results.push(await run(database, statement));
+  await run(database, { query: "commit", params: [] });
+  return results;
 }
 
 /** Runs one statement by the extended protocol, as Neon does. */
 async function run(database: PGlite, { query, params }: Statement): Promise<StatementResult> {
   // PGlite has no client to copy from or to, and would wait for it forever.
-  if (/^\s*copy\b/i.test(query))
-    throw new HttpError(400, { message: "COPY does not work over HTTP" });
+  if (STARTS_WITH_COPY.test(query)) {
+    throw new HttpError(400, { message: "COPY does not work over HTTP", code: "0A000" });
+  }
+  // It would end the text there and let the rest be read as the next message.
+  if (query.includes("\0")) {
+    throw new HttpError(400, { message: "A query must not contain U+0000", code: "22021" });
+  }
   const { serialize } = protocol;
   const values = params.map(toText);
   const request = Buffer.concat([
@@ -172,10 +196,11 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   for await (const chunk of request) {
     if (!(chunk instanceof Buffer)) throw new HttpError(500, { message: "Expected bytes" });
     size += chunk.length;
-    if (size > MAX_BODY_BYTES) {
-      throw new HttpError(413, { message: `A request has at most ${MAX_BODY_BYTES} bytes` });
-    }
-    chunks.push(chunk);
+    // Read to its end all the same: a client that is cut off while sending never sees the answer.
+    if (size <= MAX_BODY_BYTES) chunks.push(chunk);
+  }
+  if (size > MAX_BODY_BYTES) {
+    throw new HttpError(413, { message: `A request has at most ${MAX_BODY_BYTES} bytes` });
   }
   try {
     return JSON.parse(Buffer.concat(chunks).toString());

@@ -28,9 +28,10 @@ export function startProgram(
   const { PATH, HOME } = process.env;
   const child = spawn(command, args, {
     cwd: `${import.meta.dirname}/../..`,
-    // DATABASE_URL of the tests' own environment must not reach it.
-    env: { ...(PATH && { PATH }), ...(HOME && { HOME }), ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    // A DATABASE_URL of the tests' own environment must not reach it, nor that of .dev.vars.
+    env: { ...(PATH && { PATH }), ...(HOME && { HOME }), WSPUBSUB_DEV_VARS: "/dev/null", ...env },
+    // Of its own and open: wscat ends when nobody could type any more.
+    stdio: ["pipe", "pipe", "pipe"],
   });
   const lines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
