@@ -12,8 +12,13 @@ export type Message = string | ArrayBuffer;
 
 /** Milliseconds that messages gather after a round, so that the next one carries several. */
 export const LINGER_MS = 4;
-/** Sockets served before the loop turns: their write pumps run while the messages are in cache. */
-const SLICE_SOCKETS = 24;
+/**
+ * Sends before the loop turns: the sockets' write pumps run while the messages are in cache. A single
+ * message goes to this many sockets at a time, since each turn of the loop adds to its latency.
+ */
+const SLICE_SENDS = 128;
+/** Sockets of a slice at least, however many messages a round has. */
+const MIN_SLICE_SOCKETS = 4;
 /** Messages that may gather; one more and the round goes out without yielding. */
 const MAX_GATHERED_MESSAGES = 4096;
 /** Bytes (UTF-16 units of text) that may gather, likewise. */
@@ -23,6 +28,8 @@ interface Round {
   readonly messages: readonly Message[];
   /** Who was a member when the round began; a newcomer waits for the next. */
   readonly sockets: readonly WebSocket[];
+  /** How many sockets are served before the loop turns. */
+  readonly slice: number;
   /** The index of the first socket that has not been served. */
   next: number;
 }
@@ -97,7 +104,12 @@ export class FanOut {
   #beginRound(): boolean {
     if (this.#gathered.length === 0) return false;
     this.#snapshot ??= [...this.#members];
-    this.#round = { messages: this.#gathered, sockets: this.#snapshot, next: 0 };
+    this.#round = {
+      messages: this.#gathered,
+      sockets: this.#snapshot,
+      slice: Math.max(MIN_SLICE_SOCKETS, Math.floor(SLICE_SENDS / this.#gathered.length)),
+      next: 0,
+    };
     this.#gathered = [];
     this.#gatheredBytes = 0;
     return true;
@@ -107,7 +119,7 @@ export class FanOut {
   #serveSlice(): boolean {
     const round = this.#round;
     if (round === null) return false;
-    const end = Math.min(round.next + SLICE_SOCKETS, round.sockets.length);
+    const end = Math.min(round.next + round.slice, round.sockets.length);
     for (; round.next < end; round.next++) {
       const socket = round.sockets[round.next];
       if (socket !== undefined) sendAll(socket, round.messages);
