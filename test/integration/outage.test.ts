@@ -103,7 +103,7 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("outages", () => {
     subscriber.close();
   });
 
-  test("5.8 a topic that was live when the hub was killed is in grace for whoever comes back", async () => {
+  test("5.1 5.8 a topic that was live when the hub was killed is in grace for whoever comes back", async () => {
     const { url } = await postgres();
     const hub = await hubOn(url);
     const { pub, sub } = topicUrls(hub.ws, TEST);

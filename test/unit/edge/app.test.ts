@@ -30,6 +30,10 @@ async function expectProblem(response: Response, status: number, slug: string): 
 }
 
 describe("the handshake", () => {
+  test("4.1 a refusal is a problem of RFC 9457, and never cached", async () => {
+    await expectProblem(await get("https://hub.test/"), 404, "not-found");
+  });
+
   test.each([
     "/",
     "/ws",
