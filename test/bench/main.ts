@@ -1,0 +1,95 @@
+/**
+ * The benchmark program, `npm run bench`: every performance number of the documentation comes from it.
+ * Progress goes to standard error, the result to standard output. `--help` explains the method.
+ */
+import { availableParallelism } from "node:os";
+import { spawnSync } from "node:child_process";
+
+import { missedGoals } from "./missed-goals.ts";
+import { HELP, type Options, parseOptions } from "./options.ts";
+import { openFilesShortage } from "./processes/open-files.ts";
+import { serverCpu } from "./processes/pinned.ts";
+import { type Facts, formatReport } from "./report.ts";
+import { runBenchmark } from "./run-benchmark.ts";
+import { summarize } from "./summary.ts";
+import { createTargets } from "./targets/create-targets.ts";
+import { KeyStore } from "./targets/key-store.ts";
+import { workerdPath } from "./targets/workerd.ts";
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  // Ending through "exit" takes the servers along.
+  process.once(signal, () => {
+    say(`bench: stopped by ${signal}`);
+    process.exit(1);
+  });
+}
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  let options: Options | "help";
+  try {
+    options = parseOptions(process.argv.slice(2));
+  } catch (error) {
+    return fail(error, 2);
+  }
+  if (options === "help") {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  try {
+    return await bench(options);
+  } catch (error) {
+    return fail(error, 1);
+  }
+}
+
+async function bench(options: Options): Promise<number> {
+  const most = Math.max(...options.subscribers, options.memorySubscribers);
+  const shortage = openFilesShortage(most);
+  if (shortage !== undefined) throw new Error(shortage);
+  const keyStore = new KeyStore();
+  const targets = createTargets(options, keyStore).filter((target) => {
+    const reason = target.unavailable();
+    if (reason !== undefined) say(`${target.name} is skipped: ${reason}`);
+    return reason === undefined;
+  });
+  try {
+    const summaries = summarize(await runBenchmark(targets, options, say));
+    const facts = factsOf(options);
+    const report = options.isJson
+      ? JSON.stringify({ facts, targets: summaries }, undefined, 2)
+      : formatReport(facts, summaries);
+    process.stdout.write(`${report}\n`);
+    if (!options.isCheck) return 0;
+    const missed = missedGoals(summaries);
+    for (const sentence of missed) say(`Missed: ${sentence}`);
+    return missed.length === 0 ? 0 : 1;
+  } finally {
+    await keyStore.stop();
+  }
+}
+
+function factsOf(options: Options): Facts {
+  return {
+    node: process.versions.node,
+    workerd:
+      spawnSync(workerdPath, ["--version"], { encoding: "utf8" }).stdout.split(" ")[1]?.trim() ??
+      "",
+    processors: availableParallelism(),
+    isPinned: serverCpu !== undefined,
+    messageBytes: options.messageBytes,
+    window: options.window,
+    rounds: options.rounds,
+    secondsPerMeasurement: options.seconds,
+  };
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function fail(error: unknown, exitCode: number): number {
+  say(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  return exitCode;
+}
