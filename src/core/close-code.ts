@@ -13,6 +13,8 @@ export interface Close {
 export const TOPIC_ENDED: Close = { code: 1000, reason: "topic-ended" };
 /** A message is larger than the policy allows. */
 export const MESSAGE_TOO_LARGE: Close = { code: 1009, reason: "message-too-large" };
+/** The socket was accepted by a version of the hub that this one cannot follow: reconnect. */
+export const SERVICE_RESTART: Close = { code: 1012, reason: "service-restart" };
 /** Another publisher of the domain took the topic over. */
 export const PUBLISHER_DISPLACED: Close = { code: 4509, reason: "publisher-displaced" };
 

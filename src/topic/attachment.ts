@@ -36,8 +36,8 @@ export function writeAttachment(socket: WebSocket, attachment: Attachment): void
   socket.serializeAttachment(attachment);
 }
 
-/** Reads a socket's attachment; one of an unknown shape counts as dismissed. */
-export function readAttachment(socket: WebSocket): Attachment {
+/** Reads a socket's attachment; `null` for one that another version wrote. */
+export function readAttachment(socket: WebSocket): Attachment | null {
   const parsed = v.safeParse(AttachmentSchema, socket.deserializeAttachment());
-  return parsed.success ? parsed.output : { v: 1, role: "dismissed" };
+  return parsed.success ? parsed.output : null;
 }

@@ -9,10 +9,12 @@ const KEY = "state";
 
 const StoredSchema = v.object({ v: v.literal(1), state: TopicStateSchema });
 
-/** Reads the state; one that an unknown version wrote counts as vacant, and clients reconnect. */
-export function loadState(storage: DurableObjectStorage): TopicState {
-  const parsed = v.safeParse(StoredSchema, storage.kv.get(KEY));
-  return parsed.success ? parsed.output.state : VACANT;
+/** Reads the state; `null` for one that another version wrote. */
+export function loadState(storage: DurableObjectStorage): TopicState | null {
+  const stored = storage.kv.get(KEY);
+  if (stored === undefined) return VACANT;
+  const parsed = v.safeParse(StoredSchema, stored);
+  return parsed.success ? parsed.output.state : null;
 }
 
 /** Writes the state; answers that follow wait for it at the output gate. */

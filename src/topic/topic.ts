@@ -11,11 +11,12 @@ import {
   answerTo,
   MESSAGE_TOO_LARGE,
   PUBLISHER_DISPLACED,
+  SERVICE_RESTART,
   TOPIC_ENDED,
   type Close,
 } from "../core/close-code.ts";
 import { HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE, isSilent } from "../core/heartbeat.ts";
-import { transition, type TopicEvent, type TopicState } from "../core/topic-state.ts";
+import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
 import { readAttachment, writeAttachment, type PublisherAttachment } from "./attachment.ts";
 import { FanOut, type Message } from "./fan-out.ts";
 import { isLargerThan } from "./message-size.ts";
@@ -43,8 +44,9 @@ export class Topic extends DurableObject<Env> {
     ctx.setWebSocketAutoResponse(
       new WebSocketRequestResponsePair(HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE),
     );
-    this.#state = loadState(ctx.storage);
-    this.#adoptSockets();
+    const state = loadState(ctx.storage);
+    this.#state = state ?? VACANT;
+    this.#adoptSockets(state !== null);
     // After a restart of the runtime all sockets are gone and nobody was told.
     if (this.#state.phase === "live" && this.#publishers.size === 0) this.#publisherLeft();
   }
@@ -85,16 +87,23 @@ export class Topic extends DurableObject<Env> {
     this.#apply({ type: "alarm-fires" });
   }
 
-  /** Rebuilds the sockets' maps after a wake. */
-  #adoptSockets(): void {
+  /** Rebuilds the sockets' maps after a wake; those it cannot place are told to come back. */
+  #adoptSockets(isStateKnown: boolean): void {
     for (const socket of this.ctx.getWebSockets()) {
-      const attachment = readAttachment(socket);
-      if (attachment.role === "publisher") {
-        this.#publishers.set(socket, { attachment, lastMessageMs: null });
-      } else if (attachment.role === "subscriber") {
-        this.#fanOut.add(socket);
-      } else {
-        this.#dismissed.add(socket);
+      const attachment = isStateKnown ? readAttachment(socket) : null;
+      switch (attachment?.role) {
+        case "publisher":
+          this.#publishers.set(socket, { attachment, lastMessageMs: null });
+          break;
+        case "subscriber":
+          this.#fanOut.add(socket);
+          break;
+        case "dismissed":
+          this.#dismissed.add(socket);
+          break;
+        case undefined:
+          this.#dismiss(socket, SERVICE_RESTART);
+          break;
       }
     }
   }

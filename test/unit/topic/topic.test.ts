@@ -335,15 +335,23 @@ describe.each([
   });
 });
 
-test("a state or an attachment of an unknown shape breaks nothing", async () => {
+test.each([
+  ["state", (ctx: DurableObjectState) => ctx.storage.kv.put("state", { v: 99, phase: "dancing" })],
+  [
+    "attachment",
+    (ctx: DurableObjectState) => {
+      for (const socket of ctx.getWebSockets()) socket.serializeAttachment({ v: 99, who: "?" });
+    },
+  ],
+])("8.1 sockets with a %s that another version wrote are told to reconnect", async (_, rewrite) => {
   const topic = freshTopic();
-  await open(topic, publisher());
-  await runInDurableObject(topic, (_, ctx) => {
-    ctx.storage.kv.put("state", { v: 99, phase: "dancing" });
-    for (const socket of ctx.getWebSockets()) socket.serializeAttachment({ v: 99, who: "?" });
-  });
+  const old = [await open(topic, publisher({ graceSeconds: 0 })), await open(topic, subscriber())];
+  await runInDurableObject(topic, (__, ctx) => rewrite(ctx));
   await evictDurableObject(topic);
   expect(await refusalOf(ask(topic, subscriber({})))).toBe("topic-not-live");
+  for (const client of old) {
+    expect(await client.next()).toEqual({ code: 1012, reason: "service-restart" });
+  }
   const source = await open(topic, publisher());
   const client = await open(topic, subscriber());
   source.send("works");
