@@ -6,6 +6,7 @@ import type { Address } from "../core/address.ts";
 import type { Refusal } from "../core/admission.ts";
 import { parseConfig } from "../core/config.ts";
 import type { Problem } from "../core/problem.ts";
+import { ok, type Result } from "../core/result.ts";
 import { logError } from "../log.ts";
 import { checkHandshake, type Handshake } from "./handshake.ts";
 import { joinTopic } from "./join-topic.ts";
@@ -30,8 +31,8 @@ export async function upgrade(request: Request, env: Env): Promise<Response> {
 async function admitPublisher(handshake: PublisherHandshake, env: Env): Promise<Response> {
   const { address, options, apiKey } = handshake;
   const keyStore = openKeyStore(env);
-  if (keyStore === null) return keyStoreUnavailable();
-  const check = await keyStore.checkKey(await hashKey(apiKey), address.domain);
+  if (!keyStore.ok) return configurationInvalid(keyStore.error);
+  const check = await keyStore.value.checkKey(await hashKey(apiKey), address.domain);
   switch (check.type) {
     case "denied":
       return problemResponse({
@@ -59,23 +60,28 @@ async function admitSubscriber(address: Address, env: Env): Promise<Response> {
   if (joined.refusal !== "policy-needed") return refused(joined.refusal);
 
   const keyStore = openKeyStore(env);
-  if (keyStore === null) return keyStoreUnavailable();
-  const lookup = await keyStore.findPolicy(address.domain);
+  if (!keyStore.ok) return configurationInvalid(keyStore.error);
+  const lookup = await keyStore.value.findPolicy(address.domain);
   if (lookup.type === "unavailable") return keyStoreUnavailable(lookup);
   const { policy } = lookup;
   const retried = await joinTopic(env.TOPIC, address, { v: 1, role: "subscriber", policy });
   return retried.type === "joined" ? retried.response : refused(retried.refusal);
 }
 
-function openKeyStore(env: Env): KeyStore | null {
+function openKeyStore(env: Env): Result<KeyStore, string[]> {
   const config = parseConfig(env);
-  if (config.ok) return neonKeyStore(config.value.database);
-  logError({ event: "configuration-invalid", faults: config.error.join("; ") });
-  return null;
+  return config.ok ? ok(neonKeyStore(config.value.database)) : config;
 }
 
-function keyStoreUnavailable(unavailable?: Unavailable): Response {
-  if (unavailable) logError({ event: "key-store-unavailable", reason: unavailable.reason });
+/** Says what is missing to whoever asks: until it is repaired that is whoever set the hub up. */
+function configurationInvalid(faults: readonly string[]): Response {
+  const detail = faults.join("; ");
+  logError({ event: "configuration-invalid", faults: detail });
+  return problemResponse({ slug: "key-store-unavailable", detail });
+}
+
+function keyStoreUnavailable({ reason }: Unavailable): Response {
+  logError({ event: "key-store-unavailable", reason });
   return problemResponse({
     slug: "key-store-unavailable",
     detail: "The key could not be checked, which says nothing about it: try again",

@@ -1,5 +1,6 @@
 /** PROTOCOL.md, 4.3 and 5.8: the database goes away and comes back, and so does the hub itself. */
 import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { WebSocket as PartySocket } from "partysocket";
 import { afterEach, describe, expect, inject, test } from "vitest";
@@ -7,6 +8,15 @@ import { topicUrls } from "../support/addresses.ts";
 import { open, refused } from "../support/client.ts";
 import { startHub, type HubProcess } from "../support/hub-process.ts";
 import { startPostgres, type LocalPostgres } from "../support/local-postgres.ts";
+
+/** As Neon would answer the hub's query, with a policy that no hub could follow. */
+const ROW_OUT_OF_BOUNDS = JSON.stringify({
+  fields: [
+    { name: "hasRow", dataTypeID: 16 },
+    { name: "graceSeconds", dataTypeID: 23 },
+  ],
+  rows: [["t", "-1"]],
+});
 
 const TEST = { key: "f47ac10b-58cc-4372-a567-0e02b2c3d479", domain: "test" };
 
@@ -74,6 +84,23 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("outages", () => {
     expect(hub.output()).not.toContain("secret-word");
     for (const socket of sockets) socket.destroy();
     blackHole.close();
+  });
+
+  test.each([
+    ["an error", 500, "Oh no"],
+    ["no JSON", 200, "<html>"],
+    ["another shape", 200, '{"fields":[],"rows":[["?"]]}'],
+    ["a row that schema.sql does not allow", 200, ROW_OUT_OF_BOUNDS],
+  ])("4.3 a database that answers with %s is 503", async (_, status, body) => {
+    const database = createHttpServer((__, response) => response.writeHead(status).end(body));
+    database.listen(0, "127.0.0.1");
+    await once(database, "listening");
+    const { port } = database.address() as AddressInfo;
+    const hub = await hubOn(`postgres://user:secret-word@127.0.0.1:${port}/db`);
+    expect((await refused(topicUrls(hub.ws, TEST).pub)).status).toBe(503);
+    await hub.logged(/key-store-unavailable/);
+    expect(hub.output()).not.toContain("secret-word");
+    database.close();
   });
 
   test("5.8 a hub that is killed and started again: clients reconnect and the topic goes on", async () => {

@@ -104,7 +104,8 @@ describe("the handshake", () => {
     for (const path of ["/ws/pub/key/domain/topic", "/ws/sub/domain/vacant"]) {
       const response = await get(`https://hub.test${path}`);
       expect(Number(response.headers.get("Retry-After"))).toBeGreaterThan(0);
-      await expectProblem(response, 503, "key-store-unavailable");
+      const detail = await expectProblem(response, 503, "key-store-unavailable");
+      expect(detail).toContain("DATABASE_URL is missing");
     }
   });
 
