@@ -9,11 +9,6 @@ export interface LogEvent {
   readonly [field: string]: string | number | boolean | null;
 }
 
-/** Something the operator should know of; the hub goes on. */
-export function logWarning(event: LogEvent): void {
-  console.warn(JSON.stringify({ level: "warn", ...event }));
-}
-
 /** Something the operator must repair. */
 export function logError(event: LogEvent): void {
   console.error(JSON.stringify({ level: "error", ...event }));

@@ -179,8 +179,9 @@ export class Topic extends DurableObject<Env> {
   #forget(socket: WebSocket): void {
     this.#fanOut.remove(socket);
     if (this.#publishers.delete(socket)) this.#publisherLeft();
-    if (this.#dismissed.delete(socket) && this.#isDeserted())
+    if (this.#dismissed.delete(socket) && this.#isDeserted()) {
       setTimeout(() => void this.#reset(), 0);
+    }
   }
 
   /** Whether the topic is over and the last of its sockets gone. */
