@@ -15,8 +15,14 @@ export const TOPIC_ENDED: Close = { code: 1000, reason: "topic-ended" };
 export const MESSAGE_TOO_LARGE: Close = { code: 1009, reason: "message-too-large" };
 /** The socket was accepted by a version of the hub that this one cannot follow: reconnect. */
 export const SERVICE_RESTART: Close = { code: 1012, reason: "service-restart" };
+/** A subscriber does not read: reconnect with the last cursor. */
+export const SLOW_CONSUMER: Close = { code: 4408, reason: "slow-consumer" };
+/** A stream socket sent something that is not of the stream. */
+export const INVALID_FRAME: Close = { code: 4500, reason: "invalid-frame" };
 /** Another publisher of the domain took the topic over. */
 export const PUBLISHER_DISPLACED: Close = { code: 4509, reason: "publisher-displaced" };
+/** What a subscriber asked for with `?since=` is gone, and it asked for `?gap=close`. */
+export const HISTORY_GAP: Close = { code: 4510, reason: "history-gap" };
 
 /**
  * The code that answers a peer's close, or `null` for a Close frame without a code. 1005, 1006 and

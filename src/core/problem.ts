@@ -1,6 +1,7 @@
 /**
- * The first error plane: what a refused handshake says, as RFC 9457 problem details. Owns the stable
- * slugs with status, title and headers. A detail never repeats what the client sent.
+ * The first error plane: what a refused handshake, or a refused frame of the stream, says, as RFC 9457
+ * problem details. Owns the stable slugs with status, title and headers. A detail never repeats what
+ * the client sent.
  */
 
 /** The stable name of a refusal. */
@@ -18,6 +19,9 @@ export type ProblemSlug =
   | "publisher-conflict"
   | "topic-full"
   | "topic-unavailable"
+  | "topic-overloaded"
+  | "message-too-large"
+  | "invalid-frame"
   | "key-store-unavailable"
   | "internal";
 
@@ -28,7 +32,7 @@ export interface ProblemKind {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Every refusal there is; PROTOCOL.md, section 4, lists them. */
+/** Every refusal there is; PROTOCOL.md, section 4, and 10.11 list them. */
 export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
   "not-found": { status: 404, title: "There is nothing at this path" },
   "method-not-allowed": {
@@ -77,6 +81,9 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
     title: "The topic cannot be reached",
     headers: { "Retry-After": "5" },
   },
+  "topic-overloaded": { status: 503, title: "More is waiting than the topic can hold" },
+  "message-too-large": { status: 413, title: "A message is larger than the domain allows" },
+  "invalid-frame": { status: 400, title: "The frame is not one of wspubsub.v1" },
   "key-store-unavailable": {
     status: 503,
     title: "The key store cannot be reached",
@@ -89,6 +96,8 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
 export interface Problem {
   readonly slug: ProblemSlug;
   readonly detail: string;
+  /** Seconds after which it makes sense to try again, where that is known. */
+  readonly retryAfter?: number;
 }
 
 /** The members of an `application/problem+json` body (RFC 9457, section 3). */
@@ -97,10 +106,11 @@ export interface ProblemDetails {
   readonly title: string;
   readonly status: number;
   readonly detail: string;
+  readonly retryAfter?: number;
 }
 
 /** Renders a problem as its RFC 9457 members; `type` is `urn:wspubsub:problem:SLUG`. */
-export function problemDetails(problem: Problem): ProblemDetails {
-  const { status, title } = PROBLEMS[problem.slug];
-  return { type: `urn:wspubsub:problem:${problem.slug}`, title, status, detail: problem.detail };
+export function problemDetails({ slug, ...occurrence }: Problem): ProblemDetails {
+  const { status, title } = PROBLEMS[slug];
+  return { type: `urn:wspubsub:problem:${slug}`, title, status, ...occurrence };
 }
