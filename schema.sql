@@ -131,6 +131,9 @@ begin
     messages_per_second integer check (messages_per_second > 0)
   );
 
+  alter table domains add column if not exists max_backlog_bytes integer not null
+    default 1048576 check (max_backlog_bytes between 1024 and 67108864);
+
   comment on table apikeys is 'Who may publish: several keys a domain, each locked to it';
   comment on column apikeys.apikey is 'A hint of the key; inserting a key here hashes it';
   comment on column apikeys.apikey_hash is 'Lower-case hex SHA-256 of the key''s UTF-8 bytes';
@@ -142,6 +145,7 @@ begin
   comment on column domains.history_seconds is 'How long a topic''s log keeps a message';
   comment on column domains.subscribers is 'open: anyone; token: nobody without a token';
   comment on column domains.max_message_bytes is 'A larger message closes its publisher';
+  comment on column domains.max_backlog_bytes is 'What may wait for a subscriber that does not read';
   comment on column domains.messages_per_second is 'Of one publisher; null sets no limit';
 end
 $schema$;

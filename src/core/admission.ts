@@ -6,6 +6,7 @@
 import * as v from "valibot";
 import { MAX_HEARTBEAT_SECONDS } from "./heartbeat.ts";
 import { PolicySchema, type Policy } from "./policy.ts";
+import type { Protocol } from "./stream.ts";
 
 /** The request header that carries an admission. */
 export const ADMISSION_HEADER = "wspubsub-admission";
@@ -13,27 +14,41 @@ export const ADMISSION_HEADER = "wspubsub-admission";
 export const REFUSAL_HEADER = "wspubsub-refusal";
 
 /** An upgrade that the edge found in order. */
-export type Admission =
-  | {
-      readonly v: 1;
-      readonly role: "publisher";
-      /** It may displace an incumbent. */
-      readonly takeover: boolean;
-      /** The interval of the heartbeats it promised, `null` if it promised none. */
-      readonly heartbeatSeconds: number | null;
-      readonly policy: Policy;
-    }
-  | {
-      readonly v: 1;
-      readonly role: "subscriber";
-      /** `null` while nobody has asked Postgres: a live topic knows its policy. */
-      readonly policy: Policy | null;
-    };
+export type Admission = PublisherAdmission | SubscriberAdmission;
+
+/** That of a publisher. */
+export interface PublisherAdmission {
+  readonly v: 1;
+  readonly role: "publisher";
+  readonly protocol: Protocol;
+  /** It may displace an incumbent. */
+  readonly takeover: boolean;
+  /** The interval of the heartbeats it promised, `null` if it promised none. */
+  readonly heartbeatSeconds: number | null;
+  readonly policy: Policy;
+}
+
+/** That of a subscriber. */
+export interface SubscriberAdmission {
+  readonly v: 1;
+  readonly role: "subscriber";
+  readonly protocol: Protocol;
+  /** The value of `?since=`, which the edge has checked; `null` without one. */
+  readonly since: string | null;
+  /** What becomes of it when there is a gap. */
+  readonly gap: "skip" | "close";
+  /** `null` while nobody has asked Postgres: a live topic knows its policy. */
+  readonly policy: Policy | null;
+}
+
+// An edge of version 0.1 knows neither the stream nor recovery.
+const ProtocolSchema = v.optional(v.picklist(["raw", "stream"]), "raw");
 
 const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.variant("role", [
   v.object({
     v: v.literal(1),
     role: v.literal("publisher"),
+    protocol: ProtocolSchema,
     takeover: v.boolean(),
     heartbeatSeconds: v.nullable(
       v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_HEARTBEAT_SECONDS)),
@@ -43,6 +58,9 @@ const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.variant("role", [
   v.object({
     v: v.literal(1),
     role: v.literal("subscriber"),
+    protocol: ProtocolSchema,
+    since: v.optional(v.nullable(v.string()), null),
+    gap: v.optional(v.picklist(["skip", "close"]), "skip"),
     policy: v.nullable(PolicySchema),
   }),
 ]);
@@ -63,7 +81,7 @@ const RefusalSchema: v.GenericSchema<unknown, Refusal> = v.picklist([
   "topic-full",
 ]);
 
-/** Writes an admission as a header value (ASCII: it holds no text of the client's). */
+/** Writes an admission as a header value (ASCII: the text of a `since` that parses is). */
 export function formatAdmission(admission: Admission): string {
   return JSON.stringify(admission);
 }

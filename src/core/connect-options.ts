@@ -4,17 +4,26 @@
  */
 import { MAX_HEARTBEAT_SECONDS } from "./heartbeat.ts";
 import { err, ok, type Result } from "./result.ts";
+import { parseSince } from "./since.ts";
 
 /** What a publisher asks for when it connects. */
-export interface ConnectOptions {
+export interface PublisherOptions {
   /** Displace the incumbent of an exclusive topic. */
   readonly takeover: boolean;
   /** The interval of the heartbeats it promises, `null` if it promises none. */
   readonly heartbeatSeconds: number | null;
 }
 
+/** What a subscriber asks for when it connects. */
+export interface SubscriberOptions {
+  /** Where in the past it begins, as text that `parseSince` accepts; `null`: in the present. */
+  readonly since: string | null;
+  /** Whether it is told of a gap or closed by it. */
+  readonly gap: "skip" | "close";
+}
+
 /** Reads `?takeover=` and `?heartbeat=`; the error is a sentence that says what would be right. */
-export function parseConnectOptions(query: URLSearchParams): Result<ConnectOptions> {
+export function parsePublisherOptions(query: URLSearchParams): Result<PublisherOptions> {
   const takeover = query.get("takeover") ?? "0";
   if (takeover !== "0" && takeover !== "1") return err('"takeover" must be 0 or 1');
 
@@ -25,4 +34,14 @@ export function parseConnectOptions(query: URLSearchParams): Result<ConnectOptio
     return err(`"heartbeat" must be a whole number of seconds from 1 to ${MAX_HEARTBEAT_SECONDS}`);
   }
   return ok({ takeover: takeover === "1", heartbeatSeconds });
+}
+
+/** Reads `?since=` and `?gap=`; the error is a sentence that says what would be right. */
+export function parseSubscriberOptions(query: URLSearchParams): Result<SubscriberOptions> {
+  const since = query.get("since");
+  const parsed = since === null ? null : parseSince(since);
+  if (parsed?.ok === false) return parsed;
+  const gap = query.get("gap") ?? "skip";
+  if (gap !== "skip" && gap !== "close") return err('"gap" must be "skip" or "close"');
+  return ok({ since, gap });
 }

@@ -4,6 +4,11 @@
  */
 import * as v from "valibot";
 
+/** What may wait for a slow subscriber, unless the domain says otherwise. */
+const DEFAULT_MAX_BACKLOG_BYTES = 1_048_576;
+const LEAST_MAX_BACKLOG_BYTES = 1024;
+const MOST_MAX_BACKLOG_BYTES = 67_108_864;
+
 /** The most a client may send in one message; the runtime itself takes 32 MiB (platform limits). */
 const MAX_MESSAGE_BYTES = 33_554_432;
 
@@ -13,14 +18,16 @@ export interface Policy {
   readonly publishers: "exclusive" | "shared";
   /** How long an exclusive topic outlives its publisher. */
   readonly graceSeconds: number;
-  /** How many messages the log keeps. Not used yet. */
+  /** How many messages the log keeps; 0 beside seconds sets no bound, beside 0 seconds no log. */
   readonly historyMessages: number;
-  /** How long the log keeps a message. Not used yet. */
+  /** How long the log keeps a message; 0 beside messages sets no bound. */
   readonly historySeconds: number;
   /** `open`: anyone may subscribe. `token`: nobody without a token, and none is accepted yet. */
   readonly subscribers: "open" | "token";
   /** UTF-8 bytes of a text message, bytes of a binary one. */
   readonly maxMessageBytes: number;
+  /** What may wait for a subscriber that does not read. */
+  readonly maxBacklogBytes: number;
   /** Messages a publisher may send per second; `null` sets no limit. Not used yet. */
   readonly messagesPerSecond: number | null;
 }
@@ -33,6 +40,16 @@ export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
   historySeconds: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2_592_000)),
   subscribers: v.picklist(["open", "token"]),
   maxMessageBytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_MESSAGE_BYTES)),
+  // Stored policies and admissions of version 0.1 lack it.
+  maxBacklogBytes: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(LEAST_MAX_BACKLOG_BYTES),
+      v.maxValue(MOST_MAX_BACKLOG_BYTES),
+    ),
+    DEFAULT_MAX_BACKLOG_BYTES,
+  ),
   messagesPerSecond: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1))),
 });
 
@@ -44,5 +61,6 @@ export const DEFAULT_POLICY: Policy = {
   historySeconds: 0,
   subscribers: "open",
   maxMessageBytes: 1_048_576,
+  maxBacklogBytes: DEFAULT_MAX_BACKLOG_BYTES,
   messagesPerSecond: null,
 };

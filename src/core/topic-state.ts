@@ -39,10 +39,11 @@ export type TopicEvent =
   | { readonly type: "subscriber-connects"; readonly policy: Policy | null }
   | { readonly type: "alarm-fires" };
 
-/** What the Topic must do, in this order, once the new state is stored. */
+/** What the Topic must do, in this order. */
 export type TopicEffect =
   | { readonly type: "displace-publishers" }
-  | { readonly type: "close-subscribers" }
+  /** Nobody took the topic over: its subscribers leave, and its log unless that is kept for a time. */
+  | { readonly type: "end-topic" }
   | { readonly type: "set-alarm"; readonly atMs: number };
 
 /** The outcome of an event. */
@@ -57,7 +58,7 @@ export interface Transition {
 export function transition(state: TopicState, event: TopicEvent, nowMs: number): Transition {
   if (state.phase === "grace" && nowMs >= state.deadlineMs) {
     const after = transition(VACANT, event, nowMs);
-    return { ...after, effects: [{ type: "close-subscribers" }, ...after.effects] };
+    return { ...after, effects: [{ type: "end-topic" }, ...after.effects] };
   }
   switch (event.type) {
     case "publisher-connects":
@@ -93,7 +94,7 @@ function publisherLeaves(state: TopicState, remaining: number, nowMs: number): T
   // Subscribers of a shared topic may wait on a vacant one, so nothing ends and nothing is timed.
   if (state.policy.publishers === "shared") return go(VACANT);
   const graceMs = state.policy.graceSeconds * 1000;
-  if (graceMs === 0) return go(VACANT, { type: "close-subscribers" });
+  if (graceMs === 0) return go(VACANT, { type: "end-topic" });
   const deadlineMs = nowMs + graceMs;
   return go(
     { phase: "grace", policy: state.policy, deadlineMs },

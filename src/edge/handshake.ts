@@ -3,19 +3,35 @@
  * first: path, method, Upgrade, version, key, address, parameters. Owns the two routes of the original.
  */
 import { decodeSegment, parseAddress, type Address } from "../core/address.ts";
-import { parseConnectOptions, type ConnectOptions } from "../core/connect-options.ts";
+import {
+  parsePublisherOptions,
+  parseSubscriberOptions,
+  type PublisherOptions,
+  type SubscriberOptions,
+} from "../core/connect-options.ts";
 import type { Problem, ProblemSlug } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
+import { STREAM_PROTOCOL, type Protocol } from "../core/stream.ts";
 
 /** A socket request in order. */
-export type Handshake =
-  | {
-      readonly role: "publisher";
-      readonly address: Address;
-      readonly options: ConnectOptions;
-      readonly apiKey: string;
-    }
-  | { readonly role: "subscriber"; readonly address: Address };
+export type Handshake = PublisherHandshake | SubscriberHandshake;
+
+/** That of a publisher. */
+export interface PublisherHandshake {
+  readonly role: "publisher";
+  readonly address: Address;
+  readonly protocol: Protocol;
+  readonly options: PublisherOptions;
+  readonly apiKey: string;
+}
+
+/** That of a subscriber. */
+export interface SubscriberHandshake {
+  readonly role: "subscriber";
+  readonly address: Address;
+  readonly protocol: Protocol;
+  readonly options: SubscriberOptions;
+}
 
 /** UTF-16 code units; longer than any key that `apikeys` can hold. */
 const MAX_KEY_LENGTH = 256;
@@ -43,9 +59,14 @@ export function checkHandshake(request: Request): Result<Handshake, Problem> {
   }
   const address = parseAddress(route.rawDomain, route.rawTopic);
   if (!address.ok) return refuse("invalid-address", address.error);
-  if (apiKey === null) return ok({ role: "subscriber", address: address.value });
+  const protocol = offersStream(request) ? "stream" : "raw";
+  if (apiKey === null) {
+    const options = parseSubscriberOptions(url.searchParams);
+    if (!options.ok) return refuse("invalid-parameter", options.error);
+    return ok({ role: "subscriber", address: address.value, protocol, options: options.value });
+  }
 
-  const options = parseConnectOptions(url.searchParams);
+  const options = parsePublisherOptions(url.searchParams);
   if (!options.ok) return refuse("invalid-parameter", options.error);
   if (apiKey === "") {
     return refuse("key-required", "Put the API key into the path: /ws/pub/ApiKey/Domain/Topic");
@@ -56,7 +77,13 @@ export function checkHandshake(request: Request): Result<Handshake, Problem> {
   if (apiKey.length > MAX_KEY_LENGTH) {
     return refuse("invalid-address", `The API key has more than ${MAX_KEY_LENGTH} characters`);
   }
-  return ok({ role: "publisher", address: address.value, options: options.value, apiKey });
+  return ok({
+    role: "publisher",
+    address: address.value,
+    protocol,
+    options: options.value,
+    apiKey,
+  });
 }
 
 interface Route {
@@ -83,6 +110,12 @@ function matchRoute(pathname: string): Route | null {
 
 function hasToken(header: string | null, token: string): boolean {
   return (header ?? "").split(",").some((item) => item.trim().toLowerCase() === token);
+}
+
+/** Whether the stream is among the offered subprotocols, whose names are case-sensitive. */
+function offersStream(request: Request): boolean {
+  const offered = request.headers.get("Sec-WebSocket-Protocol") ?? "";
+  return offered.split(",").some((name) => name.trim() === STREAM_PROTOCOL);
 }
 
 function refuse(slug: ProblemSlug, detail: string): Result<never, Problem> {

@@ -2,19 +2,16 @@
  * The admission of a socket: handshake checks, then the key store where it is needed, then the topic.
  * A subscriber of a live topic never touches the database.
  */
-import type { Address } from "../core/address.ts";
 import type { Refusal } from "../core/admission.ts";
 import { parseConfig } from "../core/config.ts";
 import type { Problem } from "../core/problem.ts";
 import { ok, type Result } from "../core/result.ts";
 import { logError } from "../log.ts";
-import { checkHandshake, type Handshake } from "./handshake.ts";
+import { checkHandshake, type PublisherHandshake, type SubscriberHandshake } from "./handshake.ts";
 import { joinTopic } from "./join-topic.ts";
 import { hashKey } from "./key-hash.ts";
 import { neonKeyStore, type KeyStore, type Unavailable } from "./key-store.ts";
 import { problemResponse } from "./problem-response.ts";
-
-type PublisherHandshake = Extract<Handshake, { role: "publisher" }>;
 
 /** Answers a socket request with the topic's 101 or with a problem. */
 export async function upgrade(request: Request, env: Env): Promise<Response> {
@@ -24,12 +21,12 @@ export async function upgrade(request: Request, env: Env): Promise<Response> {
     case "publisher":
       return admitPublisher(handshake.value, env);
     case "subscriber":
-      return admitSubscriber(handshake.value.address, env);
+      return admitSubscriber(handshake.value, env);
   }
 }
 
 async function admitPublisher(handshake: PublisherHandshake, env: Env): Promise<Response> {
-  const { address, options, apiKey } = handshake;
+  const { address, protocol, options, apiKey } = handshake;
   const keyStore = openKeyStore(env);
   if (!keyStore.ok) return configurationInvalid(keyStore.error);
   const check = await keyStore.value.checkKey(await hashKey(apiKey), address.domain);
@@ -46,6 +43,7 @@ async function admitPublisher(handshake: PublisherHandshake, env: Env): Promise<
       const joined = await joinTopic(env.TOPIC, address, {
         v: 1,
         role: "publisher",
+        protocol,
         ...options,
         policy,
       });
@@ -54,8 +52,10 @@ async function admitPublisher(handshake: PublisherHandshake, env: Env): Promise<
   }
 }
 
-async function admitSubscriber(address: Address, env: Env): Promise<Response> {
-  const joined = await joinTopic(env.TOPIC, address, { v: 1, role: "subscriber", policy: null });
+async function admitSubscriber(handshake: SubscriberHandshake, env: Env): Promise<Response> {
+  const { role, address, protocol, options } = handshake;
+  const admission = { v: 1, role, protocol, ...options } as const;
+  const joined = await joinTopic(env.TOPIC, address, { ...admission, policy: null });
   if (joined.type === "joined") return joined.response;
   if (joined.refusal !== "policy-needed") return refused(joined.refusal);
 
@@ -64,7 +64,7 @@ async function admitSubscriber(address: Address, env: Env): Promise<Response> {
   const lookup = await keyStore.value.findPolicy(address.domain);
   if (lookup.type === "unavailable") return keyStoreUnavailable(lookup);
   const { policy } = lookup;
-  const retried = await joinTopic(env.TOPIC, address, { v: 1, role: "subscriber", policy });
+  const retried = await joinTopic(env.TOPIC, address, { ...admission, policy });
   return retried.type === "joined" ? retried.response : refused(retried.refusal);
 }
 

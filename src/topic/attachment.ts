@@ -1,13 +1,15 @@
 /**
- * What a socket carries through hibernation: who it is. Versioned and parsed, never cast, since an
- * older deploy may have written it. At most 16 KiB (platform limits); these are about 100 bytes.
+ * What a socket carries through hibernation: who it is, and what memory alone would lose. Versioned and
+ * parsed, never cast, since an older deploy may have written it. At most 16 KiB (platform limits).
  */
 import * as v from "valibot";
+import type { Protocol } from "../core/stream.ts";
+import { LogPositionSchema, type LogPosition } from "./log.ts";
 
 /** A socket's identity within its topic. */
 export type Attachment =
   | PublisherAttachment
-  | { readonly v: 1; readonly role: "subscriber" }
+  | SubscriberAttachment
   /** The hub has closed it: it counts for nothing, and what it still sends is fenced out. */
   | { readonly v: 1; readonly role: "dismissed" };
 
@@ -15,19 +17,43 @@ export type Attachment =
 export interface PublisherAttachment {
   readonly v: 1;
   readonly role: "publisher";
+  readonly protocol: Protocol;
   /** The interval of the heartbeats it promised, `null` if it promised none. */
   readonly heartbeatSeconds: number | null;
   readonly connectedAtMs: number;
+  /** Where a log that is not durable was when it fell silent; one publisher carries it for all. */
+  readonly log: LogPosition | null;
 }
+
+/** The identity of a socket that only receives. */
+export interface SubscriberAttachment {
+  readonly v: 1;
+  readonly role: "subscriber";
+  readonly protocol: Protocol;
+  readonly gap: "skip" | "close";
+  /** The cursor up to which it has everything while it is replayed to, else `null`. */
+  readonly behind: string | null;
+}
+
+// Sockets that version 0.1 accepted are raw and know no log.
+const ProtocolSchema = v.optional(v.picklist(["raw", "stream"]), "raw");
 
 const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role", [
   v.object({
     v: v.literal(1),
     role: v.literal("publisher"),
+    protocol: ProtocolSchema,
     heartbeatSeconds: v.nullable(v.number()),
     connectedAtMs: v.number(),
+    log: v.optional(v.nullable(LogPositionSchema), null),
   }),
-  v.object({ v: v.literal(1), role: v.literal("subscriber") }),
+  v.object({
+    v: v.literal(1),
+    role: v.literal("subscriber"),
+    protocol: ProtocolSchema,
+    gap: v.optional(v.picklist(["skip", "close"]), "skip"),
+    behind: v.optional(v.nullable(v.string()), null),
+  }),
   v.object({ v: v.literal(1), role: v.literal("dismissed") }),
 ]);
 

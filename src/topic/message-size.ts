@@ -1,7 +1,7 @@
 /**
  * The size of a message as the policy counts it: UTF-8 bytes of text, bytes of binary.
  */
-import type { Message } from "./fan-out.ts";
+import type { Message } from "../core/message.ts";
 
 /** Whether a message has more than so many bytes. */
 export function isLargerThan(message: Message, maxBytes: number): boolean {

@@ -1,6 +1,6 @@
 /**
- * Keeps a topic's state in the object's storage, so that it survives eviction and restarts. A vacant
- * topic stores nothing at all: the runtime then forgets the object.
+ * Keeps a topic's state in the object's storage, so that it survives eviction and restarts. That of a
+ * vacant topic is that there is none.
  */
 import * as v from "valibot";
 import { TopicStateSchema, VACANT, type TopicState } from "../core/topic-state.ts";
@@ -19,6 +19,6 @@ export function loadState(storage: DurableObjectStorage): TopicState | null {
 
 /** Writes the state; answers that follow wait for it at the output gate. */
 export function storeState(storage: DurableObjectStorage, state: TopicState): void {
-  if (state.phase === "vacant") void storage.deleteAll();
+  if (state.phase === "vacant") storage.kv.delete(KEY);
   else storage.kv.put(KEY, { v: 1, state });
 }

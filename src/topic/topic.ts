@@ -1,26 +1,40 @@
 /**
- * The Durable Object that owns one address: it admits sockets, keeps the topic's phase and hands
- * publishers' messages to the fan-out. The rules of the phases are in core/topic-state.ts; here they
- * are carried out. Knows nothing of keys, SQL or routes.
+ * The Durable Object that owns one address: it admits sockets, keeps the topic's phase, and joins its
+ * parts: intake, log, fan-out, replay. The rules of the phases are in core/topic-state.ts; here they are
+ * carried out. Knows nothing of keys, SQL or routes.
  * Invariant: what memory holds can be rebuilt from storage, `getWebSockets()` and attachments.
  */
 import { DurableObject } from "cloudflare:workers";
 import { parseAdmission, REFUSAL_HEADER, ADMISSION_HEADER } from "../core/admission.ts";
-import type { Admission, Refusal } from "../core/admission.ts";
+import type { Admission, Refusal, SubscriberAdmission } from "../core/admission.ts";
 import {
   answerTo,
-  MESSAGE_TOO_LARGE,
+  HISTORY_GAP,
+  INVALID_FRAME,
   PUBLISHER_DISPLACED,
   SERVICE_RESTART,
+  SLOW_CONSUMER,
   TOPIC_ENDED,
   type Close,
 } from "../core/close-code.ts";
+import { formatCursor, parseCursor, type Cursor } from "../core/cursor.ts";
 import { HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE, isSilent } from "../core/heartbeat.ts";
+import type { Message } from "../core/message.ts";
+import { DEFAULT_POLICY, type Policy } from "../core/policy.ts";
+import { parseSince } from "../core/since.ts";
+import { formatError, parseCredit, STREAM_PROTOCOL } from "../core/stream.ts";
 import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
+import { logError } from "../log.ts";
 import { readAttachment, writeAttachment, type PublisherAttachment } from "./attachment.ts";
-import { FanOut, type Message } from "./fan-out.ts";
-import { isLargerThan } from "./message-size.ts";
+import type { Batch } from "./batch.ts";
+import { FanOut } from "./fan-out.ts";
+import { Intake } from "./intake.ts";
+import { Log, type LogPosition, type Resumption } from "./log.ts";
+import type { Publication } from "./publication.ts";
+import { Replay } from "./replay.ts";
+import { sendFrame } from "./send-frame.ts";
 import { loadState, storeState } from "./state-store.ts";
+import { Subscriber } from "./subscriber.ts";
 
 /** The runtime takes 32,768 hibernatable sockets; some room is left for those still closing. */
 const MAX_SOCKETS = 32_000;
@@ -33,10 +47,15 @@ interface Publisher {
 /** One topic. */
 export class Topic extends DurableObject<Env> {
   #state: TopicState;
+  readonly #log: Log;
+  readonly #fanOut: FanOut;
+  readonly #replay: Replay;
+  readonly #intake: Intake;
   readonly #publishers: Map<WebSocket, Publisher> = new Map();
-  readonly #fanOut: FanOut = new FanOut();
   /** Closed by the hub, not answered yet. */
   readonly #dismissed: Set<WebSocket> = new Set();
+  /** The alarm that is set, as far as memory knows. */
+  #alarmAtMs: number | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -44,6 +63,24 @@ export class Topic extends DurableObject<Env> {
     ctx.setWebSocketAutoResponse(
       new WebSocketRequestResponsePair(HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE),
     );
+    this.#log = new Log(ctx.storage);
+    this.#fanOut = new FanOut({
+      append: (publications) => this.#append(publications),
+      isDurable: () => this.#log.isDurable,
+      maxBacklogBytes: () => this.#policy.maxBacklogBytes,
+      onSlow: (subscriber) => this.#dismissSubscriber(subscriber, SLOW_CONSUMER),
+      onIdle: () => this.#rememberLog(),
+    });
+    this.#replay = new Replay(this.#log, {
+      maxBacklogBytes: () => this.#policy.maxBacklogBytes,
+      onProgress: (subscriber, offset) => {
+        rememberSubscriber(subscriber, { ...this.#log.head, offset });
+      },
+      onCurrent: (subscriber) => this.#goLive(subscriber),
+      onGap: (subscriber) => this.#dismissSubscriber(subscriber, HISTORY_GAP),
+      onSlow: (subscriber) => this.#dismissSubscriber(subscriber, SLOW_CONSUMER),
+    });
+    this.#intake = new Intake(this.#log, this.#fanOut);
     const state = loadState(ctx.storage);
     this.#state = state ?? VACANT;
     this.#adoptSockets(state !== null);
@@ -54,23 +91,24 @@ export class Topic extends DurableObject<Env> {
   /** Takes the socket of an upgrade that the edge admitted, or refuses it by header. */
   override fetch(request: Request): Response {
     const admission = parseAdmission(request.headers.get(ADMISSION_HEADER));
-    if (this.#publishers.size + this.#fanOut.size >= MAX_SOCKETS) return refuse("topic-full");
+    if (this.#publishers.size + this.#subscriberCount >= MAX_SOCKETS) return refuse("topic-full");
     const refusal = this.#apply(this.#arrival(admission));
     return refusal === null ? this.#accept(admission) : refuse(refusal);
   }
 
   override webSocketMessage(socket: WebSocket, message: Message): void {
     const publisher = this.#publishers.get(socket);
-    // A subscriber's data is ignored; a dismissed publisher's is fenced out.
-    if (publisher === undefined || this.#state.phase !== "live") return;
-    if (isLargerThan(message, this.#state.policy.maxMessageBytes)) {
-      this.#dismiss(socket, MESSAGE_TOO_LARGE);
-      this.#publishers.delete(socket);
-      this.#publisherLeft();
+    if (publisher === undefined) {
+      this.#hearSubscriber(socket, message);
       return;
     }
     publisher.lastMessageMs = Date.now();
-    this.#fanOut.publish(message);
+    const { protocol } = publisher.attachment;
+    const close = this.#intake.take(socket, protocol, message, this.#policy.maxMessageBytes);
+    if (close === null) return;
+    this.#dismiss(socket, close);
+    this.#publishers.delete(socket);
+    this.#publisherLeft();
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -84,20 +122,47 @@ export class Topic extends DurableObject<Env> {
   }
 
   override alarm(): void {
+    this.#alarmAtMs = null;
     this.#apply({ type: "alarm-fires" });
+    const nowMs = Date.now();
+    if (this.#state.phase === "vacant" && this.#log.isOver(nowMs)) {
+      this.#forgetEverything();
+      return;
+    }
+    this.#log.expire(nowMs);
+    this.#wakeForLog();
   }
 
-  /** Rebuilds the sockets' maps after a wake; those it cannot place are told to come back. */
+  /** What the domain allows; the defaults while nobody has said. */
+  get #policy(): Policy {
+    return this.#state.phase === "vacant" ? DEFAULT_POLICY : this.#state.policy;
+  }
+
+  get #subscriberCount(): number {
+    return this.#fanOut.size + this.#replay.size;
+  }
+
+  /** Rebuilds the log and the sockets' maps after a wake; those it cannot place are told to come back. */
   #adoptSockets(isStateKnown: boolean): void {
+    this.#log.load(this.#state.phase !== "live");
+    const subscribers: { subscriber: Subscriber; behind: string | null }[] = [];
+    let position: LogPosition | null = null;
     for (const socket of this.ctx.getWebSockets()) {
       const attachment = isStateKnown ? readAttachment(socket) : null;
       switch (attachment?.role) {
         case "publisher":
           this.#publishers.set(socket, { attachment, lastMessageMs: null });
+          // One of them was given the place, others may still carry an older one.
+          if ((attachment.log?.offset ?? -1) > (position?.offset ?? -1)) position = attachment.log;
           break;
-        case "subscriber":
-          this.#fanOut.add(socket);
+        case "subscriber": {
+          const { protocol, gap, behind } = attachment;
+          subscribers.push({
+            subscriber: new Subscriber(socket, protocol, gap === "close"),
+            behind,
+          });
           break;
+        }
         case "dismissed":
           this.#dismissed.add(socket);
           break;
@@ -105,6 +170,12 @@ export class Topic extends DurableObject<Env> {
           this.#dismiss(socket, SERVICE_RESTART);
           break;
       }
+    }
+    if (position !== null && !this.#log.isDurable) this.#log.restore(position);
+    for (const { subscriber, behind } of subscribers) {
+      const cursor = behind === null ? null : parseCursor(behind);
+      if (cursor === null) this.#fanOut.add(subscriber);
+      else this.#follow(subscriber, this.#log.resume({ type: "cursor", cursor }, Date.now()));
     }
   }
 
@@ -119,43 +190,172 @@ export class Topic extends DurableObject<Env> {
   /** Accepts the admitted socket for hibernation: tag and attachment are set before any event of it. */
   #accept(admission: Admission): Response {
     const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server, [admission.role]);
+    const { role, protocol } = admission;
+    this.ctx.acceptWebSocket(server, [role]);
     if (admission.role === "publisher") {
       const { heartbeatSeconds } = admission;
       const connectedAtMs = Date.now();
-      const attachment = { v: 1, role: "publisher", heartbeatSeconds, connectedAtMs } as const;
+      const attachment = {
+        v: 1,
+        role: "publisher",
+        protocol,
+        heartbeatSeconds,
+        connectedAtMs,
+        log: null,
+      } as const;
       writeAttachment(server, attachment);
       this.#publishers.set(server, { attachment, lastMessageMs: null });
+      this.#log.configure(admission.policy);
+      this.#rememberLog();
     } else {
-      writeAttachment(server, { v: 1, role: "subscriber" });
-      this.#fanOut.add(server);
+      this.#acceptSubscriber(server, admission);
     }
-    return new Response(null, { status: 101, webSocket: client });
+    const headers = new Headers();
+    if (protocol === "stream") headers.set("Sec-WebSocket-Protocol", STREAM_PROTOCOL);
+    return new Response(null, { status: 101, webSocket: client, headers });
   }
 
-  /** Applies an event: stores the new state, carries out its effects, returns the refusal if any. */
-  #apply(event: TopicEvent): Refusal | null {
-    const { state, effects, refusal } = transition(this.#state, event, Date.now());
-    if (state !== this.#state) {
-      storeState(this.ctx.storage, state);
-      this.#state = state;
+  #acceptSubscriber(socket: WebSocket, { protocol, since, gap }: SubscriberAdmission): void {
+    const subscriber = new Subscriber(socket, protocol, gap === "close");
+    rememberSubscriber(subscriber, null);
+    if (since === null) {
+      subscriber.open(this.#log.head, null);
+      this.#fanOut.add(subscriber);
+      return;
     }
+    const parsed = parseSince(since);
+    // The edge has checked it.
+    if (!parsed.ok) throw new Error(parsed.error);
+    const resumption = this.#log.resume(parsed.value, Date.now());
+    subscriber.open(resumption.gapFrom ?? resumption.cursor, resumption.gapFrom === null);
+    this.#follow(subscriber, resumption);
+  }
+
+  /** Lets a subscriber go on from a place in the past; tells it of a gap. */
+  #follow(subscriber: Subscriber, { cursor, gapFrom }: Resumption): void {
+    if (gapFrom !== null) {
+      subscriber.gap(gapFrom, cursor);
+      if (subscriber.closesOnGap) {
+        this.#dismissSubscriber(subscriber, HISTORY_GAP);
+        return;
+      }
+    }
+    if (cursor.offset === this.#log.head.offset) this.#fanOut.add(subscriber);
+    else this.#replay.add(subscriber, cursor.offset);
+  }
+
+  #goLive(subscriber: Subscriber): void {
+    rememberSubscriber(subscriber, null);
+    this.#fanOut.add(subscriber);
+  }
+
+  /** A raw subscriber's data is ignored, and what a dismissed socket still sends is fenced out. */
+  #hearSubscriber(socket: WebSocket, message: Message): void {
+    const subscriber = this.#fanOut.get(socket) ?? this.#replay.get(socket);
+    if (subscriber === undefined || subscriber.protocol === "raw") return;
+    const credit = parseCredit(message);
+    if (credit.ok) {
+      const { epoch } = this.#log.head;
+      if (credit.value.epoch === epoch) subscriber.acknowledge(credit.value.offset);
+      return;
+    }
+    const { id, detail } = credit.error;
+    sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
+    this.#dismissSubscriber(subscriber, INVALID_FRAME);
+  }
+
+  /** Applies an event: carries out its effects, stores the new state, returns the refusal if any. */
+  #apply(event: TopicEvent): Refusal | null {
+    const before = this.#state;
+    const { state, effects, refusal } = transition(before, event, Date.now());
     for (const effect of effects) {
       switch (effect.type) {
         case "displace-publishers":
           for (const socket of this.#publishers.keys()) this.#dismiss(socket, PUBLISHER_DISPLACED);
           this.#publishers.clear();
           break;
-        case "close-subscribers":
-          for (const socket of this.#fanOut.release()) this.#dismiss(socket, TOPIC_ENDED);
+        case "end-topic":
+          this.#endTopic();
           break;
         case "set-alarm":
-          // Not awaited: the output gate holds every answer until it is durable.
-          void this.ctx.storage.setAlarm(effect.atMs);
+          this.#wakeBy(effect.atMs);
           break;
       }
     }
+    if (state === before) return refusal;
+    if (state.phase === "vacant") this.#vacate();
+    else storeState(this.ctx.storage, state);
+    this.#state = state;
     return refusal;
+  }
+
+  /** Gives subscribers all there is, then sends them away. */
+  #endTopic(): void {
+    this.#fanOut.drain();
+    this.#replay.drain();
+    for (const subscriber of this.#fanOut.release()) {
+      subscriber.end();
+      this.#dismiss(subscriber.socket, TOPIC_ENDED);
+    }
+    this.#log.end();
+  }
+
+  /** Stores nothing, unless there is a log that is kept for a time. */
+  #vacate(): void {
+    const keepUntilMs = this.#log.retire(Date.now());
+    if (keepUntilMs === null) {
+      this.#alarmAtMs = null;
+      void this.ctx.storage.deleteAll();
+      return;
+    }
+    storeState(this.ctx.storage, VACANT);
+    this.#wakeBy(keepUntilMs);
+  }
+
+  #forgetEverything(): void {
+    this.#log.reset();
+    this.#alarmAtMs = null;
+    void this.ctx.storage.deleteAll();
+  }
+
+  /** Puts publications into the log. If storage fails, nothing that follows could be true: all is dropped. */
+  #append(publications: readonly Publication[]): Batch | null {
+    try {
+      const batch = this.#intake.append(publications);
+      this.#wakeForLog();
+      return batch;
+    } catch (error) {
+      // SQLITE_FULL and the like. Publishers see 1006 and no ack, subscribers come back by cursor.
+      const reason = error instanceof Error ? error.message : String(error);
+      logError({ event: "log-failed", reason });
+      this.ctx.abort(`The log failed: ${reason}`);
+      throw error;
+    }
+  }
+
+  /** Makes sure that the alarm fires at a time or before. */
+  #wakeBy(atMs: number): void {
+    if (this.#alarmAtMs !== null && this.#alarmAtMs <= atMs) return;
+    this.#alarmAtMs = atMs;
+    // Not awaited: the output gate holds every answer until it is durable.
+    void this.ctx.storage.setAlarm(atMs);
+  }
+
+  #wakeForLog(): void {
+    const atMs = this.#log.nextExpiryMs;
+    if (atMs !== null) this.#wakeBy(atMs);
+  }
+
+  /** Lets the place of a log that is not durable outlive hibernation: in a publisher's attachment. */
+  #rememberLog(): void {
+    if (this.#log.isDurable) return;
+    const [first] = this.#publishers;
+    if (first !== undefined) {
+      const [socket, { attachment }] = first;
+      writeAttachment(socket, { ...attachment, log: this.#log.position });
+    } else if (this.#state.phase === "grace") {
+      this.#log.store();
+    }
   }
 
   /** Whether every publisher has missed its heartbeats. */
@@ -168,6 +368,12 @@ export class Topic extends DurableObject<Env> {
     });
   }
 
+  #dismissSubscriber(subscriber: Subscriber, close: Close): void {
+    this.#fanOut.remove(subscriber.socket);
+    this.#replay.remove(subscriber.socket);
+    this.#dismiss(subscriber.socket, close);
+  }
+
   /** Closes a socket from the hub's side; from here on it counts for nothing, after a wake neither. */
   #dismiss(socket: WebSocket, { code, reason }: Close): void {
     writeAttachment(socket, { v: 1, role: "dismissed" });
@@ -178,6 +384,7 @@ export class Topic extends DurableObject<Env> {
   /** Drops a socket that is gone; a publisher's leaving may begin the grace period. */
   #forget(socket: WebSocket): void {
     this.#fanOut.remove(socket);
+    this.#replay.remove(socket);
     if (this.#publishers.delete(socket)) this.#publisherLeft();
     if (this.#dismissed.delete(socket) && this.#isDeserted()) {
       setTimeout(() => void this.#reset(), 0);
@@ -186,7 +393,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Whether the topic is over and the last of its sockets gone. */
   #isDeserted(): boolean {
-    const sockets = this.#publishers.size + this.#fanOut.size + this.#dismissed.size;
+    const sockets = this.#publishers.size + this.#subscriberCount + this.#dismissed.size;
     return this.#state.phase === "vacant" && sockets === 0;
   }
 
@@ -202,7 +409,22 @@ export class Topic extends DurableObject<Env> {
 
   #publisherLeft(): void {
     this.#apply({ type: "publisher-leaves", remaining: this.#publishers.size });
+    this.#rememberLog();
   }
+}
+
+/** Makes who it is, and how far it has got while it is behind, part of a subscriber's socket. */
+function rememberSubscriber(
+  { socket, protocol, closesOnGap }: Subscriber,
+  behind: Cursor | null,
+): void {
+  writeAttachment(socket, {
+    v: 1,
+    role: "subscriber",
+    protocol,
+    gap: closesOnGap ? "close" : "skip",
+    behind: behind === null ? null : formatCursor(behind),
+  });
 }
 
 /** Answers a peer's Close frame with its own code and reason (RFC 6455, section 5.5.1). */

@@ -12,10 +12,12 @@ import { DEFAULT_POLICY } from "../../../src/core/policy.ts";
 describe("parseAdmission", () => {
   test("reads what formatAdmission wrote", () => {
     const policy = fc.constantFrom(DEFAULT_POLICY, { ...DEFAULT_POLICY, messagesPerSecond: 5 });
+    const protocol = fc.constantFrom("raw", "stream");
     const admission: fc.Arbitrary<Admission> = fc.oneof(
       fc.record({
         v: fc.constant(1 as const),
         role: fc.constant("publisher" as const),
+        protocol,
         takeover: fc.boolean(),
         heartbeatSeconds: fc.option(fc.integer({ min: 1, max: 300 })),
         policy,
@@ -23,6 +25,9 @@ describe("parseAdmission", () => {
       fc.record({
         v: fc.constant(1 as const),
         role: fc.constant("subscriber" as const),
+        protocol,
+        since: fc.option(fc.constantFrom("earliest", "-5", "k3x9q0v7h2ma-41")),
+        gap: fc.constantFrom("skip", "close"),
         policy: fc.option(policy),
       }),
     );
@@ -31,6 +36,19 @@ describe("parseAdmission", () => {
         expect(parseAdmission(formatAdmission(value))).toEqual(value);
       }),
     );
+  });
+
+  test("reads one of version 0.1, which knew no stream and no log", () => {
+    const { maxBacklogBytes, ...policy } = DEFAULT_POLICY;
+    const header = JSON.stringify({ v: 1, role: "subscriber", policy });
+    expect(parseAdmission(header)).toEqual({
+      v: 1,
+      role: "subscriber",
+      protocol: "raw",
+      since: null,
+      gap: "skip",
+      policy: { ...policy, maxBacklogBytes },
+    });
   });
 
   test.each([

@@ -1,17 +1,20 @@
-/** PROTOCOL.md, section 3: the query parameters of a publisher's URL. */
+/** PROTOCOL.md, section 3: the query parameters of a socket's URL. */
 import { describe, expect, test } from "vitest";
-import { parseConnectOptions } from "../../../src/core/connect-options.ts";
+import {
+  parsePublisherOptions,
+  parseSubscriberOptions,
+} from "../../../src/core/connect-options.ts";
 
-describe("parseConnectOptions", () => {
+describe("parsePublisherOptions", () => {
   test.each([
     ["", { takeover: false, heartbeatSeconds: null }],
     ["takeover=0", { takeover: false, heartbeatSeconds: null }],
     ["takeover=1", { takeover: true, heartbeatSeconds: null }],
     ["takeover=1&heartbeat=5", { takeover: true, heartbeatSeconds: 5 }],
     ["heartbeat=300", { takeover: false, heartbeatSeconds: 300 }],
-    ["tomorrow=yes", { takeover: false, heartbeatSeconds: null }],
+    ["tomorrow=yes&since=never", { takeover: false, heartbeatSeconds: null }],
   ])("3.1 reads %j", (query, value) => {
-    expect(parseConnectOptions(new URLSearchParams(query))).toEqual({ ok: true, value });
+    expect(parsePublisherOptions(new URLSearchParams(query))).toEqual({ ok: true, value });
   });
 
   test.each([
@@ -23,6 +26,27 @@ describe("parseConnectOptions", () => {
     ["heartbeat=1e1", '"heartbeat" must be a whole number of seconds from 1 to 300'],
     ["heartbeat=-1", '"heartbeat" must be a whole number of seconds from 1 to 300'],
   ])("3.2 refuses %j", (query, error) => {
-    expect(parseConnectOptions(new URLSearchParams(query))).toEqual({ ok: false, error });
+    expect(parsePublisherOptions(new URLSearchParams(query))).toEqual({ ok: false, error });
+  });
+});
+
+describe("parseSubscriberOptions", () => {
+  test.each([
+    ["", { since: null, gap: "skip" }],
+    ["since=earliest", { since: "earliest", gap: "skip" }],
+    ["since=-5&gap=close", { since: "-5", gap: "close" }],
+    ["gap=skip&takeover=maybe", { since: null, gap: "skip" }],
+  ])("3.1 reads %j", (query, value) => {
+    expect(parseSubscriberOptions(new URLSearchParams(query))).toEqual({ ok: true, value });
+  });
+
+  test.each([
+    ["since=", /^"since" must be a cursor, /],
+    ["since=yesterday", /^"since" must be a cursor, /],
+    ["gap=", /^"gap" must be /],
+    ["since=30s&gap=maybe", /^"gap" must be /],
+  ])("3.2 refuses %j", (query, error) => {
+    const parsed = parseSubscriberOptions(new URLSearchParams(query));
+    expect(parsed).toEqual({ ok: false, error: expect.stringMatching(error) });
   });
 });

@@ -34,7 +34,7 @@ const subscribeShared: TopicEvent = { type: "subscriber-connects", policy: share
 const alarm: TopicEvent = { type: "alarm-fires" };
 
 const displace = { type: "displace-publishers" } as const;
-const closeSubscribers = { type: "close-subscribers" } as const;
+const closeSubscribers = { type: "end-topic" } as const;
 function setAlarm(atMs: number): { type: "set-alarm"; atMs: number } {
   return { type: "set-alarm", atMs };
 }

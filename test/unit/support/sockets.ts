@@ -2,7 +2,13 @@
  * The client's end of a socket to a Topic: opens it as the edge would, and collects what arrives so
  * that tests wait for events and never for time.
  */
-import { ADMISSION_HEADER, formatAdmission, type Admission } from "../../../src/core/admission.ts";
+import {
+  ADMISSION_HEADER,
+  formatAdmission,
+  type Admission,
+  type PublisherAdmission,
+  type SubscriberAdmission,
+} from "../../../src/core/admission.ts";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 
@@ -55,20 +61,33 @@ export class Client {
 /** A publisher's admission; `policy` overrides the defaults. */
 export function publisher(
   policy: Partial<Policy> = {},
-  options: { takeover?: boolean; heartbeatSeconds?: number } = {},
-): Admission {
+  options: Partial<Omit<PublisherAdmission, "v" | "role" | "policy">> = {},
+): PublisherAdmission {
   return {
     v: 1,
     role: "publisher",
-    takeover: options.takeover ?? false,
-    heartbeatSeconds: options.heartbeatSeconds ?? null,
+    protocol: "raw",
+    takeover: false,
+    heartbeatSeconds: null,
+    ...options,
     policy: { ...DEFAULT_POLICY, ...policy },
   };
 }
 
 /** A subscriber's admission; without a policy nobody asked Postgres. */
-export function subscriber(policy: Partial<Policy> | null = null): Admission {
-  return { v: 1, role: "subscriber", policy: policy && { ...DEFAULT_POLICY, ...policy } };
+export function subscriber(
+  policy: Partial<Policy> | null = null,
+  options: Partial<Omit<SubscriberAdmission, "v" | "role" | "policy">> = {},
+): SubscriberAdmission {
+  return {
+    v: 1,
+    role: "subscriber",
+    protocol: "raw",
+    since: null,
+    gap: "skip",
+    ...options,
+    policy: policy && { ...DEFAULT_POLICY, ...policy },
+  };
 }
 
 /** The request that the edge makes of an admission. */

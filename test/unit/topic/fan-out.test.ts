@@ -1,6 +1,31 @@
 /** Fan-out over real sockets: order, rounds, bounds, and members that come and go in mid-round. */
 import { describe, expect, test } from "vitest";
-import { FanOut, LINGER_MS, type Message } from "../../../src/topic/fan-out.ts";
+import type { Message } from "../../../src/core/message.ts";
+import { Batch } from "../../../src/topic/batch.ts";
+import { FanOut, LINGER_MS, type FanOutTopic } from "../../../src/topic/fan-out.ts";
+import { Subscriber } from "../../../src/topic/subscriber.ts";
+
+/** A fan-out over a log that keeps nothing. */
+function createFanOut(topic: Partial<FanOutTopic> = {}): FanOut {
+  let head = 0;
+  return new FanOut({
+    append(publications) {
+      const messages = publications.flatMap((publication) => publication.messages);
+      const first = head + 1;
+      head += messages.length;
+      return Batch.ofMessages({ epoch: "epoch", first, last: head, atMs: 0 }, messages);
+    },
+    isDurable: () => false,
+    maxBacklogBytes: () => Infinity,
+    onSlow: () => {},
+    onIdle: () => {},
+    ...topic,
+  });
+}
+
+function publish(fanOut: FanOut, message: Message): void {
+  fanOut.publish({ messages: [message], receipt: null });
+}
 
 interface Member {
   readonly socket: WebSocket;
@@ -19,7 +44,7 @@ function member(fanOut: FanOut): Member {
     for (const { count, resolve } of waiting) if (received.length >= count) resolve(received);
   });
   socket.accept();
-  fanOut.add(socket);
+  fanOut.add(new Subscriber(socket, "raw", false));
   return {
     socket,
     received,
@@ -36,42 +61,42 @@ function numbers(count: number): string[] {
 
 describe("FanOut", () => {
   test("6.6 an idle topic sends at once, a busy one gathers", async () => {
-    const fanOut = new FanOut();
+    const fanOut = createFanOut();
     const one = member(fanOut);
     const linger = scheduler.wait(LINGER_MS).then(() => "lingered");
-    fanOut.publish("0");
-    fanOut.publish("1");
+    publish(fanOut, "0");
+    publish(fanOut, "1");
     expect(await Promise.race([one.arrived(1), linger])).toEqual(["0"]);
     expect(await one.arrived(2)).toEqual(["0", "1"]);
   });
 
   test("6.2 keeps the order over rounds and slices, for every member", async () => {
-    const fanOut = new FanOut();
+    const fanOut = createFanOut();
     const members = Array.from({ length: 300 }, () => member(fanOut));
     const sent = numbers(100);
     for (const [i, message] of sent.entries()) {
-      fanOut.publish(message);
+      publish(fanOut, message);
       if (i % 10 === 0) await scheduler.wait(0);
     }
     for (const one of members) expect(await one.arrived(100)).toEqual(sent);
   });
 
   test("sends what exceeds the bound without waiting", async () => {
-    const fanOut = new FanOut();
+    const fanOut = createFanOut();
     const members = [member(fanOut), member(fanOut)];
     const sent = numbers(10_000);
-    for (const message of sent) fanOut.publish(message);
+    for (const message of sent) publish(fanOut, message);
     for (const one of members) expect(await one.arrived(10_000)).toEqual(sent);
   });
 
   test("a member that closes in mid-round hurts nobody", async () => {
-    const fanOut = new FanOut();
+    const fanOut = createFanOut();
     const members = Array.from({ length: 200 }, () => member(fanOut));
-    fanOut.publish("first");
+    publish(fanOut, "first");
     // The first slice is served, the others wait for the loop to turn.
     members[150]?.socket.close(1000);
     const late = member(fanOut);
-    fanOut.publish("second");
+    publish(fanOut, "second");
     for (const one of members) {
       const expected = one === members[150] ? [] : ["first", "second"];
       expect(await one.arrived(expected.length)).toEqual(expected);
@@ -80,23 +105,23 @@ describe("FanOut", () => {
   });
 
   test("release sends everything first, and only to those who were members", async () => {
-    const fanOut = new FanOut();
+    const fanOut = createFanOut();
     const members = Array.from({ length: 200 }, () => member(fanOut));
-    fanOut.publish("first");
-    fanOut.publish("second");
+    publish(fanOut, "first");
+    publish(fanOut, "second");
     expect(fanOut.release()).toHaveLength(200);
     expect(fanOut.size).toBe(0);
     const late = member(fanOut);
-    fanOut.publish("third");
+    publish(fanOut, "third");
     for (const one of members) expect(await one.arrived(2)).toEqual(["first", "second"]);
     expect(await late.arrived(1)).toEqual(["third"]);
   });
 
   test("without members nothing is kept for later ones", async () => {
-    const fanOut = new FanOut();
-    fanOut.publish("to nobody");
+    const fanOut = createFanOut();
+    publish(fanOut, "to nobody");
     const one = member(fanOut);
-    fanOut.publish("to one");
+    publish(fanOut, "to one");
     expect(await one.arrived(1)).toEqual(["to one"]);
   });
 });

@@ -3,15 +3,11 @@
  * between its steps (sockets hibernate, memory is lost).
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { REFUSAL_HEADER } from "../../../src/core/admission.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
+import { evict, freshTopic, wake } from "../support/topics.ts";
 import { ask, open, publisher, subscriber, upgradeRequest } from "../support/sockets.ts";
-
-function freshTopic(): DurableObjectStub<Topic> {
-  return env.TOPIC.getByName(`test/${crypto.randomUUID()}`);
-}
 
 async function refusalOf(response: Promise<Response>): Promise<string | null> {
   return (await response).headers.get(REFUSAL_HEADER);
@@ -24,17 +20,6 @@ async function passDeadline(topic: DurableObjectStub<Topic>): Promise<void> {
     if (stored === undefined) throw new Error("Nothing is stored");
     storage.kv.put("state", { ...stored, state: { ...stored.state, deadlineMs: Date.now() - 1 } });
   });
-  await evictDurableObject(topic);
-}
-
-/** Makes sure the object is in memory. */
-function wake(topic: DurableObjectStub<Topic>): Promise<void> {
-  return runInDurableObject(topic, () => {});
-}
-
-/** Takes the object out of memory; its sockets hibernate. */
-async function evict(topic: DurableObjectStub<Topic>): Promise<void> {
-  await wake(topic);
   await evictDurableObject(topic);
 }
 

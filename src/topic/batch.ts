@@ -1,0 +1,92 @@
+/**
+ * A batch: messages with consecutive offsets, which are stored, delivered and replayed together. Its
+ * two forms, messages and JSON text, are made from each other when first needed, and once.
+ */
+import { formatCursor } from "../core/cursor.ts";
+import type { Message } from "../core/message.ts";
+import {
+  formatMessageList,
+  formatMessages,
+  joinMessageLists,
+  parseMessageList,
+} from "../core/stream.ts";
+
+/** Where a batch stands in the log. */
+export interface Place {
+  readonly epoch: string;
+  /** The offset of its first message. */
+  readonly first: number;
+  /** The offset of its last message. */
+  readonly last: number;
+  /** When it was published, in milliseconds since the epoch. */
+  readonly atMs: number;
+}
+
+/** One or more messages of one epoch. */
+export class Batch {
+  readonly place: Place;
+  #messages: readonly Message[] | null;
+  #list: string | null;
+  #frame: string | null = null;
+  #units: number | null = null;
+
+  private constructor(place: Place, messages: readonly Message[] | null, list: string | null) {
+    this.place = place;
+    this.#messages = messages;
+    this.#list = list;
+  }
+
+  /** The messages as they came. */
+  static ofMessages(place: Place, messages: readonly Message[]): Batch {
+    return new Batch(place, messages, null);
+  }
+
+  /** The messages as `list` holds them. */
+  static ofList(place: Place, list: string): Batch {
+    return new Batch(place, null, list);
+  }
+
+  /** Batches that follow each other, as one. */
+  static join(batches: readonly [Batch, ...Batch[]]): Batch {
+    const [{ place }] = batches;
+    const last = batches.at(-1)?.place.last ?? place.last;
+    if (batches.length === 1) return batches[0];
+    return Batch.ofList({ ...place, last }, joinMessageLists(batches.map(({ list }) => list)));
+  }
+
+  get messages(): readonly Message[] {
+    return (this.#messages ??= parseMessageList(this.list));
+  }
+
+  /** The messages as a JSON array. */
+  get list(): string {
+    return (this.#list ??= formatMessageList(this.#messages ?? []));
+  }
+
+  /** The messages as a frame of the stream. */
+  get frame(): string {
+    const { epoch, last: offset } = this.place;
+    return (this.#frame ??= formatMessages(formatCursor({ epoch, offset }), this.list));
+  }
+
+  /** How much it is: UTF-16 units of text, bytes of binary. */
+  get units(): number {
+    return (this.#units ??= this.#messages === null ? this.list.length : unitsOf(this.#messages));
+  }
+
+  /** The part of it that lies behind an offset, which must not be its last. */
+  after(offset: number): Batch {
+    if (offset < this.place.first) return this;
+    const messages = this.messages.slice(offset - this.place.first + 1);
+    return Batch.ofMessages({ ...this.place, first: offset + 1 }, messages);
+  }
+}
+
+/** How much messages are: UTF-16 units of text, bytes of binary. */
+export function unitsOf(messages: readonly Message[]): number {
+  let units = 0;
+  for (const message of messages) {
+    units += typeof message === "string" ? message.length : message.byteLength;
+  }
+  return units;
+}

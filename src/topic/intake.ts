@@ -1,0 +1,102 @@
+/**
+ * Intake: what publishers send becomes publications, and what is in the log is acknowledged. Raw frames
+ * are taken as they are; a frame of the stream is taken whole or refused, and a publish that is repeated
+ * is acknowledged again and not taken again (PROTOCOL.md, 10.7 to 10.11).
+ */
+import { INVALID_FRAME, MESSAGE_TOO_LARGE, type Close } from "../core/close-code.ts";
+import { formatCursor } from "../core/cursor.ts";
+import type { Message } from "../core/message.ts";
+import type { Problem } from "../core/problem.ts";
+import {
+  formatAck,
+  formatError,
+  parsePublish,
+  type Protocol,
+  type Publish,
+} from "../core/stream.ts";
+import type { Batch } from "./batch.ts";
+import type { FanOut } from "./fan-out.ts";
+import type { Log } from "./log.ts";
+import { isLargerThan } from "./message-size.ts";
+import type { Publication, Receipt } from "./publication.ts";
+import { sendFrame } from "./send-frame.ts";
+
+/** Seconds after which an overloaded topic may be tried again. */
+const RETRY_AFTER_SECONDS = 1;
+
+/** The intake of one topic. */
+export class Intake {
+  readonly #log: Log;
+  readonly #fanOut: FanOut;
+  /** Receipts by id of what is published and not in the log yet. */
+  readonly #underWay: Map<string, Receipt> = new Map();
+
+  constructor(log: Log, fanOut: FanOut) {
+    this.#log = log;
+    this.#fanOut = fanOut;
+  }
+
+  /** Takes a frame; returns why its publisher must be closed, `null` when it may go on. */
+  take(socket: WebSocket, protocol: Protocol, frame: Message, maxBytes: number): Close | null {
+    if (protocol === "raw") {
+      if (isLargerThan(frame, maxBytes)) return MESSAGE_TOO_LARGE;
+      this.#fanOut.publish({ messages: [frame], receipt: null });
+      return null;
+    }
+    const publish = parsePublish(frame);
+    if (!publish.ok) {
+      const { id, detail } = publish.error;
+      sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
+      return INVALID_FRAME;
+    }
+    this.#takePublish(socket, publish.value, maxBytes);
+    return null;
+  }
+
+  /** Puts publications into the log and acknowledges them; `null` when they have no message. */
+  append(publications: readonly Publication[]): Batch | null {
+    const batch = this.#log.append(publications, Date.now());
+    const { epoch, offset: head } = this.#log.head;
+    let offset = batch === null ? head : batch.place.first - 1;
+    for (const { messages, receipt } of publications) {
+      offset += messages.length;
+      if (receipt === null) continue;
+      this.#underWay.delete(receipt.id);
+      const ack = formatAck(receipt.id, formatCursor(receipt.cursor ?? { epoch, offset }));
+      for (const socket of receipt.sockets) sendFrame(socket, ack);
+    }
+    return batch;
+  }
+
+  #takePublish(socket: WebSocket, { id, messages }: Publish, maxBytes: number): void {
+    const underWay = this.#underWay.get(id);
+    if (underWay !== undefined) {
+      underWay.sockets.push(socket);
+      return;
+    }
+    // It waits its turn: acks come in the order of their frames.
+    const cursor = this.#log.find(id);
+    const problem = cursor === null ? this.#problemOf(messages, maxBytes) : null;
+    if (problem !== null) {
+      sendFrame(socket, formatError(id, problem));
+      return;
+    }
+    const receipt: Receipt = { id, sockets: [socket], cursor };
+    this.#underWay.set(id, receipt);
+    this.#fanOut.publish({ messages: cursor === null ? messages : [], receipt });
+  }
+
+  #problemOf(messages: readonly Message[], maxBytes: number): Problem | null {
+    const tooLarge = messages.findIndex((message) => isLargerThan(message, maxBytes));
+    if (tooLarge >= 0) {
+      const detail = `"messages[${tooLarge}]" has more than ${maxBytes} bytes`;
+      return { slug: "message-too-large", detail };
+    }
+    if (!this.#fanOut.isFull) return null;
+    return {
+      slug: "topic-overloaded",
+      detail: "Nothing of it was published: send it again",
+      retryAfter: RETRY_AFTER_SECONDS,
+    };
+  }
+}

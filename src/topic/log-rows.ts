@@ -1,0 +1,197 @@
+/**
+ * The durable log: one row a batch in the object's SQLite, packed as the JSON that the stream sends. What
+ * is written in an event is durable before anything that follows it leaves the object (output gate).
+ * Knows rows, not policies: its owner says which may go.
+ * Written rows are what storage costs, deleted ones too, so a row that may go is overwritten by the new one.
+ */
+import * as v from "valibot";
+import { Batch } from "./batch.ts";
+import type { PublishedId } from "./publish-window.ts";
+
+/** A row holds at most 2 MB (platform limits); a UTF-16 unit takes up to three bytes. */
+const MAX_PART_UNITS = 600_000;
+/** Rows that one batch may need: 32 MiB of text at six units of JSON a character. */
+const PARTS = 512;
+/** Rows looked through for ids on waking. */
+const MAX_ID_ROWS = 2000;
+/** Bytes of all rows; beyond them the oldest go, whatever the policy says. */
+const MAX_BYTES = 256 * 1024 * 1024;
+/** Units written between two looks at how much there is. */
+const UNITS_BETWEEN_LOOKS = 4 * 1024 * 1024;
+
+/** What decides whether a row may go. */
+export interface RowPlace {
+  /** The offset of its batch's last message. */
+  readonly last: number;
+  readonly atMs: number;
+}
+
+interface OldestRow extends RowPlace {
+  readonly id: number;
+}
+
+const IdsSchema: v.GenericSchema<unknown, PublishedId[]> = v.array(
+  v.tuple([v.string(), v.number()]),
+);
+
+/** The rows of one topic. */
+export class LogRows {
+  readonly #sql: SqlStorage;
+  #oldest: OldestRow | null;
+  #unitsSinceLook = 0;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    // The id is the offset of the batch's first message times PARTS, plus the number of the part.
+    sql.exec(`create table if not exists log
+      (id integer primary key, last integer not null, at integer not null, ids text, list text not null)`);
+    this.#oldest = this.#findOldest();
+  }
+
+  /** The offset of the first message there is, `null` when there is none. */
+  get first(): number | null {
+    return this.#oldest === null ? null : Math.floor(this.#oldest.id / PARTS);
+  }
+
+  /** When the oldest row was written. */
+  get oldestAtMs(): number | null {
+    return this.#oldest?.atMs ?? null;
+  }
+
+  /** The newest row's place, `null` when there is none. */
+  newest(): RowPlace | null {
+    const [row] = this.#sql
+      .exec<{ last: number; at: number }>("select last, at from log order by id desc limit 1")
+      .toArray();
+    return row === undefined ? null : { last: row.last, atMs: row.at };
+  }
+
+  /** The ids of the publishes that the newest rows hold, oldest first. */
+  ids(): PublishedId[] {
+    const rows = this.#sql.exec<{ ids: string | null }>(
+      "select ids from log order by id desc limit ?",
+      MAX_ID_ROWS,
+    );
+    return rows
+      .toArray()
+      .toReversed()
+      .flatMap(({ ids }) => (ids === null ? [] : v.parse(IdsSchema, JSON.parse(ids))));
+  }
+
+  /** Writes a batch; overwrites the oldest row if `mayGo` allows it. */
+  append(batch: Batch, ids: readonly PublishedId[], mayGo: (row: RowPlace) => boolean): void {
+    const { first, last, atMs } = batch.place;
+    const packedIds = ids.length === 0 ? null : JSON.stringify(ids);
+    for (const [part, list] of splitList(batch.list).entries()) {
+      const row = [first * PARTS + part, last, atMs, part === 0 ? packedIds : null, list];
+      if (this.#oldest !== null && mayGo(this.#oldest)) {
+        this.#sql.exec(
+          "update log set id = ?, last = ?, at = ?, ids = ?, list = ? where id = ?",
+          ...row,
+          this.#oldest.id,
+        );
+        this.#oldest = this.#findOldest();
+      } else {
+        this.#sql.exec("insert into log (id, last, at, ids, list) values (?, ?, ?, ?, ?)", ...row);
+        this.#oldest ??= { id: first * PARTS, last, atMs };
+      }
+    }
+    this.#boundSize(batch.list.length);
+  }
+
+  /** Deletes all rows that end at or before an offset. */
+  deleteUpTo(offset: number): void {
+    this.#sql.exec("delete from log where id < ? and last <= ?", (offset + 1) * PARTS, offset);
+    this.#oldest = this.#findOldest();
+  }
+
+  /** Deletes all rows that were written before a time. */
+  deleteBefore(timeMs: number): void {
+    const last = this.lastBefore(timeMs);
+    if (last !== null) this.deleteUpTo(last);
+  }
+
+  /** The offset of the last message published before a time; `null` when there is none. */
+  lastBefore(timeMs: number): number | null {
+    if (this.#oldest === null || this.#oldest.atMs >= timeMs) return null;
+    const [row] = this.#sql
+      .exec<{ last: number }>("select last from log where at < ? order by id desc limit 1", timeMs)
+      .toArray();
+    return row?.last ?? null;
+  }
+
+  /** What follows an offset, up to a size or one batch; begins right behind it, or where rows begin. */
+  after(offset: number, maxUnits: number, epoch: string): Batch[] {
+    const next = (offset + 1) * PARTS;
+    // The batch that holds the next message may begin before it.
+    const [at] = this.#sql
+      .exec<{ id: number | null }>("select max(id) as id from log where id <= ?", next)
+      .toArray();
+    const from = Math.floor((at?.id ?? 0) / PARTS) * PARTS;
+    const batches: Batch[] = [];
+    let parts: { first: number; last: number; atMs: number; list: string } | null = null;
+    let units = 0;
+    const rows = this.#sql.exec<{ id: number; last: number; at: number; list: string }>(
+      "select id, last, at, list from log where id >= ? and last > ? order by id",
+      from,
+      offset,
+    );
+    for (const { id, last, at: atMs, list } of rows) {
+      const first = Math.floor(id / PARTS);
+      if (parts !== null && parts.first === first) {
+        parts.list += list;
+        continue;
+      }
+      if (parts !== null) batches.push(Batch.ofList({ epoch, ...parts }, parts.list).after(offset));
+      parts = null;
+      if (units >= maxUnits) break;
+      parts = { first, last, atMs, list };
+      units += list.length;
+    }
+    if (parts !== null) batches.push(Batch.ofList({ epoch, ...parts }, parts.list).after(offset));
+    return batches;
+  }
+
+  /** Deletes all rows, and the table, which costs nothing. */
+  drop(): void {
+    this.#sql.exec("drop table log");
+    this.#oldest = null;
+  }
+
+  #findOldest(): OldestRow | null {
+    const [row] = this.#sql
+      .exec<{ id: number; last: number; at: number }>(
+        "select id, last, at from log order by id limit 1",
+      )
+      .toArray();
+    return row === undefined ? null : { id: row.id, last: row.last, atMs: row.at };
+  }
+
+  /** Drops the oldest eighth when there is too much. */
+  #boundSize(units: number): void {
+    this.#unitsSinceLook += units;
+    if (this.#unitsSinceLook < UNITS_BETWEEN_LOOKS) return;
+    this.#unitsSinceLook = 0;
+    if (this.#sql.databaseSize <= MAX_BYTES) return;
+    const [row] = this.#sql
+      .exec<{ last: number }>(
+        `select last from log where last < (select max(last) from log) order by id
+          limit 1 offset (select count(*) / 8 from log)`,
+      )
+      .toArray();
+    if (row !== undefined) this.deleteUpTo(row.last);
+  }
+}
+
+/** Cuts a text into pieces that fit a row, never within a surrogate pair. */
+function splitList(list: string): string[] {
+  const parts: string[] = [];
+  for (let start = 0; start < list.length;) {
+    let end = Math.min(list.length, start + MAX_PART_UNITS);
+    const last = list.charCodeAt(end - 1);
+    if (end < list.length && last >= 0xd800 && last < 0xdc00) end -= 1;
+    parts.push(list.slice(start, end));
+    start = end;
+  }
+  return parts;
+}

@@ -1,0 +1,354 @@
+/**
+ * The log of a topic: gives every message its offset, remembers what the policy says, in memory alone or
+ * durably, and answers from where in the past a subscriber can go on (PROTOCOL.md, section 9).
+ * Knows no sockets. Invariant: an epoch and an offset never stand for two messages.
+ */
+import * as v from "valibot";
+import { epochOf, formatCursor, type Cursor } from "../core/cursor.ts";
+import type { Policy } from "../core/policy.ts";
+import type { Since } from "../core/since.ts";
+import { Batch } from "./batch.ts";
+import { LogRows, type RowPlace } from "./log-rows.ts";
+import type { Publication } from "./publication.ts";
+import { PublishWindow, type PublishedId } from "./publish-window.ts";
+import { RecentBatches } from "./recent-batches.ts";
+
+/** What a log keeps durably; 0 sets no bound of its kind. */
+export interface History {
+  readonly messages: number;
+  readonly seconds: number;
+}
+
+/** What must outlive memory for a log that is not durable to go on without a false gap. */
+export interface LogPosition {
+  readonly epoch: string;
+  /** The offset of the last message, 0 before the first. */
+  readonly offset: number;
+  /** When it was published; milliseconds since the epoch. */
+  readonly atMs: number;
+  readonly ids: readonly PublishedId[];
+}
+
+/** Where a subscriber goes on, and what it misses. */
+export interface Resumption {
+  /** The place after which its messages begin. */
+  readonly cursor: Cursor;
+  /** What it asked for and cannot get: what follows `from`, up to the cursor. */
+  readonly gapFrom: Cursor | null;
+}
+
+/** Messages that are kept when the policy bounds only their age. */
+const MAX_MESSAGES = 100_000;
+/** Units of a batch that is read for replay. */
+const READ_UNITS = 128 * 1024;
+/** Reads that are remembered: subscribers who come back together ask for the same. */
+const MAX_REMEMBERED_READS = 8;
+/** Ids in a position: with 64 characters each they fit an attachment of 16 KiB (platform limits). */
+const POSITION_IDS = 128;
+/** Rows of messages that are over the bound are deleted when there are so many of these. */
+const TRIM_MESSAGES = 1024;
+/** How long a shared topic's log is kept without a publisher, where no age is set. */
+const VACANT_SECONDS = 86_400;
+/** Least time between two deletions by age. */
+const MIN_EXPIRY_STEP_MS = 30_000;
+
+const META_KEY = "log";
+
+/** Validates a position that comes from an attachment or from storage. */
+export const LogPositionSchema: v.GenericSchema<unknown, LogPosition> = v.object({
+  epoch: v.string(),
+  offset: v.number(),
+  atMs: v.number(),
+  ids: v.array(v.tuple([v.string(), v.number()])),
+});
+
+/** What storage knows beside the rows. */
+interface Meta {
+  readonly v: 1;
+  /** A lower bound of where a durable log ends; where another one ended when it was stored. */
+  readonly position: LogPosition;
+  /** `null`: not durable. */
+  readonly history: History | null;
+  /** When a topic without publisher loses its log; milliseconds since the epoch. */
+  readonly keepUntilMs: number | null;
+}
+
+const MetaSchema: v.GenericSchema<unknown, Meta> = v.object({
+  v: v.literal(1),
+  position: LogPositionSchema,
+  history: v.nullable(v.object({ messages: v.number(), seconds: v.number() })),
+  keepUntilMs: v.nullable(v.number()),
+});
+
+/** The log of one topic. */
+export class Log {
+  readonly #storage: DurableObjectStorage;
+  #epoch: string = newEpoch();
+  #head = 0;
+  #headAtMs = 0;
+  #history: History | null = null;
+  #rows: LogRows | null = null;
+  #recent: RecentBatches = new RecentBatches();
+  #window: PublishWindow = new PublishWindow();
+  #keepUntilMs: number | null = null;
+  readonly #reads: Map<number, Batch> = new Map();
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+  }
+
+  /** Goes on from what is stored: always if it is durable, else only if `isPositionTrue`. */
+  load(isPositionTrue: boolean): void {
+    const meta = v.safeParse(MetaSchema, this.#storage.kv.get(META_KEY));
+    if (!meta.success) return;
+    const { position, history, keepUntilMs } = meta.output;
+    if (history === null) {
+      if (isPositionTrue) this.restore(position);
+      return;
+    }
+    this.restore(position);
+    this.#keepUntilMs = keepUntilMs;
+    this.#history = history;
+    this.#rows = new LogRows(this.#storage.sql);
+    const newest = this.#rows.newest();
+    if (newest !== null && newest.last > this.#head) {
+      this.#head = newest.last;
+      this.#headAtMs = newest.atMs;
+    }
+    for (const [id, offset] of this.#rows.ids()) this.#window.add(id, offset);
+  }
+
+  /** Goes on from a position that outlived memory. */
+  restore({ epoch, offset, atMs, ids }: LogPosition): void {
+    this.#epoch = epoch;
+    this.#head = offset;
+    this.#headAtMs = atMs;
+    this.#window = new PublishWindow(ids);
+  }
+
+  /** Whether what it takes survives a restart. */
+  get isDurable(): boolean {
+    return this.#rows !== null;
+  }
+
+  /** The place of the last message. */
+  get head(): Cursor {
+    return { epoch: this.#epoch, offset: this.#head };
+  }
+
+  get position(): LogPosition {
+    const ids = this.#window.newest(POSITION_IDS);
+    return { epoch: this.#epoch, offset: this.#head, atMs: this.#headAtMs, ids };
+  }
+
+  /** Keeps what a policy says from now on. */
+  configure({ historyMessages: messages, historySeconds: seconds }: Policy): void {
+    if (messages === 0 && seconds === 0) {
+      if (this.#rows !== null) this.#dropRows();
+      return;
+    }
+    const before = this.#history;
+    if (before?.messages === messages && before.seconds === seconds) return;
+    this.#history = { messages, seconds };
+    this.#rows ??= new LogRows(this.#storage.sql);
+    this.store();
+  }
+
+  /** Writes what storage must know beside the rows. */
+  store(): void {
+    const meta: Meta = {
+      v: 1,
+      position: this.position,
+      history: this.#history,
+      keepUntilMs: this.#keepUntilMs,
+    };
+    this.#storage.kv.put(META_KEY, meta);
+  }
+
+  /** The topic has ended: only what is kept for a time outlives it. */
+  end(): void {
+    if (this.#history !== null && this.#history.seconds > 0) return;
+    if (this.#rows !== null) this.#dropRows();
+    this.reset();
+  }
+
+  /** The last publisher has left: says until when the log is kept, `null` when not at all. */
+  retire(nowMs: number): number | null {
+    if (this.#history === null) return null;
+    this.#keepUntilMs = nowMs + (this.#history.seconds || VACANT_SECONDS) * 1000;
+    this.store();
+    return this.#keepUntilMs;
+  }
+
+  /** Forgets everything, in memory; nothing that was said of the old epoch holds for the new one. */
+  reset(): void {
+    this.#epoch = newEpoch();
+    this.#head = 0;
+    this.#headAtMs = 0;
+    this.#history = null;
+    this.#rows = null;
+    this.#recent = new RecentBatches();
+    this.#window = new PublishWindow();
+    this.#keepUntilMs = null;
+    this.#reads.clear();
+  }
+
+  /** Whether a log without publisher has outlived its time. */
+  isOver(nowMs: number): boolean {
+    return this.#keepUntilMs === null || nowMs >= this.#keepUntilMs;
+  }
+
+  /** The place of a publish that was taken before, `null` when its id is not among the last. */
+  find(id: string): Cursor | null {
+    const offset = this.#window.find(id);
+    return offset === undefined ? null : { epoch: this.#epoch, offset };
+  }
+
+  /**
+   * Takes publications, in order, as one batch; `null` when none has messages. A durable log throws when
+   * storage fails: then nothing was taken.
+   */
+  append(publications: readonly Publication[], nowMs: number): Batch | null {
+    const messages = publications.flatMap((publication) => publication.messages);
+    if (messages.length === 0) return null;
+    const place = {
+      epoch: this.#epoch,
+      first: this.#head + 1,
+      last: this.#head + messages.length,
+      atMs: nowMs,
+    };
+    const batch = Batch.ofMessages(place, messages);
+    const ids: PublishedId[] = [];
+    let offset = this.#head;
+    for (const { messages: own, receipt } of publications) {
+      offset += own.length;
+      if (receipt !== null && own.length > 0) ids.push([receipt.id, offset]);
+    }
+    this.#rows?.append(batch, ids, (row) => this.#mayGo(row, nowMs));
+    this.#head = place.last;
+    this.#headAtMs = nowMs;
+    for (const [id, end] of ids) this.#window.add(id, end);
+    this.#recent.push(batch);
+    this.#trim();
+    return batch;
+  }
+
+  /** The offset of the last message that is gone, 0 when none is. */
+  lost(nowMs: number): number {
+    if (this.#rows === null) return (this.#recent.oldest?.place.first ?? this.#head + 1) - 1;
+    const first = this.#rows.first ?? this.#head + 1;
+    const expired = this.#rows.lastBefore(this.#expiryMs(nowMs));
+    return Math.max(first - 1, this.#overBound(), expired ?? 0);
+  }
+
+  /** Where a subscriber goes on that asked for a part of the past. */
+  resume(since: Since, nowMs: number): Resumption {
+    const lost = this.lost(nowMs);
+    switch (since.type) {
+      case "earliest":
+        return this.#resumeAt(lost, lost);
+      case "last":
+        return this.#resumeAt(Math.max(0, this.#head - since.count), lost);
+      case "duration": {
+        const startMs = nowMs - since.ms;
+        if (this.#headAtMs < startMs) return this.#resumeAt(this.#head, lost);
+        const before = this.#rows?.lastBefore(startMs) ?? this.#recent.lastBefore(startMs);
+        // When what is gone was published is not known, but for what went by its age.
+        const isOld = lost === this.#rows?.lastBefore(this.#expiryMs(nowMs));
+        return this.#resumeAt(Math.max(before ?? 0, isOld ? lost : 0), lost);
+      }
+      case "cursor": {
+        const { cursor } = since;
+        if (cursor.epoch === this.#epoch && cursor.offset <= this.#head) {
+          return this.#resumeAt(cursor.offset, lost);
+        }
+        return { cursor: { epoch: this.#epoch, offset: lost }, gapFrom: cursor };
+      }
+    }
+  }
+
+  /** What follows an offset that is not lost, up to a size; `null` when nothing does. */
+  read(offset: number): Batch | null {
+    if (offset >= this.#head) return null;
+    const remembered = this.#reads.get(offset);
+    if (remembered !== undefined) return remembered;
+    const batches =
+      this.#recent.after(offset) ?? this.#rows?.after(offset, READ_UNITS, this.#epoch) ?? [];
+    const [first, ...rest] = batches;
+    if (first === undefined)
+      throw new Error(`The log lacks what follows ${formatCursor(this.head)}`);
+    const taken: [Batch, ...Batch[]] = [first];
+    let units = first.units;
+    for (const batch of rest) {
+      if (units >= READ_UNITS) break;
+      taken.push(batch);
+      units += batch.units;
+    }
+    const batch = Batch.join(taken);
+    this.#reads.set(offset, batch);
+    if (this.#reads.size > MAX_REMEMBERED_READS) {
+      const [oldest] = this.#reads.keys();
+      if (oldest !== undefined) this.#reads.delete(oldest);
+    }
+    return batch;
+  }
+
+  /** Deletes what is too old. */
+  expire(nowMs: number): void {
+    const oldestAtMs = this.#rows?.oldestAtMs ?? null;
+    if (oldestAtMs === null || oldestAtMs >= this.#expiryMs(nowMs)) return;
+    // Where the log ends must not go with its last row.
+    this.store();
+    this.#rows?.deleteBefore(this.#expiryMs(nowMs));
+  }
+
+  /** When there will be something to delete; some time later than needed, so that it is worth a wake. */
+  get nextExpiryMs(): number | null {
+    const oldestAtMs = this.#rows?.oldestAtMs ?? null;
+    const ageMs = (this.#history?.seconds ?? 0) * 1000;
+    if (oldestAtMs === null || ageMs === 0) return null;
+    return oldestAtMs + ageMs + Math.max(ageMs / 2, MIN_EXPIRY_STEP_MS);
+  }
+
+  #resumeAt(offset: number, lost: number): Resumption {
+    const epoch = this.#epoch;
+    if (offset >= lost) return { cursor: { epoch, offset }, gapFrom: null };
+    return { cursor: { epoch, offset: lost }, gapFrom: { epoch, offset } };
+  }
+
+  /** Messages older than this are gone. */
+  #expiryMs(nowMs: number): number {
+    const seconds = this.#history?.seconds ?? 0;
+    return seconds === 0 ? -Infinity : nowMs - seconds * 1000;
+  }
+
+  /** The offset of the last message that there are too many newer ones of. */
+  #overBound(): number {
+    return this.#head - (this.#history?.messages || MAX_MESSAGES);
+  }
+
+  /** A row is needed for its messages, or for the ids of its publishes. */
+  #mayGo({ last, atMs }: RowPlace, nowMs: number): boolean {
+    if (atMs < this.#expiryMs(nowMs)) return true;
+    return last <= Math.min(this.#overBound(), this.#window.oldestOffset - 1);
+  }
+
+  /** Deletes rows when batches have become larger, so that too few are overwritten. */
+  #trim(): void {
+    const first = this.#rows?.first ?? null;
+    const end = Math.min(this.#overBound(), this.#window.oldestOffset - 1);
+    if (first !== null && end - first >= TRIM_MESSAGES) this.#rows?.deleteUpTo(end);
+  }
+
+  #dropRows(): void {
+    this.#rows?.drop();
+    this.#rows = null;
+    this.#history = null;
+    this.#keepUntilMs = null;
+    this.#storage.kv.delete(META_KEY);
+  }
+}
+
+function newEpoch(): string {
+  return epochOf(crypto.getRandomValues(new Uint8Array(12)));
+}

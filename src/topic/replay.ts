@@ -1,0 +1,138 @@
+/**
+ * Replay: brings subscribers that asked for the past up to the present, batch by batch out of the log,
+ * and hands each over to the fan-out in the very moment in which it lacks nothing, so that there is
+ * neither hole nor repeat. Nobody is filled faster than they read.
+ */
+import type { Log } from "./log.ts";
+import type { Subscriber } from "./subscriber.ts";
+import { turn } from "./turn.ts";
+
+/** What a replay needs of its topic. */
+export interface ReplayTopic {
+  maxBacklogBytes(): number;
+  /** It has everything up to an offset: the place must outlive hibernation. */
+  onProgress(subscriber: Subscriber, offset: number): void;
+  /** It has all that is in the log, and misses nothing if it is served from the next batch on. */
+  onCurrent(subscriber: Subscriber): void;
+  /** What it needs next is gone, and it asked to be closed then. */
+  onGap(subscriber: Subscriber): void;
+  /** It does not read. */
+  onSlow(subscriber: Subscriber): void;
+}
+
+/** Bytes that may wait for a subscriber before it is given more. */
+const FILL_BYTES = 256 * 1024;
+/** How long it may not read at all. */
+const STALL_MS = 10_000;
+/** How often one that is full is looked at. */
+const LOOK_MS = 10;
+/** Subscribers that are given a batch before the loop turns. */
+const SLICE = 24;
+
+interface Behind {
+  readonly subscriber: Subscriber;
+  offset: number;
+  /** When it was last given something; milliseconds since the epoch. */
+  fedAtMs: number;
+}
+
+/** The replay of one topic. */
+export class Replay {
+  readonly #topic: ReplayTopic;
+  readonly #log: Log;
+  readonly #behind: Map<WebSocket, Behind> = new Map();
+  #isPumping = false;
+
+  constructor(log: Log, topic: ReplayTopic) {
+    this.#log = log;
+    this.#topic = topic;
+  }
+
+  /** How many sockets it serves. */
+  get size(): number {
+    return this.#behind.size;
+  }
+
+  /** The subscriber of a socket that it serves. */
+  get(socket: WebSocket): Subscriber | undefined {
+    return this.#behind.get(socket)?.subscriber;
+  }
+
+  /** Takes a subscriber that has all up to an offset. */
+  add(subscriber: Subscriber, offset: number): void {
+    const behind = { subscriber, offset, fedAtMs: Date.now() };
+    this.#behind.set(subscriber.socket, behind);
+    this.#topic.onProgress(subscriber, offset);
+    if (!this.#isPumping) void this.#pump();
+  }
+
+  /** Stops serving a socket; no-op for one it does not serve. */
+  remove(socket: WebSocket): void {
+    this.#behind.delete(socket);
+  }
+
+  /** Gives everyone all there is, at once; who cannot take it is too slow. */
+  drain(): void {
+    for (const behind of this.#behind.values()) {
+      while (this.#behind.has(behind.subscriber.socket)) {
+        if (behind.subscriber.backlog > this.#topic.maxBacklogBytes()) {
+          this.#topic.onSlow(behind.subscriber);
+        } else {
+          this.#feed(behind);
+        }
+      }
+    }
+  }
+
+  async #pump(): Promise<void> {
+    this.#isPumping = true;
+    try {
+      while (this.#behind.size > 0) {
+        let fed = 0;
+        for (const behind of this.#behind.values()) {
+          if (this.#isFull(behind.subscriber)) {
+            if (Date.now() - behind.fedAtMs > STALL_MS) this.#topic.onSlow(behind.subscriber);
+            continue;
+          }
+          behind.fedAtMs = Date.now();
+          this.#feed(behind);
+          fed += 1;
+          if (fed % SLICE === 0) await turn(0);
+        }
+        await turn(fed === 0 ? LOOK_MS : 0);
+      }
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  #isFull(subscriber: Subscriber): boolean {
+    return subscriber.backlog > Math.min(FILL_BYTES, this.#topic.maxBacklogBytes());
+  }
+
+  /** Gives a subscriber its next batch; who then has all is current. */
+  #feed(behind: Behind): void {
+    const { subscriber } = behind;
+    const { epoch } = this.#log.head;
+    const lost = this.#log.lost(Date.now());
+    if (behind.offset < lost) {
+      if (subscriber.closesOnGap) {
+        this.#topic.onGap(subscriber);
+        return;
+      }
+      subscriber.gap({ epoch, offset: behind.offset }, { epoch, offset: lost });
+      behind.offset = lost;
+    }
+    const batch = this.#log.read(behind.offset);
+    if (batch !== null) {
+      subscriber.send(batch);
+      behind.offset = batch.place.last;
+    }
+    if (behind.offset < this.#log.head.offset) {
+      this.#topic.onProgress(subscriber, behind.offset);
+      return;
+    }
+    this.#behind.delete(subscriber.socket);
+    this.#topic.onCurrent(subscriber);
+  }
+}

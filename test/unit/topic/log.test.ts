@@ -1,0 +1,334 @@
+/** The log on an object's real storage: what it keeps, where it answers from, and what it costs. */
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import type { Message } from "../../../src/core/message.ts";
+import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
+import type { Batch } from "../../../src/topic/batch.ts";
+import { Log } from "../../../src/topic/log.ts";
+import type { Publication } from "../../../src/topic/publication.ts";
+
+/** A Thursday in 2026; the log has no clock of its own. */
+const START_MS = 1_780_000_000_000;
+
+/** Runs a test on the storage of an object that nobody else uses. */
+function onStorage(run: (storage: DurableObjectStorage) => void): Promise<void> {
+  const object = env.TOPIC.getByName(`test/${crypto.randomUUID()}`);
+  return runInDurableObject(object, (_, { storage }) => run(storage));
+}
+
+function openLog(storage: DurableObjectStorage, policy: Partial<Policy> = {}): Log {
+  const log = new Log(storage);
+  log.load(true);
+  log.configure({ ...DEFAULT_POLICY, ...policy });
+  return log;
+}
+
+function raw(...messages: Message[]): Publication[] {
+  return messages.map((message) => ({ messages: [message], receipt: null }));
+}
+
+function publish(id: string, ...messages: Message[]): Publication {
+  return { messages, receipt: { id, sockets: [], cursor: null } };
+}
+
+function numbers(first: number, last: number): string[] {
+  return Array.from({ length: last - first + 1 }, (_, n) => String(first + n));
+}
+
+/** Everything after an offset, read as a replay reads it. */
+function readAll(log: Log, offset: number): Message[] {
+  const messages: Message[] = [];
+  let batch: Batch | null = log.read(offset);
+  while (batch !== null) {
+    expect(batch.place.first).toBe(offset + messages.length + 1);
+    messages.push(...batch.messages);
+    batch = log.read(batch.place.last);
+  }
+  return messages;
+}
+
+/** Counts the rows that everything written through SQL costs. */
+function countRowsWritten({ sql }: DurableObjectStorage): () => number {
+  const exec = sql.exec.bind(sql);
+  let rows = 0;
+  Object.defineProperty(sql, "exec", {
+    value: (...args: Parameters<typeof exec>) => {
+      const cursor = exec(...args);
+      rows += cursor.rowsWritten;
+      return cursor;
+    },
+  });
+  return () => rows;
+}
+
+describe("a log without history", () => {
+  test("9.3 remembers the last messages, and writes nothing", () =>
+    onStorage((storage) => {
+      const rowsWritten = countRowsWritten(storage);
+      const log = openLog(storage);
+      for (let n = 1; n <= 2000; n++) log.append(raw(String(n)), START_MS);
+      expect(log.head.offset).toBe(2000);
+      expect(log.lost(START_MS)).toBe(976);
+      expect(readAll(log, 976)).toEqual(numbers(977, 2000));
+      expect(rowsWritten()).toBe(0);
+      expect([...storage.kv.list()]).toEqual([]);
+    }));
+
+  test("9.3 is bounded in size, too, but keeps the last batch", () =>
+    onStorage((storage) => {
+      const log = openLog(storage);
+      const large = "x".repeat(700_000);
+      for (let n = 0; n < 3; n++) log.append(raw(large), START_MS);
+      expect(log.lost(START_MS)).toBe(2);
+      log.append(raw("y".repeat(3_000_000)), START_MS);
+      expect(log.lost(START_MS)).toBe(3);
+    }));
+
+  test("9.9 goes on from its position, which outlives memory", () =>
+    onStorage((storage) => {
+      const log = openLog(storage);
+      log.append([publish("a", "1", "2")], START_MS);
+      const later = new Log(storage);
+      later.restore(log.position);
+      expect(later.head).toEqual(log.head);
+      expect(later.find("a")).toEqual(log.head);
+      const resumed = later.resume({ type: "cursor", cursor: log.head }, START_MS);
+      expect(resumed).toEqual({ cursor: log.head, gapFrom: null });
+      // Nothing was published for longer than what is asked for.
+      expect(later.resume({ type: "duration", ms: 1000 }, START_MS + 1001).gapFrom).toBeNull();
+      expect(later.resume({ type: "duration", ms: 1000 }, START_MS + 999).gapFrom).not.toBeNull();
+    }));
+
+  test("9.1 after a loss it is another epoch", () =>
+    onStorage((storage) => {
+      const before = openLog(storage).head;
+      expect(openLog(storage).head.epoch).not.toBe(before.epoch);
+    }));
+});
+
+describe("a durable log", () => {
+  test("9.2 is read back by whoever comes next", () =>
+    onStorage((storage) => {
+      const bytes = new Uint8Array([0, 255, 128]).buffer;
+      const log = openLog(storage, { historyMessages: 100 });
+      log.append(raw("a", "", bytes, '😀"\n'), START_MS);
+      log.append([publish("id", "b", bytes)], START_MS + 1);
+      const later = openLog(storage, { historyMessages: 100 });
+      expect(later.head).toEqual(log.head);
+      expect(readAll(later, 0)).toEqual(["a", "", bytes, '😀"\n', "b", bytes]);
+      expect(readAll(later, 2)).toEqual([bytes, '😀"\n', "b", bytes]);
+      expect(later.find("id")).toEqual(log.head);
+    }));
+
+  test("9.2 takes messages larger than a row, whatever JSON makes of them", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 100 });
+      const messages = [
+        "\u0001".repeat(1_000_000),
+        "😀".repeat(700_000),
+        new Uint8Array(3_000_000).fill(7).buffer,
+        "small",
+      ];
+      log.append(raw(...messages), START_MS);
+      log.append(raw("next"), START_MS);
+      const later = openLog(storage, { historyMessages: 100 });
+      expect(readAll(later, 0)).toEqual([...messages, "next"]);
+      expect(readAll(later, 3)).toEqual(["small", "next"]);
+    }));
+
+  test("9.2 keeps the last messages, exactly", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 10 });
+      for (let n = 1; n <= 97; n += 3) log.append(raw(...numbers(n, n + 2)), START_MS);
+      expect(log.head.offset).toBe(99);
+      expect(log.lost(START_MS)).toBe(89);
+      expect(readAll(openLog(storage, { historyMessages: 10 }), 89)).toEqual(numbers(90, 99));
+    }));
+
+  test("9.2 keeps nothing that is too old, and its place when all is", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historySeconds: 60 });
+      for (let n = 1; n <= 10; n++) log.append(raw(String(n)), START_MS + n * 10_000);
+      const nowMs = START_MS + 100_000;
+      expect(log.lost(nowMs)).toBe(3);
+      expect(readAll(log, 3)).toEqual(numbers(4, 10));
+      log.expire(nowMs);
+      expect(storage.sql.exec("select id from log").toArray()).toHaveLength(7);
+      log.expire(nowMs + 3_600_000);
+      expect(storage.sql.exec("select id from log").toArray()).toHaveLength(0);
+      expect(openLog(storage, { historySeconds: 60 }).head).toEqual(log.head);
+      expect(log.nextExpiryMs).toBeNull();
+    }));
+
+  test("9.2 costs a row a batch, also while it forgets", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 100 });
+      for (let n = 0; n < 20; n++) log.append(raw(...numbers(1, 10)), START_MS);
+      const rowsWritten = countRowsWritten(storage);
+      for (let n = 0; n < 50; n++) log.append(raw(...numbers(1, 10)), START_MS);
+      expect(rowsWritten()).toBe(50);
+      expect(storage.sql.exec("select id from log").toArray().length).toBeLessThanOrEqual(12);
+    }));
+
+  test("9.2 deletes rows when batches grow and overwriting is not enough", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 2000 });
+      for (let n = 0; n < 2000; n++) log.append(raw("x"), START_MS);
+      for (let n = 0; n < 10; n++) log.append(raw(...numbers(1, 1000)), START_MS);
+      expect(storage.sql.exec("select id from log").toArray().length).toBeLessThanOrEqual(4);
+      expect(readAll(log, log.lost(START_MS))).toHaveLength(2000);
+    }));
+
+  test("10.9 keeps the ids of more publishes than messages", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 1 });
+      for (let n = 1; n <= 1500; n++) log.append([publish(`id-${n}`, String(n))], START_MS);
+      const later = openLog(storage, { historyMessages: 1 });
+      expect(readAll(later, later.lost(START_MS))).toEqual(["1500"]);
+      expect(later.find("id-501")).toEqual({ ...log.head, offset: 501 });
+      expect(later.find("id-500")).toBeNull();
+    }));
+
+  test("9.8 leaves nothing behind when it ends without an age", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 10 });
+      const { epoch } = log.head;
+      log.append(raw("a"), START_MS);
+      log.end();
+      expect(log.retire(START_MS)).toBeNull();
+      expect([...storage.kv.list()]).toEqual([]);
+      expect(log.head.offset).toBe(0);
+      expect(log.head.epoch).not.toBe(epoch);
+    }));
+
+  test("9.8 outlives the topic by its age", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 10, historySeconds: 60 });
+      log.append(raw("a"), START_MS);
+      log.end();
+      expect(log.retire(START_MS)).toBe(START_MS + 60_000);
+      expect(log.isOver(START_MS + 59_999)).toBe(false);
+      expect(log.isOver(START_MS + 60_000)).toBe(true);
+      expect(readAll(openLog(storage, { historySeconds: 60 }), 0)).toEqual(["a"]);
+    }));
+
+  test("9.9 a policy that switches history on or off keeps the epoch", () =>
+    onStorage((storage) => {
+      const log = openLog(storage);
+      log.append(raw("1"), START_MS);
+      const { epoch } = log.head;
+      log.configure({ ...DEFAULT_POLICY, historyMessages: 5 });
+      log.append(raw("2"), START_MS);
+      expect(openLog(storage, { historyMessages: 5 }).head).toEqual({ epoch, offset: 2 });
+      log.configure(DEFAULT_POLICY);
+      log.append(raw("3"), START_MS);
+      expect(log.head).toEqual({ epoch, offset: 3 });
+      expect([...storage.kv.list()]).toEqual([]);
+    }));
+});
+
+describe.each([
+  { name: "in memory", policy: {}, first: 977 },
+  { name: "durable", policy: { historyMessages: 1024 }, first: 977 },
+])("resume, $name", ({ policy, first }) => {
+  function resume(run: (log: Log, epoch: string) => void): Promise<void> {
+    return onStorage((storage) => {
+      const log = openLog(storage, policy);
+      for (let n = 1; n <= 2000; n++) log.append(raw(String(n)), START_MS + n * 1000);
+      run(log, log.head.epoch);
+    });
+  }
+  const nowMs = START_MS + 2_000_000;
+  const lost = first - 1;
+
+  test("9.4 from a cursor that the log still reaches", () =>
+    resume((log, epoch) => {
+      for (const offset of [lost, 1500, 2000]) {
+        const cursor = { epoch, offset };
+        expect(log.resume({ type: "cursor", cursor }, nowMs)).toEqual({ cursor, gapFrom: null });
+      }
+    }));
+
+  test("9.6 from a cursor that it does not reach any more", () =>
+    resume((log, epoch) => {
+      const cursor = { epoch, offset: lost - 1 };
+      expect(log.resume({ type: "cursor", cursor }, nowMs)).toEqual({
+        cursor: { epoch, offset: lost },
+        gapFrom: cursor,
+      });
+    }));
+
+  test("9.6 from a cursor of another epoch, or of the future", () =>
+    resume((log, epoch) => {
+      for (const cursor of [
+        { epoch: "000000000000", offset: 1999 },
+        { epoch, offset: 2001 },
+      ]) {
+        expect(log.resume({ type: "cursor", cursor }, nowMs)).toEqual({
+          cursor: { epoch, offset: lost },
+          gapFrom: cursor,
+        });
+      }
+    }));
+
+  test("9.4 from the earliest, which is no gap", () =>
+    resume((log, epoch) => {
+      expect(log.resume({ type: "earliest" }, nowMs)).toEqual({
+        cursor: { epoch, offset: lost },
+        gapFrom: null,
+      });
+    }));
+
+  test("9.4 9.6 from the last N", () =>
+    resume((log, epoch) => {
+      expect(log.resume({ type: "last", count: 5 }, nowMs)).toEqual({
+        cursor: { epoch, offset: 1995 },
+        gapFrom: null,
+      });
+      expect(log.resume({ type: "last", count: 5000 }, nowMs)).toEqual({
+        cursor: { epoch, offset: lost },
+        gapFrom: { epoch, offset: 0 },
+      });
+    }));
+
+  test("9.4 9.6 from a duration", () =>
+    resume((log, epoch) => {
+      // Message n was published n seconds after the start: 1990 to 2000 are within the last ten.
+      expect(log.resume({ type: "duration", ms: 10_000 }, nowMs)).toEqual({
+        cursor: { epoch, offset: 1989 },
+        gapFrom: null,
+      });
+      expect(log.resume({ type: "duration", ms: 10_000 }, nowMs + 60_000)).toEqual({
+        cursor: { epoch, offset: 2000 },
+        gapFrom: null,
+      });
+      const { cursor, gapFrom } = log.resume({ type: "duration", ms: 2_000_000 }, nowMs);
+      expect(cursor).toEqual({ epoch, offset: lost });
+      expect(gapFrom?.offset).toBeLessThan(lost);
+    }));
+});
+
+test("9.4 a log shorter than what is asked for has no gap", () =>
+  onStorage((storage) => {
+    const log = openLog(storage, { historyMessages: 10 });
+    log.append(raw("1", "2"), START_MS);
+    const cursor = { ...log.head, offset: 0 };
+    for (const since of [
+      { type: "last", count: 5 },
+      { type: "duration", ms: 60_000 },
+      { type: "earliest" },
+    ] as const) {
+      expect(log.resume(since, START_MS)).toEqual({ cursor, gapFrom: null });
+    }
+  }));
+
+test("9.4 what went by its age is no gap for who asks for less", () =>
+  onStorage((storage) => {
+    const log = openLog(storage, { historySeconds: 60 });
+    for (let n = 1; n <= 10; n++) log.append(raw(String(n)), START_MS + n * 10_000);
+    const nowMs = START_MS + 100_000;
+    const { cursor, gapFrom } = log.resume({ type: "duration", ms: 60_000 }, nowMs);
+    expect(cursor.offset).toBe(3);
+    expect(gapFrom).toBeNull();
+  }));
