@@ -86,6 +86,17 @@ describe("the handshake", () => {
     await expectProblem(await get(noKey), 401, "key-required");
   });
 
+  test("3.2 names the parameter that is wrong, and never repeats it", async () => {
+    for (const [query, name] of [
+      ["since=yesterday", '"since"'],
+      ["gap=maybe", '"gap"'],
+    ] as const) {
+      const detail = await expectProblem(await get(`${SUB}?${query}`), 400, "invalid-parameter");
+      expect(detail).toContain(name);
+      expect(detail).not.toMatch(/yesterday|maybe/);
+    }
+  });
+
   test.each([
     ["/ws/sub//t", "domain is empty"],
     ["/ws/sub/d/", "topic is empty"],
