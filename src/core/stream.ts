@@ -85,10 +85,11 @@ export function parseMessageList(list: string): Message[] {
 export function parsePublish(frame: Message): Result<Publish, InvalidFrame> {
   const members = parseFrame(frame);
   if (!members.ok) return err({ id: null, detail: members.error });
-  const { type, id, messages } = members.value;
-  if (type !== "publish") return err({ id: null, detail: 'Expected "type" to be "publish"' });
-  if (typeof id !== "string" || !ID.test(id)) {
-    return err({ id: null, detail: 'Expected "id" to be 1 to 64 printable ASCII characters' });
+  const { type, messages } = members.value;
+  const id = idOf(members.value);
+  if (type !== "publish") return err({ id, detail: 'Expected "type" to be "publish"' });
+  if (id === null) {
+    return err({ id, detail: 'Expected "id" to be 1 to 64 printable ASCII characters' });
   }
   const parsed = parseMessages(messages, MAX_PUBLISH_MESSAGES);
   return parsed.ok ? ok({ id, messages: parsed.value }) : err({ id, detail: parsed.error });
@@ -103,6 +104,10 @@ export function parseCredit(frame: Message): Result<Cursor, InvalidFrame> {
   const cursor = typeof text === "string" ? parseCursor(text) : null;
   if (cursor === null) return err({ id: null, detail: 'Expected "cursor" to be a cursor' });
   return ok(cursor);
+}
+
+function idOf({ id }: { readonly id?: unknown }): string | null {
+  return typeof id === "string" && ID.test(id) ? id : null;
 }
 
 interface Members {
@@ -144,8 +149,11 @@ function parseMessages(value: unknown, maxMessages: number): Result<Message[]> {
 
 function decodeBinary(item: unknown): ArrayBuffer | null {
   if (!isMembers(item) || typeof item["base64"] !== "string") return null;
+  const encoded = item["base64"];
   try {
-    return Uint8Array.fromBase64(item["base64"], { lastChunkHandling: "strict" }).buffer;
+    const { buffer } = Uint8Array.fromBase64(encoded, { lastChunkHandling: "strict" });
+    // White space, which it skips, is no part of base64 (RFC 4648, section 3.1).
+    return encoded.length === Math.ceil(buffer.byteLength / 3) * 4 ? buffer : null;
   } catch {
     // SyntaxError: not base64 (RFC 4648, section 4).
     return null;

@@ -45,6 +45,8 @@ export class Intake {
     }
     const publish = parsePublish(frame);
     if (!publish.ok) {
+      // What went before it is acknowledged before the socket closes.
+      this.#fanOut.drain();
       const { id, detail } = publish.error;
       sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
       return INVALID_FRAME;

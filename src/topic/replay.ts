@@ -63,6 +63,8 @@ export class Replay {
     const behind = { subscriber, offset, fedAtMs: Date.now() };
     this.#behind.set(subscriber.socket, behind);
     this.#topic.onProgress(subscriber, offset);
+    // The beginning at once: it might be gone by the next turn of the loop.
+    this.#feed(behind);
     if (!this.#isPumping) void this.#pump();
   }
 

@@ -87,6 +87,7 @@ describe("parsePublish", () => {
     ["[]", null, "Expected a JSON object"],
     ["{}", null, 'Expected "type" to be "publish"'],
     ['{"type":"subscribe"}', null, 'Expected "type" to be "publish"'],
+    ['{"id":"1"}', "1", 'Expected "type" to be "publish"'],
     ['{"type":"publish","messages":["a"]}', null, /"id"/],
     ['{"type":"publish","id":7,"messages":["a"]}', null, /"id"/],
     ['{"type":"publish","id":"","messages":["a"]}', null, /"id"/],
@@ -104,6 +105,8 @@ describe("parsePublish", () => {
     ['{"type":"publish","id":"1","messages":[{"base64":"A"}]}', "1", /"messages\[0\]"/],
     ['{"type":"publish","id":"1","messages":[{"base64":"AP-A"}]}', "1", /"messages\[0\]"/],
     ['{"type":"publish","id":"1","messages":[{"base64":"AA"}]}', "1", /"messages\[0\]"/],
+    ['{"type":"publish","id":"1","messages":[{"base64":"AA A="}]}', "1", /"messages\[0\]"/],
+    ['{"type":"publish","id":"1","messages":[{"base64":" "}]}', "1", /"messages\[0\]"/],
     ['{"type":"publish","id":"1","messages":["\\ud800"]}', "1", /"messages\[0\]".*surrogate/],
   ])("10.10 refuses %j and says where", (frame, id, detail) => {
     const pattern = typeof detail === "string" ? new RegExp(`^${detail}$`) : detail;
