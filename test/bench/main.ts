@@ -5,8 +5,9 @@
 import { availableParallelism } from "node:os";
 import { spawnSync } from "node:child_process";
 
+import { HELP } from "./help.ts";
 import { missedGoals } from "./missed-goals.ts";
-import { HELP, type Options, parseOptions } from "./options.ts";
+import { type Options, parseOptions } from "./options.ts";
 import { openFilesShortage } from "./processes/open-files.ts";
 import { serverCpu } from "./processes/pinned.ts";
 import { type Facts, formatReport } from "./report.ts";
@@ -45,8 +46,7 @@ async function main(): Promise<number> {
 }
 
 async function bench(options: Options): Promise<number> {
-  const most = Math.max(...options.subscribers, options.memorySubscribers);
-  const shortage = openFilesShortage(most);
+  const shortage = openFilesShortage(mostSockets(options));
   if (shortage !== undefined) throw new Error(shortage);
   const keyStore = new KeyStore();
   const targets = createTargets(options, keyStore).filter((target) => {
@@ -54,6 +54,10 @@ async function bench(options: Options): Promise<number> {
     if (reason !== undefined) say(`${target.name} is skipped: ${reason}`);
     return reason === undefined;
   });
+  const { measurements: wanted } = options;
+  if (!targets.some(({ measurements }) => measurements.some((one) => wanted.includes(one)))) {
+    throw new Error("There is nothing to measure: no target can do what --only asks");
+  }
   try {
     const summaries = summarize(await runBenchmark(targets, options, say));
     const facts = factsOf(options);
@@ -70,6 +74,29 @@ async function bench(options: Options): Promise<number> {
   }
 }
 
+/** Sockets that a server has open at once, in the greediest measurement. */
+function mostSockets(options: Options): number {
+  return Math.max(
+    ...options.measurements.map((kind) => {
+      switch (kind) {
+        case "throughput":
+          return Math.max(...options.subscribers);
+        case "memory":
+          return options.memorySubscribers + Math.ceil(options.memorySubscribers / 6);
+        case "storm":
+          // The server may not have let go of the old connections when the new ones come.
+          return options.stormSubscribers * 2;
+        case "latency":
+          return options.latencySubscribers;
+        case "join":
+          return options.joinSubscribers;
+        case "ingest":
+          return 1;
+      }
+    }),
+  );
+}
+
 function factsOf(options: Options): Facts {
   return {
     node: process.versions.node,
@@ -79,7 +106,6 @@ function factsOf(options: Options): Facts {
     processors: availableParallelism(),
     isPinned: serverCpu !== undefined,
     messageBytes: options.messageBytes,
-    window: options.window,
     rounds: options.rounds,
     secondsPerMeasurement: options.seconds,
   };

@@ -1,23 +1,34 @@
 /** One step of the plan on one running server: the command to the load generator, and its result. */
-import type { Endpoint } from "./load/load-command.ts";
+import type { Busy, Endpoint } from "./load/load-command.ts";
 import { runLoad } from "./load/run-load.ts";
 import type { Options } from "./options.ts";
+import type { RoundResult } from "./round-result.ts";
 import type { Step } from "./step.ts";
-import type { RoundResult } from "./summary.ts";
+import { HISTORY_MESSAGES } from "./targets/key-store.ts";
 import type { RunningTarget } from "./targets/target.ts";
 
 const LATENCY_MESSAGES_PER_SECOND = 50;
 const MEMORY_SETTLE_SECONDS = 15;
+const JOIN_MESSAGES_PER_SECOND = 200;
+const STORM_MESSAGES_PER_SECOND = 20;
+const STORM_JITTER_SECONDS = 2;
 
-/** Measures, puts the numbers into `result`, and returns them as a line for the user. */
+export interface Measured {
+  /** The numbers as a line for the user. */
+  readonly line: string;
+  /** Processors that other work used; undefined where it hardly matters. */
+  readonly othersLoad: number | undefined;
+  /** Puts the numbers into the round's result. */
+  record(result: RoundResult): void;
+}
+
 export async function measureTarget(
   step: Step,
-  result: RoundResult,
   server: RunningTarget,
   options: Options,
-): Promise<string> {
-  const { messageBytes, seconds, warmupSeconds, window } = options;
-  const endpoint: Endpoint = server.endpoint();
+): Promise<Measured> {
+  const { messageBytes, seconds, warmupSeconds } = options;
+  const endpoint = withWindow(server.endpoint(step.kind), options.window);
   const common = { endpoint, serverPid: server.pid, messageBytes };
   switch (step.kind) {
     case "memory": {
@@ -29,8 +40,13 @@ export async function measureTarget(
         warmupSubscribers: Math.ceil(subscribers / 6),
         settleSeconds: MEMORY_SETTLE_SECONDS,
       });
-      result.memory = memory;
-      return `memory ${(memory.bytesPerSocket / 1024).toFixed(1)} KB per idle socket`;
+      return {
+        line: `memory ${(memory.bytesPerSocket / 1024).toFixed(1)} KB per idle socket`,
+        othersLoad: undefined,
+        record: (result) => {
+          result.memory = memory;
+        },
+      };
     }
     case "latency": {
       const latency = await runLoad({
@@ -41,22 +57,100 @@ export async function measureTarget(
         warmupSeconds,
         seconds,
       });
-      result.latency = latency;
-      return `latency p50 ${latency.p50Ms.toFixed(2)} ms, p99 ${latency.p99Ms.toFixed(2)} ms`;
+      return {
+        line: `latency p50 ${latency.p50Ms.toFixed(2)} ms, p99 ${latency.p99Ms.toFixed(2)} ms`,
+        othersLoad: undefined,
+        record: (result) => {
+          result.latency = latency;
+        },
+      };
+    }
+    case "join": {
+      const { joinSubscribers: subscribers, messagesInLog } = options;
+      const join = await runLoad({
+        ...common,
+        kind: "join",
+        subscribers,
+        messagesInLog,
+        historyMessages: HISTORY_MESSAGES,
+        messagesPerSecond: JOIN_MESSAGES_PER_SECOND,
+      });
+      return {
+        line:
+          `${subscribers} late joiners, ${messagesInLog} messages each: half are current after ` +
+          `${Math.round(join.medianCurrentMs)} ms, the last after ${Math.round(join.lastCurrentMs)} ms; ` +
+          describeBusy(join),
+        othersLoad: undefined,
+        record: (result) => {
+          result.join = join;
+        },
+      };
+    }
+    case "storm": {
+      const { stormSubscribers: subscribers } = options;
+      const storm = await runLoad({
+        ...common,
+        kind: "storm",
+        subscribers,
+        messagesPerSecond: STORM_MESSAGES_PER_SECOND,
+        jitterSeconds: STORM_JITTER_SECONDS,
+        queryCountUrl: server.queryCountUrl,
+      });
+      return {
+        line:
+          `storm of ${subscribers}: ${storm.lost} lost, ${storm.repeated} repeated, ` +
+          `${storm.databaseQueries ?? "no"} database queries, ` +
+          `the last is current after ${Math.round(storm.lastCurrentMs)} ms, ` +
+          `${storm.leftBehind} are left behind${storm.fault === undefined ? "" : ` (${storm.fault})`}; ` +
+          describeBusy(storm),
+        othersLoad: undefined,
+        record: (result) => {
+          result.storm = storm;
+        },
+      };
+    }
+    case "ingest": {
+      const { messagesPerFrame } = step;
+      const load = { kind: "ingest", messagesPerFrame, warmupSeconds, seconds } as const;
+      const measured = await runLoad({ ...common, ...load });
+      return {
+        line:
+          `ingest in frames of ${messagesPerFrame}: ` +
+          `${Math.round(measured.messagesPerSecond)} messages/s, ` +
+          `${measured.cpuMicrosPerMessage.toFixed(2)} µs each; ${describeBusy(measured)}`,
+        othersLoad: measured.othersLoad,
+        record: (result) => {
+          result.ingest.set(messagesPerFrame, measured);
+        },
+      };
     }
     case "throughput": {
       const { subscribers } = step;
-      const load = { kind: "throughput", subscribers, window, warmupSeconds, seconds } as const;
+      const load = { kind: "throughput", subscribers, warmupSeconds, seconds } as const;
       const measured = await runLoad({ ...common, ...load });
-      result.throughput.set(subscribers, measured);
-      return (
-        `${subscribers} subscribers: ${Math.round(measured.deliveriesPerSecond)} deliveries/s, ` +
-        `${measured.cpuMicrosPerDelivery.toFixed(2)} µs each; busy: server ` +
-        `${percent(measured.serverLoad)}, generator ${percent(measured.generatorLoad)}, ` +
-        `others ${percent(measured.othersLoad)}`
-      );
+      return {
+        line:
+          `${subscribers} subscribers: ${Math.round(measured.deliveriesPerSecond)} deliveries/s, ` +
+          `${measured.cpuMicrosPerDelivery.toFixed(2)} µs each; ${describeBusy(measured)}`,
+        othersLoad: measured.othersLoad,
+        record: (result) => {
+          result.throughput.set(subscribers, measured);
+        },
+      };
     }
   }
+}
+
+function withWindow(endpoint: Endpoint, messages: number | undefined): Endpoint {
+  if (messages === undefined) return endpoint;
+  return { ...endpoint, inFlight: { ...endpoint.inFlight, messages } };
+}
+
+function describeBusy({ serverLoad, generatorLoad, othersLoad }: Busy): string {
+  return (
+    `busy: server ${percent(serverLoad)}, generator ${percent(generatorLoad)}, ` +
+    `others ${percent(othersLoad)}`
+  );
 }
 
 function percent(share: number): string {

@@ -1,4 +1,5 @@
-/** The result for people: two Markdown tables under a line of facts that do not depend on the day. */
+/** The result for people: Markdown tables under a line of facts that do not depend on the day. */
+import { markdownTable } from "./markdown-table.ts";
 import type { Compared, TargetSummary } from "./summary.ts";
 
 export interface Facts {
@@ -7,50 +8,21 @@ export interface Facts {
   readonly processors: number;
   readonly isPinned: boolean;
   readonly messageBytes: number;
-  readonly window: number;
   readonly rounds: number;
   readonly secondsPerMeasurement: number;
 }
 
+interface Table {
+  readonly heads: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
 export function formatReport(facts: Facts, summaries: readonly TargetSummary[]): string {
-  const blocks = [formatFacts(facts)];
-  const throughput = summaries.flatMap(({ target, throughput: rows }) =>
-    rows.map((row) => [
-      target,
-      grouped(row.subscribers),
-      grouped(threeDigits(row.deliveriesPerSecond)),
-      row.cpuMicrosPerDelivery.toPrecision(3),
-      grouped(threeDigits(row.deliveriesPerCpuSecond.value)),
-      ratio(row.deliveriesPerCpuSecond),
-    ]),
-  );
-  if (throughput.length > 0) {
-    const heads = [
-      "target",
-      "subscribers",
-      "deliveries/s",
-      "CPU µs per delivery",
-      "deliveries per CPU second",
-      "to the floor",
-    ];
-    blocks.push(table(heads, throughput));
-  }
-  const others = summaries
-    .filter(
-      ({ p50Ms, kilobytesPerSocket }) => p50Ms !== undefined || kilobytesPerSocket !== undefined,
-    )
-    .map(({ target, p50Ms, p99Ms, kilobytesPerSocket }) => [
-      target,
-      ...[p50Ms, p99Ms].flatMap((value) => [fixed(value, 2), ratio(value)]),
-      fixed(kilobytesPerSocket, 1),
-      ratio(kilobytesPerSocket),
-    ]);
-  if (others.length > 0) {
-    const floor = "to the floor";
-    const heads = ["target", "p50 ms", floor, "p99 ms", floor, "KB per idle socket", floor];
-    blocks.push(table(heads, others));
-  }
-  return blocks.join("\n\n");
+  const tables = [throughput, latencyAndMemory, ingest, join, storm]
+    .map((build) => build(summaries))
+    .filter(({ rows }) => rows.length > 0)
+    .map(({ heads, rows }) => markdownTable(heads, rows));
+  return [formatFacts(facts), ...tables].join("\n\n");
 }
 
 function formatFacts(facts: Facts): string {
@@ -59,18 +31,124 @@ function formatFacts(facts: Facts): string {
     `workerd ${facts.workerd}`,
     `${facts.processors} processors${facts.isPinned ? ", server and load pinned to one each" : ""}`,
     `${facts.messageBytes}-byte messages`,
-    `window ${facts.window}`,
     `median of ${facts.rounds} rounds of ${facts.secondsPerMeasurement} s`,
   ].join("; ");
 }
 
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const rule = heads.map((_, column) => (column === 0 ? "---" : "--:"));
-  return [heads, rule, ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+function throughput(summaries: readonly TargetSummary[]): Table {
+  const heads = [
+    "target",
+    "subscribers",
+    "messages in flight",
+    "deliveries/s",
+    "to nchan",
+    "CPU µs per delivery",
+    "deliveries per CPU second",
+    "to the floor",
+  ];
+  const rows = summaries.flatMap((summary) =>
+    summary.throughput.map((row) => [
+      summary.target,
+      grouped(row.subscribers),
+      grouped(row.window),
+      grouped(threeDigits(row.deliveriesPerSecond.value)),
+      ratio(row.deliveriesPerSecond.toNchan),
+      row.cpuMicrosPerDelivery.toPrecision(3),
+      grouped(threeDigits(row.deliveriesPerCpuSecond.value)),
+      ratio(row.deliveriesPerCpuSecond.toFloor),
+    ]),
+  );
+  return { heads, rows };
 }
 
-function ratio(compared: Compared | undefined): string {
-  return compared?.toFloor === undefined ? "" : `${compared.toFloor.toFixed(2)} x`;
+function latencyAndMemory(summaries: readonly TargetSummary[]): Table {
+  const floor = "to the floor";
+  const heads = [
+    "target",
+    "p50 ms",
+    floor,
+    "to the hub",
+    "p99 ms",
+    floor,
+    "KB per idle socket",
+    floor,
+  ];
+  const rows = summaries
+    .filter(({ p50Ms, kilobytesPerSocket }) => (p50Ms ?? kilobytesPerSocket) !== undefined)
+    .map(({ target, p50Ms, p99Ms, kilobytesPerSocket }) => [
+      target,
+      fixed(p50Ms, 2),
+      ratio(p50Ms?.toFloor),
+      ratio(p50Ms?.toHub),
+      fixed(p99Ms, 2),
+      ratio(p99Ms?.toFloor),
+      fixed(kilobytesPerSocket, 1),
+      ratio(kilobytesPerSocket?.toFloor),
+    ]);
+  return { heads, rows };
+}
+
+function ingest(summaries: readonly TargetSummary[]): Table {
+  const heads = ["ingest", "messages per frame", "messages/s", "CPU µs per message"];
+  const rows = summaries.flatMap((summary) =>
+    summary.ingest.map((row) => [
+      summary.target,
+      grouped(row.messagesPerFrame),
+      grouped(threeDigits(row.messagesPerSecond)),
+      row.cpuMicrosPerMessage.toPrecision(3),
+    ]),
+  );
+  return { heads, rows };
+}
+
+function join(summaries: readonly TargetSummary[]): Table {
+  const heads = ["late join", "subscribers", "messages in the log", "half current, ms", "all, ms"];
+  const rows = summaries.flatMap(({ target, join: row }) =>
+    row === undefined
+      ? []
+      : [
+          [
+            target,
+            grouped(row.subscribers),
+            grouped(row.messagesInLog),
+            grouped(threeDigits(row.medianCurrentMs)),
+            grouped(threeDigits(row.lastCurrentMs)),
+          ],
+        ],
+  );
+  return { heads, rows };
+}
+
+function storm(summaries: readonly TargetSummary[]): Table {
+  const heads = [
+    "reconnect storm",
+    "subscribers",
+    "lost",
+    "repeated",
+    "left behind",
+    "database queries",
+    "all current, ms",
+  ];
+  const rows = summaries.flatMap(({ target, storm: row }) =>
+    row === undefined
+      ? []
+      : [
+          [
+            target,
+            grouped(row.subscribers),
+            grouped(row.lost),
+            grouped(row.repeated),
+            grouped(row.leftBehind),
+            row.databaseQueries === undefined ? "" : grouped(row.databaseQueries),
+            grouped(threeDigits(row.lastCurrentMs)),
+          ],
+        ],
+  );
+  return { heads, rows };
+}
+
+function ratio(value: number | undefined): string {
+  return value === undefined ? "" : `${value.toFixed(2)} x`;
 }
 
 function fixed(compared: Compared | undefined, digits: number): string {

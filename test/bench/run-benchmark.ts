@@ -4,16 +4,24 @@
  * above all) change their speed by half within a minute. A measurement that other work on the
  * machine disturbed is repeated.
  */
-import type { ThroughputResult } from "./load/load-command.ts";
-import { measureTarget } from "./measure-target.ts";
+import { type Measured, measureTarget } from "./measure-target.ts";
 import type { Options } from "./options.ts";
+import { type RoundResult, emptyRound } from "./round-result.ts";
 import type { Step } from "./step.ts";
-import type { RoundResult } from "./summary.ts";
 import type { RunningTarget, Target } from "./targets/target.ts";
 
 /** Processors that other work may use without spoiling a measurement. */
 const MOST_OTHERS_LOAD = 0.15;
 const ATTEMPTS = 3;
+
+/** Messages in a publisher's frame. */
+const INGEST_FRAMES: readonly number[] = [100, 20];
+
+interface Entrant {
+  readonly target: Target;
+  readonly server: RunningTarget;
+  readonly result: RoundResult;
+}
 
 export type Progress = (line: string) => void;
 
@@ -25,20 +33,27 @@ export async function runBenchmark(
 ): Promise<RoundResult[]> {
   const results: RoundResult[] = [];
   for (let round = 0; round < options.rounds; round++) {
-    const servers = new Map<RoundResult, RunningTarget>();
+    const entrants: Entrant[] = [];
+    const steps = planRound(round, options);
     try {
       for (const target of targets) {
-        servers.set({ target: target.name, round, throughput: new Map() }, await target.start());
+        if (!steps.some(({ kind }) => target.measurements.includes(kind))) continue;
+        const server = await target.start();
+        entrants.push({ target, server, result: emptyRound(target.name, round) });
       }
-      for (const step of planRound(round, options)) {
-        for (const [result, server] of servers) {
-          const line = await runStep(step, result, server, options);
-          progress(`round ${round + 1}/${options.rounds}  ${result.target.padEnd(10)} ${line}`);
+      for (const step of steps) {
+        for (const entrant of entrants) {
+          const { target, result } = entrant;
+          if (!target.measurements.includes(step.kind)) continue;
+          const measured = await runStep(step, entrant, options);
+          measured.record(result);
+          const place = `round ${round + 1}/${options.rounds}  ${target.name.padEnd(14)}`;
+          progress(`${place} ${measured.line}`);
         }
       }
-      results.push(...servers.keys());
+      results.push(...entrants.map(({ result }) => result));
     } finally {
-      await Promise.all([...servers.values()].map((server) => server.stop()));
+      await Promise.all(entrants.map(({ server }) => server.stop()));
     }
   }
   return results;
@@ -49,38 +64,38 @@ function planRound(round: number, options: Options): Step[] {
     switch (kind) {
       case "throughput":
         return options.subscribers.map((subscribers) => ({ kind, subscribers }));
+      case "ingest":
+        return INGEST_FRAMES.map((messagesPerFrame) => ({ kind, messagesPerFrame }));
       case "latency":
+      case "join":
         return [{ kind }];
       case "memory":
-        // Memory does not vary from round to round, and takes the longest.
+      case "storm":
+        // The longest ones; memory does not vary from round to round, and a storm must lose nothing
+        // in any.
         return round === 0 ? [{ kind }] : [];
     }
   });
 }
 
-/** Carries out one step, repeats it when disturbed; returns what to tell the user. */
-async function runStep(
-  step: Step,
-  result: RoundResult,
-  server: RunningTarget,
-  options: Options,
-): Promise<string> {
-  let best: ThroughputResult | undefined;
+/** Carries out one step, repeats it when disturbed; returns what was disturbed least. */
+async function runStep(step: Step, entrant: Entrant, options: Options): Promise<Measured> {
+  const { target, server } = entrant;
+  let best: Measured | undefined;
   for (let attempt = 1; ; attempt++) {
-    let line: string;
     try {
-      line = await measureTarget(step, result, server, options);
+      const measured = await measureTarget(step, server, options);
+      if (best === undefined || disturbance(measured) < disturbance(best)) best = measured;
     } catch (error) {
       // A dead server explains the failure better than the connections it took along.
       server.assertAlive();
       const reason = error instanceof Error ? error.message : String(error);
-      throw new Error(`${result.target}: ${reason}`, { cause: error });
+      throw new Error(`${target.name}: ${reason}`, { cause: error });
     }
-    if (step.kind !== "throughput") return line;
-    const measured = result.throughput.get(step.subscribers);
-    if (measured === undefined) return line;
-    if (best === undefined || measured.othersLoad < best.othersLoad) best = measured;
-    result.throughput.set(step.subscribers, best);
-    if (best.othersLoad <= MOST_OTHERS_LOAD || attempt === ATTEMPTS) return line;
+    if (disturbance(best) <= MOST_OTHERS_LOAD || attempt === ATTEMPTS) return best;
   }
+}
+
+function disturbance({ othersLoad = 0 }: Measured): number {
+  return othersLoad;
 }

@@ -1,6 +1,11 @@
-/** One thing to measure of every target before the next thing. */
-import type { Measurement } from "./options.ts";
+/** What can be measured, and one thing to measure of every target before the next thing. */
+
+/** In the order of a round. Memory comes first: after a throughput test a server has pages to spare. */
+export const MEASUREMENTS = ["memory", "latency", "join", "storm", "ingest", "throughput"] as const;
+
+export type Measurement = (typeof MEASUREMENTS)[number];
 
 export type Step =
-  | { readonly kind: Exclude<Measurement, "throughput"> }
-  | { readonly kind: "throughput"; readonly subscribers: number };
+  | { readonly kind: Exclude<Measurement, "throughput" | "ingest"> }
+  | { readonly kind: "throughput"; readonly subscribers: number }
+  | { readonly kind: "ingest"; readonly messagesPerFrame: number };

@@ -1,25 +1,20 @@
-/** Medians over the rounds, and each target against the floor of the same round. */
-import type { LatencyResult, MemoryResult, ThroughputResult } from "./load/load-command.ts";
-import { median } from "./quantile.ts";
+/** All rounds of a run as one row per target and measurement: medians, and what they compare with. */
+import { type Pick, medianOf, ratioOf } from "./compare-rounds.ts";
+import type { ResultOf, StormResult } from "./load/load-command.ts";
+import type { RoundResult } from "./round-result.ts";
 
-/** What one target did in one round. */
-export interface RoundResult {
-  readonly target: string;
-  readonly round: number;
-  readonly throughput: Map<number, ThroughputResult>;
-  latency?: LatencyResult;
-  memory?: MemoryResult;
-}
-
-/** A number and what it is relative to the floor's, undefined when the floor was not measured. */
+/** A number and what it is relative to others'; undefined to whom was not measured. */
 export interface Compared {
   readonly value: number;
-  readonly toFloor?: number;
+  readonly toFloor?: number | undefined;
+  readonly toNchan?: number | undefined;
+  readonly toHub?: number | undefined;
 }
 
 export interface ThroughputRow {
   readonly subscribers: number;
-  readonly deliveriesPerSecond: number;
+  readonly window: number;
+  readonly deliveriesPerSecond: Compared;
   readonly cpuMicrosPerDelivery: number;
   readonly deliveriesPerCpuSecond: Compared;
   readonly serverLoad: number;
@@ -27,30 +22,50 @@ export interface ThroughputRow {
   readonly othersLoad: number;
 }
 
+export interface IngestRow {
+  readonly messagesPerFrame: number;
+  readonly messagesPerSecond: number;
+  readonly cpuMicrosPerMessage: number;
+  readonly serverLoad: number;
+  readonly generatorLoad: number;
+  readonly othersLoad: number;
+}
+
+export interface JoinRow {
+  readonly subscribers: number;
+  readonly messagesInLog: number;
+  readonly medianCurrentMs: number;
+  readonly lastCurrentMs: number;
+}
+
 export interface TargetSummary {
   readonly target: string;
   readonly throughput: readonly ThroughputRow[];
+  readonly ingest: readonly IngestRow[];
   /** Undefined what this run did not measure. */
   readonly p50Ms: Compared | undefined;
   readonly p99Ms: Compared | undefined;
   readonly kilobytesPerSocket: Compared | undefined;
+  readonly join: JoinRow | undefined;
+  readonly storm: StormResult | undefined;
 }
-
-const FLOOR = "floor";
 
 export function summarize(results: readonly RoundResult[]): TargetSummary[] {
   const names = [...new Set(results.map(({ target }) => target))];
   return names.map((target) => {
-    const compare = (pick: (result: RoundResult) => number | undefined): Compared | undefined =>
-      compareRounds(results, target, pick);
+    const compare = (pick: Pick): Compared | undefined => compareAll(results, target, pick);
+    const own = results.filter((result) => result.target === target);
     return {
       target,
       throughput: throughputRows(results, target),
+      ingest: ingestRows(own, target),
       p50Ms: compare(({ latency }) => latency?.p50Ms),
       p99Ms: compare(({ latency }) => latency?.p99Ms),
       kilobytesPerSocket: compare(({ memory }) =>
         memory === undefined ? undefined : memory.bytesPerSocket / 1024,
       ),
+      join: joinRow(own, target),
+      storm: own.find(({ storm }) => storm !== undefined)?.storm,
     };
   });
 }
@@ -58,19 +73,23 @@ export function summarize(results: readonly RoundResult[]): TargetSummary[] {
 function throughputRows(results: readonly RoundResult[], target: string): ThroughputRow[] {
   const own = results.filter((result) => result.target === target);
   const rows: ThroughputRow[] = [];
-  for (const subscribers of own[0]?.throughput.keys() ?? []) {
-    const middle = (pick: (result: ThroughputResult) => number): number =>
-      median(own.flatMap(({ throughput }) => throughput.get(subscribers) ?? []).map(pick));
-    const perCpuSecond = compareRounds(results, target, ({ throughput }) => {
-      const measured = throughput.get(subscribers);
-      return measured === undefined ? undefined : 1e6 / measured.cpuMicrosPerDelivery;
-    });
-    if (perCpuSecond === undefined) continue;
+  for (const [subscribers, { window }] of own[0]?.throughput ?? []) {
+    const of =
+      (pick: (result: ResultOf["throughput"]) => number): Pick =>
+      ({ throughput }) => {
+        const measured = throughput.get(subscribers);
+        return measured === undefined ? undefined : pick(measured);
+      };
+    const middle = (pick: (result: ResultOf["throughput"]) => number): number =>
+      medianOf(own, target, of(pick)) ?? Number.NaN;
+    const perSecond = of((result) => result.deliveriesPerSecond);
+    const perCpuSecond = of((result) => 1e6 / result.cpuMicrosPerDelivery);
     rows.push({
       subscribers,
-      deliveriesPerSecond: middle((result) => result.deliveriesPerSecond),
+      window,
+      deliveriesPerSecond: compareAll(results, target, perSecond) ?? { value: Number.NaN },
       cpuMicrosPerDelivery: middle((result) => result.cpuMicrosPerDelivery),
-      deliveriesPerCpuSecond: perCpuSecond,
+      deliveriesPerCpuSecond: compareAll(results, target, perCpuSecond) ?? { value: Number.NaN },
       serverLoad: middle((result) => result.serverLoad),
       generatorLoad: middle((result) => result.generatorLoad),
       othersLoad: middle((result) => result.othersLoad),
@@ -79,23 +98,47 @@ function throughputRows(results: readonly RoundResult[], target: string): Throug
   return rows;
 }
 
-function compareRounds(
+function ingestRows(own: readonly RoundResult[], target: string): IngestRow[] {
+  return [...(own[0]?.ingest.keys() ?? [])].map((messagesPerFrame) => {
+    const middle = (pick: (result: ResultOf["ingest"]) => number): number =>
+      medianOf(own, target, ({ ingest }) => {
+        const measured = ingest.get(messagesPerFrame);
+        return measured === undefined ? undefined : pick(measured);
+      }) ?? Number.NaN;
+    return {
+      messagesPerFrame,
+      messagesPerSecond: middle((result) => result.messagesPerSecond),
+      cpuMicrosPerMessage: middle((result) => result.cpuMicrosPerMessage),
+      serverLoad: middle((result) => result.serverLoad),
+      generatorLoad: middle((result) => result.generatorLoad),
+      othersLoad: middle((result) => result.othersLoad),
+    };
+  });
+}
+
+function joinRow(own: readonly RoundResult[], target: string): JoinRow | undefined {
+  const first = own[0]?.join;
+  if (first === undefined) return undefined;
+  const { subscribers, messagesInLog } = first;
+  return {
+    subscribers,
+    messagesInLog,
+    medianCurrentMs: medianOf(own, target, ({ join }) => join?.medianCurrentMs) ?? Number.NaN,
+    lastCurrentMs: medianOf(own, target, ({ join }) => join?.lastCurrentMs) ?? Number.NaN,
+  };
+}
+
+function compareAll(
   results: readonly RoundResult[],
   target: string,
-  pick: (result: RoundResult) => number | undefined,
+  pick: Pick,
 ): Compared | undefined {
-  const values: number[] = [];
-  const ratios: number[] = [];
-  for (const result of results) {
-    if (result.target !== target) continue;
-    const value = pick(result);
-    if (value === undefined) continue;
-    values.push(value);
-    const floor = results.find((other) => other.target === FLOOR && other.round === result.round);
-    const floorValue = floor === undefined ? undefined : pick(floor);
-    if (floorValue !== undefined) ratios.push(value / floorValue);
-  }
-  if (values.length === 0) return undefined;
-  const value = median(values);
-  return ratios.length === 0 ? { value } : { value, toFloor: median(ratios) };
+  const value = medianOf(results, target, pick);
+  if (value === undefined) return undefined;
+  return {
+    value,
+    toFloor: ratioOf(results, { target, to: "floor" }, pick),
+    toNchan: ratioOf(results, { target, to: "nchan" }, pick),
+    toHub: ratioOf(results, { target, to: "hub" }, pick),
+  };
 }

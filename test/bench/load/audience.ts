@@ -5,9 +5,10 @@
  * so that the measured server's accept queue never overflows.
  */
 import { BenchClient } from "./bench-client.ts";
-import type { Endpoint } from "./load-command.ts";
-import { type Dialect, dialects } from "./dialect.ts";
+import type { Dialect } from "./dialect.ts";
+import { dialects } from "./dialects.ts";
 import type { PayloadSink } from "./frame-reader.ts";
+import type { Endpoint } from "./load-command.ts";
 
 const CONCURRENT_HANDSHAKES = 64;
 
@@ -16,8 +17,9 @@ export class Audience {
   readonly subscribers: BenchClient[] = [];
   readonly #endpoint: Endpoint;
   readonly #dialect: Dialect;
+  #clients = 0;
 
-  private constructor(endpoint: Endpoint) {
+  private constructor(endpoint: Endpoint, publisherSink: PayloadSink | undefined) {
     this.#endpoint = endpoint;
     this.#dialect = dialects[endpoint.dialect];
     this.publisher = new BenchClient({
@@ -26,29 +28,42 @@ export class Audience {
       dialect: this.#dialect,
       role: "publisher",
       clientId: 0,
+      sink: publisherSink ?? this.#dialect.publisherSink(),
     });
   }
 
-  static async open(endpoint: Endpoint): Promise<Audience> {
-    const audience = new Audience(endpoint);
+  /** Connects the publisher; `publisherSink` takes what the server sends to it. */
+  static async open(endpoint: Endpoint, publisherSink?: PayloadSink): Promise<Audience> {
+    const audience = new Audience(endpoint, publisherSink);
     await audience.publisher.ready();
     return audience;
   }
 
   /** Connects one more subscriber per sink. */
   async join(sinks: readonly PayloadSink[]): Promise<void> {
-    const { port, subscriberPath: path } = this.#endpoint;
     const queue = [...sinks];
     const connectInTurn = async (): Promise<void> => {
       for (let sink = queue.shift(); sink !== undefined; sink = queue.shift()) {
-        const clientId = this.subscribers.length + 1;
-        const dialect = this.#dialect;
-        const client = new BenchClient({ port, path, dialect, role: "subscriber", clientId, sink });
+        const client = this.connect(sink);
         this.subscribers.push(client);
         await client.ready();
       }
     };
     await Promise.all(Array.from({ length: CONCURRENT_HANDSHAKES }, connectInTurn));
+  }
+
+  /** Begins to connect a subscriber that the caller looks after, from a place in the past if given. */
+  connect(sink: PayloadSink, since?: string): BenchClient {
+    const { port, subscriberPath, sinceParameter } = this.#endpoint;
+    this.#clients += 1;
+    return new BenchClient({
+      port,
+      path: since === undefined ? subscriberPath : `${subscriberPath}?${sinceParameter}=${since}`,
+      dialect: this.#dialect,
+      role: "subscriber",
+      clientId: this.#clients,
+      sink,
+    });
   }
 
   /** Deliveries so far, over all subscribers. */
@@ -58,12 +73,13 @@ export class Audience {
     return total;
   }
 
-  /** Throws when a connection has ended by itself. */
-  assertConnected(): void {
-    const lost = [this.publisher, ...this.subscribers].filter(({ fault }) => fault !== undefined);
-    const [first] = lost;
-    if (first === undefined) return;
-    throw new Error(`${lost.length} connections ended early; the first: ${first.fault}`);
+  /** Throws when a connection has ended by itself, or brought what it should not. */
+  assertWell(): void {
+    const faults = [this.publisher, ...this.subscribers].flatMap(({ fault }) => fault ?? []);
+    const [first] = faults;
+    if (first !== undefined) {
+      throw new Error(`${faults.length} connections went wrong; the first: ${first}`);
+    }
   }
 
   close(): void {

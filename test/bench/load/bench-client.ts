@@ -6,37 +6,27 @@
  */
 import { type Socket, connect } from "node:net";
 
-import { maskedFrame } from "./client-frame.ts";
-import type { Dialect } from "./dialect.ts";
+import type { Dialect, Role } from "./dialect.ts";
 import { FrameReader, type PayloadSink } from "./frame-reader.ts";
-import { SkippingSink } from "./payload-sinks.ts";
 
 export interface ClientOptions {
   readonly port: number;
   readonly path: string;
   readonly dialect: Dialect;
-  readonly role: "publisher" | "subscriber";
+  readonly role: Role;
   readonly clientId: number;
-  /** Where the payload of received messages goes; absent = it is thrown away. */
-  readonly sink?: PayloadSink;
+  /** Where the payload of received frames goes. */
+  readonly sink: PayloadSink;
 }
 
 const sharedBuffer = Buffer.alloc(256 * 1024);
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 const END_OF_HEAD = "\r\n\r\n";
 
-const ignoringSink: PayloadSink = {
-  messages: 0,
-  write() {
-    // What a server sends to a publisher (nchan's receipts) is read so that it does not pile up.
-  },
-};
-
 export class BenchClient {
   /** Called after each chunk that carried frames. */
   onData: (() => void) | undefined;
   readonly #options: ClientOptions;
-  readonly #sink: SkippingSink;
   readonly #reader: FrameReader;
   readonly #socket: Socket;
   readonly #ready: Promise<void>;
@@ -46,9 +36,8 @@ export class BenchClient {
 
   constructor(options: ClientOptions) {
     this.#options = options;
-    const { dialect, role, sink } = options;
-    this.#sink = new SkippingSink(sink ?? ignoringSink, dialect.greetingAnswerBytes(role));
-    this.#reader = new FrameReader(this.#sink);
+    const { role, sink } = options;
+    this.#reader = new FrameReader(sink);
     this.#ready = new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#settle(new Error("the handshake timed out"));
@@ -80,20 +69,20 @@ export class BenchClient {
     });
   }
 
-  /** Settles when the handshake, and the dialect's greeting, have been answered. */
+  /** Settles when the handshake has been answered and the sink has what a server sends first. */
   ready(): Promise<void> {
     return this.#ready;
   }
 
   get messages(): number {
-    return this.#sink.messages;
+    return this.#options.sink.messages;
   }
 
-  /** Why the connection ended before it was told to; undefined while it is well. */
+  /** Why the connection ended before it was told to, or what came wrong; undefined while it is well. */
   get fault(): string | undefined {
     const { closeCode } = this.#reader;
     if (closeCode !== undefined) return `the server closed with code ${closeCode}`;
-    return this.#closedBecause;
+    return this.#options.sink.fault ?? this.#closedBecause;
   }
 
   send(frames: Uint8Array): void {
@@ -107,7 +96,8 @@ export class BenchClient {
   }
 
   #request(): string {
-    const { path, port, dialect } = this.#options;
+    const { path, port, dialect, role } = this.#options;
+    const subprotocol = dialect.subprotocol(role);
     const lines = [
       `GET ${path} HTTP/1.1`,
       `Host: 127.0.0.1:${port}`,
@@ -116,9 +106,7 @@ export class BenchClient {
       "Sec-WebSocket-Version: 13",
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     ];
-    if (dialect.subprotocol !== undefined) {
-      lines.push(`Sec-WebSocket-Protocol: ${dialect.subprotocol}`);
-    }
+    if (subprotocol !== undefined) lines.push(`Sec-WebSocket-Protocol: ${subprotocol}`);
     return lines.join("\r\n") + END_OF_HEAD;
   }
 
@@ -129,7 +117,7 @@ export class BenchClient {
       if (start < 0) return;
     }
     this.#reader.read(sharedBuffer, start, bytes);
-    if (this.#sink.isDone) this.#settle();
+    if (this.#options.sink.isReady ?? true) this.#settle();
     this.onData?.();
   }
 
@@ -149,7 +137,7 @@ export class BenchClient {
     }
     const { dialect, role, clientId } = this.#options;
     const greeting = dialect.greeting(role, clientId);
-    if (greeting !== undefined) this.send(maskedFrame(dialect.opcode, greeting));
+    if (greeting !== undefined) this.send(greeting);
     return end + END_OF_HEAD.length - before.length;
   }
 

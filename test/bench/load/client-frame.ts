@@ -4,6 +4,7 @@
  * One key for all frames: masking protects proxies, which a benchmark on one machine has none of, and
  * with a constant key a message is a copy of a template plus ten digits.
  */
+import type { Framer } from "./dialect.ts";
 import {
   type MessageFormat,
   SEQUENCE_DIGITS,
@@ -11,7 +12,7 @@ import {
   writeSequence,
 } from "./message-format.ts";
 
-const MASK: Uint8Array = Uint8Array.of(0x37, 0xfa, 0x21, 0x3d);
+export const MASK: Uint8Array = Uint8Array.of(0x37, 0xfa, 0x21, 0x3d);
 
 /** Builds one masked frame around a payload. */
 export function maskedFrame(opcode: number, payload: Uint8Array): Buffer {
@@ -24,8 +25,8 @@ export function maskedFrame(opcode: number, payload: Uint8Array): Buffer {
   return frame;
 }
 
-/** Builds runs of messages as frames ready to be written. */
-export class MessageFramer {
+/** Builds a frame per message. */
+export class MessageFramer implements Framer {
   readonly #template: Buffer;
   readonly #digitsAt: number;
   readonly #digitsInUnit: number;

@@ -3,21 +3,28 @@
  * split and coalesced by TCP in any way.
  *
  * It builds nothing per frame: the payload goes to a sink as ranges of the receive buffer, which is
- * what lets one Node process count millions of frames per second.
+ * what lets one Node process count millions of messages per second.
  */
 
 /** Takes the payload of data frames, in order, as ranges of a buffer that is reused afterwards. */
 export interface PayloadSink {
+  /** Whole messages so far. */
   readonly messages: number;
+  /** Says that what the server sends first has come; absent where it sends nothing by itself. */
+  readonly isReady?: boolean;
+  /** What was wrong with the payload, in words; undefined while all is well. */
+  readonly fault?: string | undefined;
+  /** Where to go on after a cut, in dialects that tell. */
+  readonly cursor?: string | undefined;
+  beginFrame?(payloadBytes: number): void;
   write(chunk: Uint8Array, start: number, end: number): void;
+  endFrame?(): void;
 }
 
 const OPCODE_CLOSE = 8;
 const LONGEST_HEADER_BYTES = 10;
 
 export class FrameReader {
-  /** Data frames begun; a message may be several frames, a stream frame holds several messages. */
-  frames = 0;
   /** The status code of a close frame, 1005 when it had none. */
   closeCode: number | undefined;
   readonly #sink: PayloadSink;
@@ -41,6 +48,7 @@ export class FrameReader {
       if (this.#isData) this.#sink.write(chunk, at, stop);
       this.#payloadLeft -= stop - at;
       at = stop;
+      if (this.#isData && this.#payloadLeft === 0) this.#sink.endFrame?.();
     }
   }
 
@@ -62,9 +70,13 @@ export class FrameReader {
     const opcode = (header[0] ?? 0) & 0x0f;
     this.#isData = opcode < OPCODE_CLOSE;
     this.#payloadLeft = payloadBytes(header);
-    if (this.#isData) this.frames += 1;
-    // A control frame's payload is skipped like any other, but a close frame's code is worth having.
-    else if (opcode === OPCODE_CLOSE) this.closeCode = closeCodeAt(chunk, at, end);
+    if (this.#isData) {
+      this.#sink.beginFrame?.(this.#payloadLeft);
+      if (this.#payloadLeft === 0) this.#sink.endFrame?.();
+    } else if (opcode === OPCODE_CLOSE) {
+      // A control frame's payload is skipped like any other, but a close frame's code is worth having.
+      this.closeCode = closeCodeAt(chunk, at, end);
+    }
     return at;
   }
 }

@@ -4,8 +4,11 @@
  * A process per measurement gives each the same fresh heap, and its end frees thousands of sockets.
  */
 import { type LoadCommand, type LoadReply, type ResultOf, isLoadCommand } from "./load-command.ts";
+import { measureIngest } from "./measure-ingest.ts";
+import { measureJoin } from "./measure-join.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { measureMemory } from "./measure-memory.ts";
+import { measureStorm } from "./measure-storm.ts";
 import { measureThroughput } from "./measure-throughput.ts";
 
 process.once("message", (command) => {
@@ -34,5 +37,11 @@ function measure(command: LoadCommand): Promise<ResultOf[LoadCommand["kind"]]> {
       return measureLatency(command);
     case "memory":
       return measureMemory(command);
+    case "ingest":
+      return measureIngest(command);
+    case "join":
+      return measureJoin(command);
+    case "storm":
+      return measureStorm(command);
   }
 }

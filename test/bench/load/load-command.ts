@@ -1,17 +1,25 @@
 /** What the coordinator asks of the load generator, and what comes back. Crosses a process boundary. */
 import type { DialectName } from "./dialect.ts";
 
+/** What may be under way at most in a closed loop. */
+export interface InFlight {
+  readonly messages: number;
+  readonly deliveries: number;
+}
+
 /** Where and how to reach a topic of the server under test. */
 export interface Endpoint {
   readonly port: number;
   readonly publisherPath: string;
   readonly subscriberPath: string;
   readonly dialect: DialectName;
+  /** The parameter of a subscriber's URL that says where to begin; absent = it cannot. */
+  readonly sinceParameter?: string;
+  readonly inFlight: InFlight;
 }
 
 interface Load {
   readonly endpoint: Endpoint;
-  readonly subscribers: number;
   readonly messageBytes: number;
   /** The server's own process; its descendants are found by the generator. */
   readonly serverPid: number;
@@ -19,13 +27,14 @@ interface Load {
 
 export interface ThroughputCommand extends Load {
   readonly kind: "throughput";
+  readonly subscribers: number;
   readonly warmupSeconds: number;
   readonly seconds: number;
-  readonly window: number;
 }
 
 export interface LatencyCommand extends Load {
   readonly kind: "latency";
+  readonly subscribers: number;
   readonly warmupSeconds: number;
   readonly seconds: number;
   readonly messagesPerSecond: number;
@@ -33,21 +42,60 @@ export interface LatencyCommand extends Load {
 
 export interface MemoryCommand extends Load {
   readonly kind: "memory";
+  readonly subscribers: number;
   readonly warmupSubscribers: number;
   readonly settleSeconds: number;
 }
 
-export type LoadCommand = ThroughputCommand | LatencyCommand | MemoryCommand;
+export interface IngestCommand extends Load {
+  readonly kind: "ingest";
+  readonly warmupSeconds: number;
+  readonly seconds: number;
+  readonly messagesPerFrame: number;
+}
 
-export interface ThroughputResult {
-  readonly deliveriesPerSecond: number;
-  readonly cpuMicrosPerDelivery: number;
-  /** Share of one processor the server used; well below 1 means that it was not the bottleneck. */
+export interface JoinCommand extends Load {
+  readonly kind: "join";
+  readonly subscribers: number;
+  /** Messages published before anyone joins. */
+  readonly messagesInLog: number;
+  /** As many the log keeps at least. */
+  readonly historyMessages: number;
+  readonly messagesPerSecond: number;
+}
+
+export interface StormCommand extends Load {
+  readonly kind: "storm";
+  readonly subscribers: number;
+  readonly messagesPerSecond: number;
+  /** Each comes back after a random time up to this. */
+  readonly jitterSeconds: number;
+  /** Answers a GET with the number of queries so far; absent = the target has no database. */
+  readonly queryCountUrl: string | undefined;
+}
+
+export type LoadCommand =
+  | ThroughputCommand
+  | LatencyCommand
+  | MemoryCommand
+  | IngestCommand
+  | JoinCommand
+  | StormCommand;
+
+/** Shares of one processor. */
+export interface Busy {
+  /** Well below 1 means that the server was not the bottleneck. */
   readonly serverLoad: number;
   readonly generatorLoad: number;
   /** Processors that everything else on the machine used: it disturbs, so the report tells. */
   readonly othersLoad: number;
-  readonly messages: number;
+}
+
+export interface ThroughputResult extends Busy {
+  readonly deliveriesPerSecond: number;
+  readonly cpuMicrosPerDelivery: number;
+  /** Messages that were allowed to be under way. */
+  readonly window: number;
 }
 
 export interface LatencyResult {
@@ -61,10 +109,40 @@ export interface MemoryResult {
   readonly bytesPerSocket: number;
 }
 
+export interface IngestResult extends Busy {
+  readonly messagesPerSecond: number;
+  readonly cpuMicrosPerMessage: number;
+}
+
+export interface JoinResult extends Busy {
+  readonly messagesInLog: number;
+  readonly subscribers: number;
+  /** From the first connect until the middle one and the last one have all there was as they came in. */
+  readonly medianCurrentMs: number;
+  readonly lastCurrentMs: number;
+}
+
+export interface StormResult extends Busy {
+  readonly subscribers: number;
+  readonly lost: number;
+  readonly repeated: number;
+  /** Those that were never current, or whose connection ended again. */
+  readonly leftBehind: number;
+  /** What happened to one of those, if anything did. */
+  readonly fault: string | undefined;
+  /** Queries to the database from the cut until all were current; undefined where there is none. */
+  readonly databaseQueries: number | undefined;
+  /** From the cut to the moment when the last one is current; of those that were not left behind. */
+  readonly lastCurrentMs: number;
+}
+
 export interface ResultOf {
   readonly throughput: ThroughputResult;
   readonly latency: LatencyResult;
   readonly memory: MemoryResult;
+  readonly ingest: IngestResult;
+  readonly join: JoinResult;
+  readonly storm: StormResult;
 }
 
 export type LoadReply<Result> =

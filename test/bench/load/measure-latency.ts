@@ -9,10 +9,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { quantile } from "../quantile.ts";
 import { listProcessTree, readUsage } from "../processes/process-tree.ts";
 import { Audience } from "./audience.ts";
-import { MessageFramer } from "./client-frame.ts";
-import { dialects } from "./dialect.ts";
+import { dialects } from "./dialects.ts";
 import type { LatencyCommand, LatencyResult } from "./load-command.ts";
-import { TimingSink } from "./payload-sinks.ts";
+import { readSequence } from "./message-format.ts";
 import { settled } from "./settled.ts";
 
 export async function measureLatency(command: LatencyCommand): Promise<LatencyResult> {
@@ -22,7 +21,8 @@ export async function measureLatency(command: LatencyCommand): Promise<LatencyRe
   const messages = warmupMessages + Math.ceil(command.seconds * command.messagesPerSecond);
   const sentAtMs = new Float64Array(messages);
   const latenciesMs: number[] = [];
-  const onMessage = (sequence: number): void => {
+  const onUnit = (unit: Uint8Array): void => {
+    const sequence = readSequence(unit, format.prefix.length);
     const sentMs = sentAtMs[sequence];
     if (sentMs === undefined || sequence < warmupMessages) return;
     latenciesMs.push(performance.now() - sentMs);
@@ -30,9 +30,9 @@ export async function measureLatency(command: LatencyCommand): Promise<LatencyRe
   const audience = await Audience.open(command.endpoint);
   try {
     await audience.join(
-      Array.from({ length: command.subscribers }, () => new TimingSink(format, onMessage)),
+      Array.from({ length: command.subscribers }, () => dialect.unitSink(format, onUnit)),
     );
-    const framer = new MessageFramer(dialect.opcode, format);
+    const framer = dialect.framer(format);
     const pids = listProcessTree(command.serverPid);
     await sleep(200);
     const startMs = performance.now();

@@ -9,10 +9,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { listProcessTree, readUsage } from "../processes/process-tree.ts";
 import { Audience } from "./audience.ts";
-import { MessageFramer } from "./client-frame.ts";
-import { dialects } from "./dialect.ts";
+import { dialects } from "./dialects.ts";
+import type { PayloadSink } from "./frame-reader.ts";
 import type { MemoryCommand, MemoryResult } from "./load-command.ts";
-import { CountingSink } from "./payload-sinks.ts";
 import { settled } from "./settled.ts";
 
 const WARMUP_MESSAGES = 20;
@@ -23,7 +22,7 @@ export async function measureMemory(command: MemoryCommand): Promise<MemoryResul
   const format = dialect.format(command.messageBytes);
   const audience = await Audience.open(command.endpoint);
   try {
-    const framer = new MessageFramer(dialect.opcode, format);
+    const framer = dialect.framer(format);
     await audience.join(sinks(command.warmupSubscribers));
     await sleep(200);
     audience.publisher.send(framer.build(0, WARMUP_MESSAGES));
@@ -35,18 +34,18 @@ export async function measureMemory(command: MemoryCommand): Promise<MemoryResul
     const deliveredBefore = audience.delivered();
     audience.publisher.send(framer.build(WARMUP_MESSAGES, 1));
     while (audience.delivered() < deliveredBefore + audience.subscribers.length) {
-      audience.assertConnected();
+      audience.assertWell();
       await sleep(20);
     }
     const after = await steadyResidentBytes(command);
-    audience.assertConnected();
+    audience.assertWell();
     return { bytesPerSocket: (after - before) / command.subscribers };
   } finally {
     audience.close();
   }
 
-  function sinks(count: number): CountingSink[] {
-    return Array.from({ length: count }, () => new CountingSink(format));
+  function sinks(count: number): PayloadSink[] {
+    return Array.from({ length: count }, () => dialect.countingSink(format));
   }
 }
 

@@ -2,29 +2,40 @@
  * The messages of the benchmark: a sequence number of ten digits, then filler up to the size asked.
  *
  * Every message has the same length, so payload bytes alone say how many arrived. A dialect that
- * wraps messages (MQTT) puts a constant prefix before each; prefix + message is the unit on the wire.
+ * wraps messages (MQTT, JSON) puts constant bytes around each; prefix + message + suffix is the unit
+ * on the wire. Digits and lower-case letters only: JSON escapes none of them.
  */
 export interface MessageFormat {
   /** What stands before each message inside the payload; empty for plain WebSocket messages. */
   readonly prefix: Uint8Array;
   readonly messageBytes: number;
+  /** What stands after it. */
+  readonly suffix: Uint8Array;
   readonly unitBytes: number;
 }
 
 export const SEQUENCE_DIGITS = 10;
 
-export function createFormat(messageBytes: number, prefix: Uint8Array): MessageFormat {
-  return { prefix, messageBytes, unitBytes: prefix.length + messageBytes };
+const NOTHING: Uint8Array = new Uint8Array();
+
+export function createFormat(
+  messageBytes: number,
+  { prefix = NOTHING, suffix = NOTHING }: { prefix?: Uint8Array; suffix?: Uint8Array } = {},
+): MessageFormat {
+  const unitBytes = prefix.length + messageBytes + suffix.length;
+  return { prefix, messageBytes, suffix, unitBytes };
 }
 
 /** One unit with sequence number 0; only the digits differ from message to message. */
 export function unitTemplate(format: MessageFormat): Uint8Array {
+  const { prefix, messageBytes, suffix } = format;
   const unit = new Uint8Array(format.unitBytes);
-  unit.set(format.prefix);
-  for (let at = format.prefix.length; at < unit.length; at++) {
-    unit[at] = 0x61 + ((at - format.prefix.length) % 26);
+  unit.set(prefix);
+  for (let index = 0; index < messageBytes; index++) {
+    unit[prefix.length + index] = 0x61 + (index % 26);
   }
-  writeSequence(unit, format.prefix.length, 0);
+  unit.set(suffix, prefix.length + messageBytes);
+  writeSequence(unit, prefix.length, 0);
   return unit;
 }
 

@@ -1,11 +1,15 @@
 /**
- * What a subscriber does with the payload it receives: count it, check it, or time it.
+ * What a subscriber does with payload that is nothing but units, one after the other: count them, or
+ * assemble each.
  *
- * Counting is for everyone; checking and timing assemble each unit and cost more, so throughput runs
- * check a sample of the subscribers and count the rest.
+ * Counting is for everyone; assembling costs more, so throughput runs look into the messages of a
+ * sample of the subscribers and count the rest.
  */
 import type { PayloadSink } from "./frame-reader.ts";
-import { type MessageFormat, readSequence, unitTemplate, writeSequence } from "./message-format.ts";
+import type { MessageFormat } from "./message-format.ts";
+
+/** Takes a whole unit, in a buffer that is reused afterwards. */
+export type OnUnit = (unit: Uint8Array) => void;
 
 /** Counts messages by payload bytes. */
 export class CountingSink implements PayloadSink {
@@ -26,14 +30,14 @@ export class CountingSink implements PayloadSink {
   }
 }
 
-/** Assembles units and hands each to `onUnit`; the base of checking and timing. */
-class UnitSink implements PayloadSink {
+/** Assembles units and hands each on. */
+export class UnitSink implements PayloadSink {
   messages = 0;
   readonly #unit: Uint8Array;
-  readonly #onUnit: (unit: Uint8Array, index: number) => void;
+  readonly #onUnit: OnUnit;
   #filled = 0;
 
-  constructor(format: MessageFormat, onUnit: (unit: Uint8Array, index: number) => void) {
+  constructor(format: MessageFormat, onUnit: OnUnit) {
     this.#unit = new Uint8Array(format.unitBytes);
     this.#onUnit = onUnit;
   }
@@ -47,57 +51,22 @@ class UnitSink implements PayloadSink {
       at = stop;
       if (this.#filled < this.#unit.length) return;
       this.#filled = 0;
-      this.#onUnit(this.#unit, this.messages);
+      this.#onUnit(this.#unit);
       this.messages += 1;
     }
   }
 }
 
-/** Compares every byte of every message with what was sent, in the order it was sent. */
-export class CheckingSink implements PayloadSink {
-  /** The first difference found, in words. */
-  fault: string | undefined;
-  readonly #units: UnitSink;
+/** Throws away all it gets: what a server sends to a publisher is read so that it does not pile up. */
+export class IgnoringSink implements PayloadSink {
+  readonly messages = 0;
 
-  constructor(format: MessageFormat) {
-    const expected = unitTemplate(format);
-    const at = format.prefix.length;
-    this.#units = new UnitSink(format, (unit, index) => {
-      writeSequence(expected, at, index);
-      if (this.fault !== undefined || Buffer.compare(unit, expected) === 0) return;
-      this.fault = `message ${index} arrived as ${JSON.stringify(text(unit))}`;
-    });
-  }
-
-  get messages(): number {
-    return this.#units.messages;
-  }
-
-  write(chunk: Uint8Array, start: number, end: number): void {
-    this.#units.write(chunk, start, end);
+  write(): void {
+    // Nothing in it matters.
   }
 }
 
-/** Reports the sequence number of each message as it arrives. */
-export class TimingSink implements PayloadSink {
-  readonly #units: UnitSink;
-
-  constructor(format: MessageFormat, onMessage: (sequence: number) => void) {
-    this.#units = new UnitSink(format, (unit) => {
-      onMessage(readSequence(unit, format.prefix.length));
-    });
-  }
-
-  get messages(): number {
-    return this.#units.messages;
-  }
-
-  write(chunk: Uint8Array, start: number, end: number): void {
-    this.#units.write(chunk, start, end);
-  }
-}
-
-/** Throws away the first bytes (a dialect's answers to its greeting), hands the rest on. */
+/** Throws away the first bytes (answers to a greeting), hands the rest on; ready once they have come. */
 export class SkippingSink implements PayloadSink {
   readonly #sink: PayloadSink;
   #left: number;
@@ -111,7 +80,7 @@ export class SkippingSink implements PayloadSink {
     return this.#sink.messages;
   }
 
-  get isDone(): boolean {
+  get isReady(): boolean {
     return this.#left === 0;
   }
 
@@ -120,8 +89,4 @@ export class SkippingSink implements PayloadSink {
     this.#left -= skipped;
     if (start + skipped < end) this.#sink.write(chunk, start + skipped, end);
   }
-}
-
-function text(unit: Uint8Array): string {
-  return Buffer.from(unit.subarray(0, 48)).toString("latin1");
 }

@@ -17,7 +17,7 @@ export async function settled(audience: Audience, messages: number): Promise<voi
   let lastProgressMs = performance.now();
   const deadlineMs = lastProgressMs + DRAIN_TIMEOUT_MS;
   while (delivered !== expected) {
-    audience.assertConnected();
+    audience.assertWell();
     await sleep(20);
     const now = audience.delivered();
     if (now !== delivered) lastProgressMs = performance.now();

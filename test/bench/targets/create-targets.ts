@@ -13,6 +13,9 @@ export function createTargets(options: Options, keyStore: KeyStore): Target[] {
   return options.targets.map((name) => {
     switch (name) {
       case "hub":
+      case "hub-durable":
+      case "stream":
+      case "stream-durable":
         return createHub(name, hubConfigPath, keyStore);
       case "floor":
         return createFloor(hubConfigPath);

@@ -1,7 +1,8 @@
 /** The floor: the shortest broadcast on a Durable Object, with the hub's date and flags. */
 import { fileURLToPath } from "node:url";
 
-import type { Target } from "./target.ts";
+import { RAW_IN_FLIGHT } from "./in-flight.ts";
+import { BROADCAST, type Target } from "./target.ts";
 import { type WorkerBundle, bundleWorker } from "./worker-bundle.ts";
 import { startWorkerd } from "./workerd.ts";
 
@@ -12,6 +13,7 @@ export function createFloor(hubConfigPath: string): Target {
   let bundled: Promise<WorkerBundle> | undefined;
   return {
     name: "floor",
+    measurements: BROADCAST,
     unavailable: () => undefined,
     async start() {
       bundled ??= bundleWorker(configPath, hubConfigPath);
@@ -26,6 +28,7 @@ export function createFloor(hubConfigPath: string): Target {
             publisherPath: `/publisher/t${topics}`,
             subscriberPath: `/subscriber/t${topics}`,
             dialect: "plain",
+            inFlight: RAW_IN_FLIGHT,
           };
         },
         assertAlive: () => {

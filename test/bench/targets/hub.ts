@@ -1,36 +1,47 @@
 /**
- * The hub itself, or another Worker with the hub's routes (a variant, to compare two versions of it).
+ * The hub itself, or another Worker with the hub's routes (a variant, to compare two versions of it),
+ * used in the way that the target's name says.
  */
-import type { KeyStore } from "./key-store.ts";
+import { hubKindOf } from "./hub-kind.ts";
+import { RAW_IN_FLIGHT, STREAM_IN_FLIGHT } from "./in-flight.ts";
+import { DURABLE_DOMAIN, type KeyStore, TEST_DOMAIN } from "./key-store.ts";
 import type { Target } from "./target.ts";
 import { type WorkerBundle, bundleWorker } from "./worker-bundle.ts";
 import { startWorkerd } from "./workerd.ts";
 
+/** By configuration: targets that use the same Worker in several ways build it once. */
+const bundles = new Map<string, Promise<WorkerBundle>>();
+
 export function createHub(name: string, configPath: string, keyStore: KeyStore): Target {
-  let bundled: Promise<WorkerBundle> | undefined;
+  const { isStream, isDurable, measurements } = hubKindOf(name);
+  const { domain, key } = isDurable ? DURABLE_DOMAIN : TEST_DOMAIN;
   return {
     name,
+    measurements,
     unavailable: () => undefined,
     async start() {
-      bundled ??= bundleWorker(configPath);
-      const bundle = await bundled;
+      const bundle = await bundleOnce(configPath);
+      const { databaseUrl, queryCountUrl } = await keyStore.start();
       const secrets: Record<string, string> = {};
       for (const secret of bundle.secrets) {
         if (secret !== "DATABASE_URL")
           throw new Error(`The benchmark has no value for "${secret}"`);
-        secrets[secret] = await keyStore.start();
+        secrets[secret] = databaseUrl;
       }
       const { port, server } = await startWorkerd(name, bundle, secrets);
       let topics = 0;
       return {
         pid: server.pid,
+        queryCountUrl,
         endpoint: () => {
           topics += 1;
           return {
             port,
-            publisherPath: `/ws/pub/${keyStore.key}/${keyStore.domain}/t${topics}`,
-            subscriberPath: `/ws/sub/${keyStore.domain}/t${topics}`,
-            dialect: "plain",
+            publisherPath: `/ws/pub/${key}/${domain}/t${topics}`,
+            subscriberPath: `/ws/sub/${domain}/t${topics}`,
+            dialect: isStream ? "stream" : "plain",
+            sinceParameter: "since",
+            inFlight: isStream ? STREAM_IN_FLIGHT : RAW_IN_FLIGHT,
           };
         },
         assertAlive: () => {
@@ -40,4 +51,10 @@ export function createHub(name: string, configPath: string, keyStore: KeyStore):
       };
     },
   };
+}
+
+function bundleOnce(configPath: string): Promise<WorkerBundle> {
+  const bundled = bundles.get(configPath) ?? bundleWorker(configPath);
+  bundles.set(configPath, bundled);
+  return bundled;
 }

@@ -6,28 +6,80 @@ import { fileURLToPath } from "node:url";
 
 import { findFreePort } from "../processes/free-port.ts";
 import { ServerProcess } from "../processes/server-process.ts";
+import { type QueryCounter, startQueryCounter } from "./query-counter.ts";
 
 const program: string = fileURLToPath(new URL("../../../src/local/postgres.ts", import.meta.url));
 
-export class KeyStore {
-  /** The documented test row. */
-  readonly domain = "test";
-  readonly key = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
-  #process: ServerProcess | undefined;
-  #databaseUrl = "";
+/** A domain and a key for it. */
+export interface Domain {
+  readonly domain: string;
+  readonly key: string;
+}
 
-  /** Starts it on the first call; returns the DATABASE_URL. */
-  async start(): Promise<string> {
-    if (this.#process !== undefined) return this.#databaseUrl;
+/** Where Workers find it. */
+export interface RunningKeyStore {
+  readonly databaseUrl: string;
+  /** Answers a GET with the number of queries so far. */
+  readonly queryCountUrl: string;
+}
+
+/** The documented test row: a domain with the defaults. */
+export const TEST_DOMAIN: Domain = {
+  domain: "test",
+  key: "f47ac10b-58cc-4372-a567-0e02b2c3d479",
+};
+
+export const DURABLE_DOMAIN: Domain = {
+  domain: "durable",
+  key: "0b6d3c1e-7f5e-4c0b-9d2a-3f1f6f6b8a51",
+};
+
+/** Messages that the log of a topic of the durable domain keeps. */
+export const HISTORY_MESSAGES = 10_000;
+
+export class KeyStore {
+  #process: ServerProcess | undefined;
+  #counter: QueryCounter | undefined;
+  #running: RunningKeyStore | undefined;
+
+  /** Starts it on the first call. */
+  async start(): Promise<RunningKeyStore> {
+    if (this.#running !== undefined) return this.#running;
     const port = await findFreePort();
     const command = [process.execPath, program, "--port", String(port)];
     this.#process = new ServerProcess("the embedded Postgres", command);
-    await this.#process.waitForOutput(`http://127.0.0.1:${port}/sql`);
-    this.#databaseUrl = `postgres://postgres:postgres@127.0.0.1:${port}/postgres`;
-    return this.#databaseUrl;
+    const sqlUrl = `http://127.0.0.1:${port}/sql`;
+    await this.#process.waitForOutput(sqlUrl);
+    const { domain, key } = DURABLE_DOMAIN;
+    await runSql(sqlUrl, "insert into apikeys (domain, apikey, active) values ($1, $2, true)", [
+      domain,
+      key,
+    ]);
+    await runSql(sqlUrl, "insert into domains (domain, history_messages) values ($1, $2)", [
+      domain,
+      String(HISTORY_MESSAGES),
+    ]);
+    this.#counter = await startQueryCounter(sqlUrl);
+    const host = `127.0.0.1:${this.#counter.port}`;
+    this.#running = {
+      databaseUrl: `postgres://postgres:postgres@${host}/postgres`,
+      queryCountUrl: `http://${host}/`,
+    };
+    return this.#running;
   }
 
   async stop(): Promise<void> {
+    this.#counter?.stop();
     await this.#process?.stop();
   }
+}
+
+async function runSql(url: string, query: string, params: readonly string[]): Promise<void> {
+  const response = await fetch(url, {
+    method: "POST",
+    // Its value names a database where there are several; here it only has to be there.
+    headers: { "Content-Type": "application/json", "Neon-Connection-String": "postgres://bench" },
+    body: JSON.stringify({ query, params }),
+  });
+  if (!response.ok) throw new Error(`The key store answered: ${await response.text()}`);
 }

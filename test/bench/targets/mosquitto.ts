@@ -10,13 +10,15 @@ import { findFreePort } from "../processes/free-port.ts";
 import { serverCpu } from "../processes/pinned.ts";
 import { createScratchDirectory } from "../processes/scratch-directory.ts";
 import { ServerProcess } from "../processes/server-process.ts";
-import type { Target } from "./target.ts";
+import { RAW_IN_FLIGHT } from "./in-flight.ts";
+import { BROADCAST, type Target } from "./target.ts";
 
 /** Where Debian and Ubuntu put it (package mosquitto). */
 const MOSQUITTO = "/usr/sbin/mosquitto";
 
 export const mosquitto: Target = {
   name: "mosquitto",
+  measurements: BROADCAST,
   unavailable: () =>
     existsSync(MOSQUITTO) ? undefined : "mosquitto is not installed (Debian: mosquitto)",
   async start() {
@@ -34,6 +36,7 @@ export const mosquitto: Target = {
         publisherPath: "/mqtt",
         subscriberPath: "/mqtt",
         dialect: "mqtt",
+        inFlight: RAW_IN_FLIGHT,
       }),
       assertAlive: () => {
         server.assertAlive();

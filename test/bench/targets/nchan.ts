@@ -10,7 +10,8 @@ import { findFreePort } from "../processes/free-port.ts";
 import { serverCpu } from "../processes/pinned.ts";
 import { createScratchDirectory } from "../processes/scratch-directory.ts";
 import { ServerProcess } from "../processes/server-process.ts";
-import type { Target } from "./target.ts";
+import { NCHAN_IN_FLIGHT } from "./in-flight.ts";
+import { BROADCAST, type Target } from "./target.ts";
 
 /** Where Debian and Ubuntu put them (packages nginx and libnginx-mod-nchan). */
 const NGINX = "/usr/sbin/nginx";
@@ -18,6 +19,7 @@ const MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
 export const nchan: Target = {
   name: "nchan",
+  measurements: [...BROADCAST, "storm"],
   unavailable: () =>
     existsSync(NGINX) && existsSync(MODULE)
       ? undefined
@@ -34,13 +36,16 @@ export const nchan: Target = {
     let topics = 0;
     return {
       pid: server.pid,
-      endpoint: () => {
+      endpoint: (measurement) => {
         topics += 1;
         return {
           port,
           publisherPath: `/publisher/t${topics}`,
           subscriberPath: `/subscriber/t${topics}`,
-          dialect: "plain",
+          // Only the subprotocol with ids tells subscribers where to go on.
+          dialect: measurement === "storm" ? "nchan-meta" : "plain",
+          sinceParameter: "last_event_id",
+          inFlight: NCHAN_IN_FLIGHT,
         };
       },
       assertAlive: () => {
@@ -65,7 +70,11 @@ worker_processes 1;
 worker_rlimit_nofile 16384;
 pid ${directory}/nginx.pid;
 error_log stderr error;
-events { worker_connections 16384; }
+events {
+  worker_connections 16384;
+  # One connection per turn of the loop, the default, lets nobody in while thousands are served.
+  multi_accept on;
+}
 http {
   access_log off;
   ${temporaryPaths.join("\n  ")}
@@ -83,6 +92,7 @@ http {
       nchan_subscriber websocket;
       nchan_channel_id $1;
       nchan_subscriber_first_message newest;
+      nchan_subscriber_last_message_id $arg_last_event_id;
       nchan_websocket_ping_interval 0;
     }
   }

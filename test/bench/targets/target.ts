@@ -1,11 +1,14 @@
 /** A server that can be measured. */
 import type { Endpoint } from "../load/load-command.ts";
+import type { Measurement } from "../step.ts";
 
 export interface RunningTarget {
   /** The process whose tree is measured. */
   readonly pid: number;
+  /** Answers a GET with the number of queries to the target's database; absent = it has none. */
+  readonly queryCountUrl?: string;
   /** A topic nobody has used yet in this run of the server. */
-  endpoint(): Endpoint;
+  endpoint(measurement: Measurement): Endpoint;
   /** Throws when the server has died. */
   assertAlive(): void;
   stop(): Promise<void>;
@@ -13,7 +16,12 @@ export interface RunningTarget {
 
 export interface Target {
   readonly name: string;
+  /** What can be measured of it. */
+  readonly measurements: readonly Measurement[];
   /** Why the target cannot run on this machine; undefined when it can. */
   unavailable(): string | undefined;
   start(): Promise<RunningTarget>;
 }
+
+/** What any server can do that sends messages to subscribers. */
+export const BROADCAST: readonly Measurement[] = ["memory", "latency", "throughput"];

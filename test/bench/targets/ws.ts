@@ -4,12 +4,14 @@ import { fileURLToPath } from "node:url";
 import { findFreePort } from "../processes/free-port.ts";
 import { serverCpu } from "../processes/pinned.ts";
 import { ServerProcess } from "../processes/server-process.ts";
-import type { Target } from "./target.ts";
+import { RAW_IN_FLIGHT } from "./in-flight.ts";
+import { BROADCAST, type Target } from "./target.ts";
 
 const program: string = fileURLToPath(new URL("ws-server.ts", import.meta.url));
 
 export const ws: Target = {
   name: "ws",
+  measurements: BROADCAST,
   unavailable: () => undefined,
   async start() {
     const port = await findFreePort();
@@ -24,6 +26,7 @@ export const ws: Target = {
         publisherPath: "/publisher",
         subscriberPath: "/subscriber",
         dialect: "plain",
+        inFlight: RAW_IN_FLIGHT,
       }),
       assertAlive: () => {
         server.assertAlive();

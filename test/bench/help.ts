@@ -1,0 +1,63 @@
+/** What `--help` prints: the options and the method. */
+import { SEQUENCE_DIGITS } from "./load/message-format.ts";
+import { MEASUREMENTS } from "./step.ts";
+import { QUICK_TARGETS } from "./targets/target-names.ts";
+
+export const HELP: string = `Usage: node test/bench/main.ts [options]
+
+Measures servers that send each message of one publisher to all subscribers, side by side:
+
+  hub             this repository's Worker on workerd, with its key store; raw sockets
+  hub-durable     the same, in a domain with a durable log of 10,000 messages
+  stream          the hub with sockets of wspubsub.v1, in a domain without a durable log
+  stream-durable  the same, in a domain with a durable log of 10,000 messages
+  floor           the shortest Durable Object that does the same (test/bench/floor)
+  ws              npm ws on Node
+  nchan           nginx with nchan, one worker process; skipped when not installed
+  mosquitto       MQTT over WebSocket; skipped when not installed
+
+Options:
+  --targets LIST      which of them (default: all)
+  --variant NAME=TOML another Worker with the hub's routes, measured as well; repeatable. A NAME that
+                      begins with "stream" or ends in "-durable" is used as those targets are
+  --only LIST         which of ${MEASUREMENTS.join(", ")}
+                      (default: all)
+  --subscribers LIST  subscribers for throughput (default 100,1000,4000)
+  --rounds N          rounds over all targets (default 5)
+  --seconds S         length of a measurement (default 2, after 1 of warm-up)
+  --window N          messages in flight at most (default 512; for streams 2,048)
+  --size BYTES        message size (default 128, at least ${SEQUENCE_DIGITS})
+  --quick             one short round of ${QUICK_TARGETS.slice(0, -1).join(", ")}
+                      and ${QUICK_TARGETS.slice(-1).join("")} with few subscribers: does it still work?
+  --check             exit 1 when the hub misses its goals
+  --json              the result as JSON instead of tables
+  --help              this text
+
+Method: all servers run on this machine, started anew for every round. A round goes measurement by
+measurement through the targets, A B C A B C; every number is the median over the rounds, and every
+ratio is taken within a round. Server and load generator are pinned to a processor each where taskset
+exists. A measurement of throughput or ingest during which other work took more than 15% of a processor
+is repeated, twice at most. Linux only (/proc).
+
+  throughput  A closed loop keeps up to --window messages under way to the slowest of 16 sampled
+              subscribers, and 131,072 deliveries at most (streams: 1,048,576). A stream's publisher
+              puts up to 100 messages into a frame. Processor time is that of the server's whole
+              process tree. Every subscriber must receive every message, the sampled ones are compared
+              byte for byte: a loss fails the run.
+  latency     50 messages per second to 100 subscribers, publish to receive on one clock.
+  memory      growth of resident memory by 3,000 subscribers, which have received a message and idle,
+              after 500 others have warmed the server up; first round only.
+  ingest      One stream publisher with up to 4,000 unacknowledged messages, in frames of 100 and of 20,
+              and one subscriber (stream-durable). All acks must come in order, and all messages.
+  join        10,000 messages are in the log, then 100 subscribers join at once with since=earliest
+              while 200 messages per second go on: the time until the last has all that had been
+              published when it was let in. A hole, a repeat or a change of order fails the run
+              (the durable ones).
+  storm       5,000 subscribers are cut at once while 20 messages per second go on; each comes back
+              within 2 seconds, spread at random, with the last cursor it has seen. What was lost, what
+              was repeated, how often the database was asked, and the time from the cut until the last
+              has all that had been published when it was let in again; first round only (streams,
+              nchan).
+
+Exit codes: 0 fine; 1 a loss, a dead server or a missed goal; 2 a wrong option.
+`;
