@@ -48,9 +48,12 @@ export class LogRows {
     this.#oldest = this.#findOldest();
   }
 
-  /** The offset of the first message there is, `null` when there is none. */
+  /** The offset of the first message that can be read, `null` when there are no rows. */
   get first(): number | null {
-    return this.#oldest === null ? null : Math.floor(this.#oldest.id / PARTS);
+    if (this.#oldest === null) return null;
+    const { id, last } = this.#oldest;
+    // Of a batch whose first part was overwritten the others are no use.
+    return id % PARTS === 0 ? id / PARTS : last + 1;
   }
 
   /** When the oldest row was written. */
@@ -103,12 +106,6 @@ export class LogRows {
   deleteUpTo(offset: number): void {
     this.#sql.exec("delete from log where id < ? and last <= ?", (offset + 1) * PARTS, offset);
     this.#oldest = this.#findOldest();
-  }
-
-  /** Deletes all rows that were written before a time. */
-  deleteBefore(timeMs: number): void {
-    const last = this.lastBefore(timeMs);
-    if (last !== null) this.deleteUpTo(last);
   }
 
   /** The offset of the last message published before a time; `null` when there is none. */

@@ -91,6 +91,7 @@ export class Log {
   #recent: RecentBatches = new RecentBatches();
   #window: PublishWindow = new PublishWindow();
   #keepUntilMs: number | null = null;
+  #held = Infinity;
   readonly #reads: Map<number, Batch> = new Map();
 
   constructor(storage: DurableObjectStorage) {
@@ -233,12 +234,21 @@ export class Log {
     return batch;
   }
 
-  /** The offset of the last message that is gone, 0 when none is. */
+  /** Keeps the rows behind an offset, which are being replayed, until it is told another one. */
+  hold(offset: number): void {
+    this.#held = offset;
+  }
+
+  /** The offset of the last message that cannot be read, 0 when all can. */
+  get gone(): number {
+    const first = this.#rows === null ? this.#recent.oldest?.place.first : this.#rows.first;
+    return (first ?? this.#head + 1) - 1;
+  }
+
+  /** The offset of the last message that nobody may ask for any more, 0 when there is none. */
   lost(nowMs: number): number {
-    if (this.#rows === null) return (this.#recent.oldest?.place.first ?? this.#head + 1) - 1;
-    const first = this.#rows.first ?? this.#head + 1;
-    const expired = this.#rows.lastBefore(this.#expiryMs(nowMs));
-    return Math.max(first - 1, this.#overBound(), expired ?? 0);
+    const expired = this.#rows?.lastBefore(this.#expiryMs(nowMs)) ?? 0;
+    return Math.max(this.gone, this.#rows === null ? 0 : this.#overBound(), expired);
   }
 
   /** Where a subscriber goes on that asked for a part of the past. */
@@ -299,7 +309,8 @@ export class Log {
     if (oldestAtMs === null || oldestAtMs >= this.#expiryMs(nowMs)) return;
     // Where the log ends must not go with its last row.
     this.store();
-    this.#rows?.deleteBefore(this.#expiryMs(nowMs));
+    const last = this.#rows?.lastBefore(this.#expiryMs(nowMs)) ?? 0;
+    this.#rows?.deleteUpTo(Math.min(last, this.#held));
   }
 
   /** When there will be something to delete; some time later than needed, so that it is worth a wake. */
@@ -327,16 +338,19 @@ export class Log {
     return this.#head - (this.#history?.messages || MAX_MESSAGES);
   }
 
-  /** A row is needed for its messages, or for the ids of its publishes. */
+  /** The offset of the last message that is not needed for itself, or for the id of its publish. */
+  #needless(): number {
+    return Math.min(this.#overBound(), this.#window.oldestOffset - 1, this.#held);
+  }
+
   #mayGo({ last, atMs }: RowPlace, nowMs: number): boolean {
-    if (atMs < this.#expiryMs(nowMs)) return true;
-    return last <= Math.min(this.#overBound(), this.#window.oldestOffset - 1);
+    return last <= this.#needless() || (last <= this.#held && atMs < this.#expiryMs(nowMs));
   }
 
   /** Deletes rows when batches have become larger, so that too few are overwritten. */
   #trim(): void {
     const first = this.#rows?.first ?? null;
-    const end = Math.min(this.#overBound(), this.#window.oldestOffset - 1);
+    const end = this.#needless();
     if (first !== null && end - first >= TRIM_MESSAGES) this.#rows?.deleteUpTo(end);
   }
 

@@ -90,6 +90,7 @@ export class Replay {
     this.#isPumping = true;
     try {
       while (this.#behind.size > 0) {
+        this.#log.hold(Math.min(...[...this.#behind.values()].map(({ offset }) => offset)));
         let fed = 0;
         for (const behind of this.#behind.values()) {
           if (this.#isFull(behind.subscriber)) {
@@ -105,6 +106,7 @@ export class Replay {
       }
     } finally {
       this.#isPumping = false;
+      this.#log.hold(Infinity);
     }
   }
 
@@ -116,14 +118,15 @@ export class Replay {
   #feed(behind: Behind): void {
     const { subscriber } = behind;
     const { epoch } = this.#log.head;
-    const lost = this.#log.lost(Date.now());
-    if (behind.offset < lost) {
+    // Not what is over the bound by now: it was not when the subscriber joined.
+    const { gone } = this.#log;
+    if (behind.offset < gone) {
       if (subscriber.closesOnGap) {
         this.#topic.onGap(subscriber);
         return;
       }
-      subscriber.gap({ epoch, offset: behind.offset }, { epoch, offset: lost });
-      behind.offset = lost;
+      subscriber.gap({ epoch, offset: behind.offset }, { epoch, offset: gone });
+      behind.offset = gone;
     }
     const batch = this.#log.read(behind.offset);
     if (batch !== null) {

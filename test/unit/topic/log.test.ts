@@ -180,6 +180,22 @@ describe("a durable log", () => {
       expect(readAll(log, log.lost(START_MS))).toHaveLength(2000);
     }));
 
+  test("9.5 keeps what is being replayed, and nobody else may ask for it", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 10, historySeconds: 60 });
+      for (let n = 1; n <= 10; n++) log.append(raw(String(n)), START_MS);
+      log.hold(4);
+      const nowMs = START_MS + 61_000;
+      for (let n = 11; n <= 2000; n++) log.append(raw(String(n)), nowMs);
+      log.expire(nowMs);
+      expect(log.gone).toBe(4);
+      expect(readAll(log, 4)).toEqual(numbers(5, 2000));
+      expect(log.lost(nowMs)).toBe(1990);
+      log.hold(Infinity);
+      for (let n = 1; n <= 10; n++) log.append(raw(String(n)), nowMs);
+      expect(log.gone).toBeGreaterThanOrEqual(1990);
+    }));
+
   test("10.9 keeps the ids of more publishes than messages", () =>
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 1 });
