@@ -1,53 +1,17 @@
 /** A real browser as publisher and as subscriber: what its WebSocket makes of the hub. */
-import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { chromium, type BrowserContext, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freshTopic } from "../support/addresses.ts";
+import { startBrowser, type Browser } from "../support/browser.ts";
 import { open } from "../support/client.ts";
 
-const EXECUTABLE = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-let profile: string;
-let context: BrowserContext;
-let site: Server;
+let browser: Browser;
 let page: Page;
-
 beforeAll(async () => {
-  if (!existsSync(EXECUTABLE)) {
-    throw new Error(`There is no browser at ${EXECUTABLE}: install chromium or set CHROMIUM`);
-  }
-  // Any page of another origin: the hub serves everyone.
-  site = createServer((_, response) => response.end("<!doctype html><title>client</title>"));
-  await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));
-  profile = await mkdtemp(join(tmpdir(), "wspubsub-chromium-"));
-  context = await chromium.launchPersistentContext(profile, {
-    executablePath: EXECUTABLE,
-    args: FLAGS,
-  });
-  page = await context.newPage();
-  await page.goto(`http://127.0.0.1:${(site.address() as AddressInfo).port}/`);
+  browser = await startBrowser();
+  ({ page } = browser);
 });
-
-afterAll(async () => {
-  await context.close();
-  site.close();
-  await rm(profile, { recursive: true, force: true });
-});
+afterAll(() => browser.stop());
 
 test("a browser subscribes: text and binary, in order, then the hub's answer to its close", async () => {
   const { pub, sub } = freshTopic();

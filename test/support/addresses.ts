@@ -37,6 +37,13 @@ export async function sql(
   return neon("postgres://postgres:postgres@127.0.0.1/postgres").query(query, params);
 }
 
+/** What DATABASE_URL must be for a hub of the test's own that knows the same keys. */
+export function databaseUrl(): string {
+  const { sqlEndpoint } = inject("hub");
+  if (sqlEndpoint === null) throw new Error("This hub's Postgres is out of reach");
+  return `postgres://postgres:postgres@${new URL(sqlEndpoint).host}/postgres`;
+}
+
 /** Creates a domain with a key and, where columns are given, a policy. */
 export async function freshDomain(
   policy: Record<string, string | number> | null = null,

@@ -80,9 +80,9 @@ export class Client {
 }
 
 /** Connects, or says how it was refused; rejects when there is no HTTP answer at all. */
-export function connect(url: string): Promise<Client | Refusal> {
+export function connect(url: string, protocols: readonly string[] = []): Promise<Client | Refusal> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url);
+    const socket = new WebSocket(url, [...protocols]);
     // Made at once: a message may follow the handshake in the same packet.
     const client = new Client(socket);
     socket.on("open", () => resolve(client));
@@ -99,8 +99,8 @@ export function connect(url: string): Promise<Client | Refusal> {
 }
 
 /** Connects; a refusal is an error. */
-export async function open(url: string): Promise<Client> {
-  const outcome = await connect(url);
+export async function open(url: string, protocols: readonly string[] = []): Promise<Client> {
+  const outcome = await connect(url, protocols);
   if (outcome instanceof Client) return outcome;
   throw new Error(`Refused with ${outcome.status}: ${outcome.body}`);
 }

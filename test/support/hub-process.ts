@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { startProgram } from "./process.ts";
 
 /** A running hub. */
@@ -11,6 +12,8 @@ export interface HubProcess {
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
   readonly port: number;
+  /** Of the process whose descendants are the hub. */
+  readonly pid: number;
   /** The folder with what it stores; a hub started on it again knows its topics. */
   readonly state: string;
   /** Everything it and the Worker logged so far. */
@@ -35,6 +38,7 @@ export async function startHub(
   return {
     url: `http://127.0.0.1:${port}`,
     port,
+    pid: program.pid,
     state,
     output: () => program.output(),
     logged: (pattern) => program.line(pattern),
@@ -70,7 +74,8 @@ export async function untilFree(port: number): Promise<void> {
       await once(server, "close");
       return;
     } catch {
-      // EADDRINUSE: its last process is still ending.
+      // EADDRINUSE: its last process is still ending. The failure came without a turn of the loop.
+      await setImmediate();
     }
   }
 }

@@ -41,10 +41,12 @@ export class RawSocket {
   }
 
   /** Opens a WebSocket; the URL's path is sent as it is. */
-  static async open(url: string): Promise<RawSocket> {
+  static async open(url: string, protocol: string | null = null): Promise<RawSocket> {
     const raw = await RawSocket.to(url);
     const { host } = new URL(url);
-    raw.write(handshake("GET", url.slice(url.indexOf(host) + host.length), host));
+    const path = url.slice(url.indexOf(host) + host.length);
+    const headers = protocol === null ? [] : [`Sec-WebSocket-Protocol: ${protocol}`];
+    raw.write(handshake("GET", path, host, headers));
     const head = await raw.head();
     if (!head.startsWith("HTTP/1.1 101")) throw new Error(`Refused: ${head}`);
     return raw;
@@ -115,7 +117,12 @@ export class RawSocket {
 }
 
 /** The bytes of an opening handshake, for any method and any path. */
-export function handshake(method: string, path: string, host: string): string {
+export function handshake(
+  method: string,
+  path: string,
+  host: string,
+  headers: readonly string[] = [],
+): string {
   return [
     `${method} ${path} HTTP/1.1`,
     `Host: ${host}`,
@@ -123,6 +130,7 @@ export function handshake(method: string, path: string, host: string): string {
     "Connection: Upgrade",
     `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`,
     "Sec-WebSocket-Version: 13",
+    ...headers,
     "\r\n",
   ].join("\r\n");
 }
