@@ -1,6 +1,6 @@
 /**
- * The test runner's projects: `unit` runs in workerd beside the code, `integration` and `browser` run
- * in Node against a spawned hub.
+ * The test runner's projects: `unit` and `simulator` run in workerd beside the code, `integration` (the
+ * browser's tests among it) in Node against a spawned hub.
  */
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
@@ -8,19 +8,25 @@ import { defineConfig } from "vitest/config";
 // Declared in wrangler.toml as required: the runner warns once a file while it is not set.
 process.env["DATABASE_URL"] ??= "unset";
 
+function inWorkerd(): ReturnType<typeof cloudflareTest> {
+  return cloudflareTest({
+    wrangler: { configPath: "../wrangler.toml" },
+    // Unit tests see a hub without a key store; those of integration have a real one.
+    miniflare: { bindings: { DATABASE_URL: "" } },
+  });
+}
+
 export default defineConfig({
   test: {
     silent: "passed-only",
     projects: [
       {
-        plugins: [
-          cloudflareTest({
-            wrangler: { configPath: "../wrangler.toml" },
-            // Unit tests see a hub without a key store; those of integration have a real one.
-            miniflare: { bindings: { DATABASE_URL: "" } },
-          }),
-        ],
+        plugins: [inWorkerd()],
         test: { name: "unit", root: import.meta.dirname, include: ["unit/**/*.test.ts"] },
+      },
+      {
+        plugins: [inWorkerd()],
+        test: { name: "simulator", root: import.meta.dirname, include: ["simulator/**/*.test.ts"] },
       },
       {
         test: {

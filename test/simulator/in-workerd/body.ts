@@ -1,0 +1,52 @@
+/**
+ * The messages that the simulator publishes. Each is unique by its number, so that whoever receives it
+ * knows which one it is; its key is its whole content, so that a changed byte makes it a stranger.
+ */
+import type { WireMessage } from "./hub-frame.ts";
+
+/** What kinds of content there are. */
+export const BODY_KINDS = ["text", "binary", "long", "unicode"] as const;
+export type BodyKind = (typeof BODY_KINDS)[number];
+
+/** A message as a raw socket carries it. */
+export type Body = string | ArrayBuffer;
+
+/** Makes the content of a message that is known by its name. */
+export function createBody(name: string, kind: BodyKind): Body {
+  switch (kind) {
+    case "text":
+      return name;
+    case "binary":
+      return new Uint8Array([...new TextEncoder().encode(name), 0, 255, 192, 10]).buffer;
+    case "long":
+      return `${name} ${"long ".repeat(200)}`;
+    case "unicode":
+      return `${name} "é\\😀\u2028\n`;
+  }
+}
+
+/** A text that stands for a content and for no other. */
+export function keyOf(body: Body): string {
+  if (typeof body === "string") return `text ${body}`;
+  return `binary ${new TextDecoder("latin1").decode(body)}`;
+}
+
+/** A key as people want to read it in a report. */
+export function shortKey(key: string): string {
+  return key
+    .split(" ", 2)
+    .join(" ")
+    .replaceAll(/[^ -~]/g, "");
+}
+
+/** A message as a stream carries it (PROTOCOL.md, 10.2). */
+export function toWire(body: Body): WireMessage {
+  if (typeof body === "string") return body;
+  return { base64: btoa(String.fromCharCode(...new Uint8Array(body))) };
+}
+
+/** The message that a stream carried. */
+export function fromWire(message: WireMessage): Body {
+  if (typeof message === "string") return message;
+  return Uint8Array.from(atob(message.base64), (character) => character.charCodeAt(0)).buffer;
+}

@@ -1,0 +1,70 @@
+/**
+ * Where a subscriber that asks for the past must begin. It can be said beforehand when nothing is under
+ * way; at other times the chain of what it gets must do.
+ */
+import { formatPlace, parsePlace, range, type Place, type Step } from "./place.ts";
+import { retainedFrom, type LogView } from "./retention.ts";
+import type { EpochLog } from "./ledger.ts";
+import { Violation } from "./violation.ts";
+
+/** Where a subscriber begins. */
+interface Start {
+  readonly epoch: string;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** What must hold for a subscriber's beginning. */
+export class Expectation {
+  readonly #start: Start | null;
+  readonly #recovered: boolean | null | "unknown";
+
+  constructor(start: Start | null, recovered: boolean | null | "unknown") {
+    this.#start = start;
+    this.#recovered = recovered;
+  }
+
+  /** Checks where a stream began. */
+  checkOpen(place: Place, recovered: boolean | null): void {
+    if (this.#recovered !== "unknown" && recovered !== this.#recovered) {
+      throw new Violation(`"recovered" is ${recovered} and should be ${this.#recovered} (10.3)`);
+    }
+    const gap = this.gapBefore(place);
+    if (gap !== null) throw new Violation(`It begins after ${range(gap)} (9.4)`);
+  }
+
+  /** What is missing if the messages begin after a place: the log may have been trimmed meanwhile. */
+  gapBefore(place: Place): Step | null {
+    const start = this.#start;
+    if (start === null) return null;
+    const { epoch, least, most } = start;
+    const from = { epoch, offset: most };
+    if (place.epoch !== epoch || place.offset < least) {
+      throw new Violation(`It begins after ${formatPlace(place)}, not ${formatPlace(from)} (9.4)`);
+    }
+    return place.offset > most ? { from, to: place } : null;
+  }
+}
+
+/** Nothing can be said. */
+export const ANYTHING: Expectation = new Expectation(null, "unknown");
+
+/** What a subscriber gets when all is quiet and the head of the log is known. */
+export function expectAtRest(since: string | null, log: EpochLog, view: LogView): Expectation {
+  const { epoch, last } = log;
+  const exactly = (offset: number): Start => ({ epoch, least: offset, most: offset });
+  if (since === null) return new Expectation(exactly(last), null);
+  const before = retainedFrom(log, view) - 1;
+  const atMost: Start = { epoch, least: -Infinity, most: before };
+  if (since === "earliest") return new Expectation(atMost, true);
+  if (since === "30d") return new Expectation(atMost, "unknown");
+  if (/^\d+[smhd]$/.test(since)) return ANYTHING;
+  if (since.startsWith("-")) {
+    const from = last - Number(since.slice(1));
+    if (from >= before) return new Expectation(exactly(from), true);
+    return new Expectation(atMost, "unknown");
+  }
+  const cursor = parsePlace(since);
+  if (cursor.epoch !== epoch || cursor.offset < before || cursor.offset > last) return ANYTHING;
+  return new Expectation(exactly(cursor.offset), true);
+}

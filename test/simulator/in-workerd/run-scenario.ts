@@ -1,0 +1,63 @@
+/** Runs a scenario from a vacant topic to its end, where everything is read back and compared. */
+import type { Subscribe } from "./actions.ts";
+import { Clock } from "./clock.ts";
+import { perform } from "./perform.ts";
+import { isDurable } from "./retention.ts";
+import type { Scenario } from "./scenario.ts";
+import { settle } from "./settle.ts";
+import { verify } from "./verify.ts";
+import { Violation } from "./violation.ts";
+import { World } from "./world.ts";
+
+/** Reads the whole log, in both ways. */
+const READ_BACK: Subscribe = {
+  type: "subscribe",
+  protocol: "stream",
+  since: { kind: "earliest" },
+  gap: "close",
+  reads: "at once",
+  credit: "none",
+  count: 1,
+};
+
+/** Runs a scenario; throws a violation with the course of events. */
+export async function runScenario({ policy, witness, actions }: Scenario): Promise<void> {
+  using clock = new Clock();
+  const world = new World(policy, clock);
+  try {
+    if (witness) await world.employWitness();
+    for (const [index, action] of actions.entries()) {
+      world.observer.note(`${index}: ${JSON.stringify(action)}`);
+      await perform(world, action);
+      await world.watch();
+      world.observer.check();
+    }
+    await finish(world);
+  } catch (error) {
+    const { message } = error instanceof Error ? error : new Error(String(error));
+    const report = `${message}\n  ${world.observer.tail()}`;
+    throw error instanceof Violation
+      ? new Violation(report, { cause: error })
+      : new Error(report, { cause: error });
+  } finally {
+    await leave(world);
+  }
+}
+
+async function finish(world: World): Promise<void> {
+  world.observer.note("the end");
+  await settle(world, "stream");
+  if (isDurable(world.policy)) {
+    await world.subscribe(READ_BACK);
+    await world.subscribe({ ...READ_BACK, protocol: "raw" });
+    await settle(world, "stream");
+  }
+  verify(world);
+}
+
+/** Closes what is left, so that scenarios do not pile up in the runtime. */
+async function leave(world: World): Promise<void> {
+  await Promise.allSettled(world.background);
+  for (const publisher of world.allPublishers) publisher.leave();
+  for (const client of world.allSubscribers) client.leave();
+}

@@ -1,0 +1,132 @@
+/** Which scenarios fast-check makes up: a policy, and actions that are as likely as they are telling. */
+import fc from "fast-check";
+import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
+import type { Action, Batch, Since, Subscribe } from "./actions.ts";
+import { BODY_KINDS } from "./body.ts";
+
+/** The most actions a scenario has. */
+export const MAX_ACTIONS = 60;
+/** Bytes that a message may have in every scenario; `oversize` has more. */
+export const MAX_MESSAGE_BYTES = 4096;
+/** A bound that no scenario reaches unless a subscriber stops reading. */
+const AMPLE_BACKLOG_BYTES = DEFAULT_POLICY.maxBacklogBytes;
+
+export interface Scenario {
+  readonly policy: Policy;
+  /** Whether a stream subscriber watches from the start and comes back whenever it can. */
+  readonly witness: boolean;
+  readonly actions: readonly Action[];
+}
+
+const policy: fc.Arbitrary<Policy> = fc.record({
+  publishers: fc.constantFrom("exclusive", "shared"),
+  graceSeconds: fc.constantFrom(10, 10, 0),
+  historyMessages: fc.constantFrom(0, 0, 5, 20, 1000),
+  historySeconds: fc.constantFrom(0, 0, 60, 7200),
+  subscribers: fc.constant(DEFAULT_POLICY.subscribers),
+  maxMessageBytes: fc.constant(MAX_MESSAGE_BYTES),
+  messagesPerSecond: fc.constant(DEFAULT_POLICY.messagesPerSecond),
+  maxBacklogBytes: fc.constantFrom(AMPLE_BACKLOG_BYTES, AMPLE_BACKLOG_BYTES, 2048),
+});
+
+const protocol = fc.constantFrom("raw", "stream");
+const actor = fc.nat({ max: 2 });
+const kind = fc.constantFrom(...BODY_KINDS);
+
+const batch: fc.Arbitrary<Batch> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ messages: fc.integer({ min: 1, max: 6 }), kind }) },
+  { weight: 1, arbitrary: fc.record({ messages: fc.integer({ min: 20, max: 60 }), kind }) },
+);
+
+const since: fc.Arbitrary<Since> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant<Since>({ kind: "now" }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("own-cursor"), of: fc.nat({ max: 3 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant("any-cursor"), ago: fc.nat({ max: 30 }) }),
+  },
+  { weight: 2, arbitrary: fc.constant<Since>({ kind: "earliest" }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("last"),
+      count: fc.oneof(fc.integer({ min: 1, max: 30 }), fc.constant(100_000)),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("duration"),
+      text: fc.constantFrom("30s", "5m", "2h", "30d"),
+    }),
+  },
+);
+
+const subscribe: fc.Arbitrary<Subscribe> = fc.record({
+  type: fc.constant("subscribe"),
+  protocol,
+  since,
+  gap: fc.constantFrom("skip", "skip", "close"),
+  reads: fc.constantFrom("at once", "at once", "at once", "late"),
+  credit: fc.constantFrom("none", "all", "first"),
+  // A crowd: the hub does not serve it in one go.
+  count: fc.constantFrom(1, 1, 1, 1, 1, 1, 9, 30),
+});
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({ type: fc.constant("connect"), protocol, takeover: fc.boolean() }),
+  },
+  {
+    weight: 14,
+    arbitrary: fc.record({
+      type: fc.constant("publish"),
+      by: actor,
+      batches: fc.array(batch, { minLength: 1, maxLength: 4, size: "max" }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      type: fc.constant("resend"),
+      by: actor,
+      ago: fc.nat({ max: 12 }),
+      times: fc.integer({ min: 1, max: 2 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("oversize"), by: actor }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant("leave"), by: actor }) },
+  { weight: 9, arbitrary: subscribe },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("unsubscribe"), by: actor }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("read"), by: actor }) },
+  { weight: 2, arbitrary: fc.constant<Action>({ type: "evict" }) },
+  { weight: 1, arbitrary: fc.constant<Action>({ type: "restart" }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ type: fc.constant("abort"), afterMs: fc.constantFrom(0, 0, 1, 3, 8) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ type: fc.constant("alarm"), times: fc.integer({ min: 1, max: 2 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant("advance"),
+      by: fc.constantFrom("past-grace", "past-grace", "hours", "days"),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ type: fc.constant("wait"), ms: fc.constantFrom(0, 0, 1, 5) }),
+  },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant("settle"), protocol }) },
+);
+
+/** Scenarios; a shrunken one has fewer and simpler actions. */
+export const scenarios: fc.Arbitrary<Scenario> = fc.record({
+  policy,
+  witness: fc.constantFrom(true, true, true, false),
+  actions: fc.array(action, { minLength: 1, maxLength: MAX_ACTIONS, size: "max" }),
+});

@@ -1,0 +1,108 @@
+/**
+ * Waits until all that is under way has arrived, by events: those who left are gone, and a marker is
+ * published, which every subscriber must see unless it is closed. Then checks what must hold at rest.
+ */
+import type { Protocol } from "./actions.ts";
+import { within } from "./deadline.ts";
+import { formatPlace, type Place } from "./place.ts";
+import type { PublisherConnection } from "./publisher-connection.ts";
+import type { SubscriberConnection } from "./subscriber-connection.ts";
+import { Violation } from "./violation.ts";
+import type { World } from "./world.ts";
+
+/** How often publishers may be lost before the marker is in the log. */
+const ATTEMPTS = 10;
+/** How far over the bound a backlog may have been seen: it is counted in other units than the hub's. */
+const BACKLOG_TOLERANCE = 2;
+
+/** Brings the world to rest. */
+export async function settle(world: World, protocol: Protocol): Promise<void> {
+  await Promise.all(world.background.splice(0));
+  for (const client of world.allSubscribers) client.read();
+  for (const client of [...world.allPublishers, ...world.allSubscribers]) {
+    if (client.isOpen) continue;
+    await within(client.gone, () => `${client.name} got no answer to its close (8.2)`);
+  }
+  const backlogs = new Map(
+    world.allSubscribers.map((client) => [client, client.unacknowledged ?? 0]),
+  );
+  const place = await publishMarker(world, protocol);
+  for (const publisher of world.allPublishers) {
+    await within(publisher.answered(), () => `${publisher.name} got no answer (10.8)`);
+  }
+  for (const [client, backlog] of backlogs) checkBacklog(world, client, backlog);
+  for (const client of world.allSubscribers) client.countBacklog();
+  if (place !== null) world.ledger.settle();
+  world.quietSeconds = 0;
+  world.quietEpoch = checkHead(world, place);
+}
+
+/**
+ * Publishes a marker when nothing else can follow it, and waits until all subscribers that are there have
+ * seen it: the head of the log is what a subscriber sees even if the log was trimmed while it caught up.
+ */
+async function publishMarker(world: World, protocol: Protocol): Promise<Place | null> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (world.publisher(0) === null) await world.connect(protocol, true);
+    await world.watch();
+    const publisher = (await flush(world)) ? world.publisher(0) : null;
+    if (publisher === null) continue;
+    const key = mark(world, publisher);
+    const arrived = Promise.all([
+      within(publisher.answered(), () => `${publisher.name} got no answer (10.8)`),
+      ...world.allSubscribers.map((client) => {
+        return within(client.reached(key), () => `${client.name} did not see "${key}" (6.3)`);
+      }),
+    ]);
+    await Promise.race([arrived, publisher.gone, world.observer.failure]);
+    world.observer.check();
+    if (publisher.isOpen) return world.ledger.placesOf(key).at(-1) ?? null;
+  }
+  throw new Violation(`${ATTEMPTS} times publishers were lost`);
+}
+
+/**
+ * Makes sure that all that publishers sent is in the log: a subscriber of the present sees a marker of
+ * each. False if it was lost, and nothing is known.
+ */
+async function flush(world: World): Promise<boolean> {
+  const publishers = world.allPublishers.filter(({ isOpen }) => isOpen);
+  if (publishers.length === 1) return true;
+  const bystander = await world.employBystander();
+  if (bystander === null) return false;
+  for (const publisher of publishers) {
+    const seen = bystander.reached(mark(world, publisher));
+    const what = (): string => `${publisher.name} was neither heard nor closed (6.3)`;
+    await within(Promise.race([seen, publisher.gone, world.observer.failure]), what);
+  }
+  const isSure = bystander.isOpen;
+  bystander.leave();
+  return isSure;
+}
+
+/** Publishes a marker; returns its key. */
+function mark(world: World, publisher: PublisherConnection): string {
+  const marker = world.publications.create({ messages: 1, kind: "text" });
+  publisher.publish(marker);
+  const key = marker.keys.join("");
+  world.observer.note(`marker "${key}" by ${publisher.name}`);
+  return key;
+}
+
+function checkBacklog(world: World, client: SubscriberConnection, backlog: number): void {
+  const { maxBacklogBytes } = world.policy;
+  if (client.isOpen && backlog > BACKLOG_TOLERANCE * maxBacklogBytes) {
+    throw new Violation(`${client.name} is ${backlog} behind and was not closed (11.3)`);
+  }
+}
+
+/** The marker is the last message of the last epoch; returns the epoch if it is known. */
+function checkHead(world: World, place: Place | null): string | null {
+  const log = world.ledger.epochs.at(-1);
+  if (log === undefined || place === null) return null;
+  if (place.epoch === log.epoch && place.offset === log.last) return log.epoch;
+  const head = formatPlace({ epoch: log.epoch, offset: log.last });
+  throw new Violation(
+    `The marker is at ${formatPlace(place)}, but the log goes on to ${head} (9.5)`,
+  );
+}

@@ -1,0 +1,163 @@
+/**
+ * A simulated subscriber: reads at once or late, acknowledges or not, and hands what arrives to its
+ * reader.
+ */
+import type { Subscribe } from "./actions.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Observer } from "./observer.ts";
+import type { Publications } from "./publication.ts";
+import { RawReader } from "./raw-reader.ts";
+import { StreamReader, type Asked } from "./stream-reader.ts";
+import { Violation } from "./violation.ts";
+
+/** The close codes that a subscriber may see: the topic ended, lost, too slow, a gap. */
+const CLOSE_CODES: readonly number[] = [1000, 1006, 4408, 4510];
+
+/** What a subscriber's connection is made of. */
+export interface SubscriberOptions {
+  readonly number: number;
+  readonly subscribe: Subscribe;
+  readonly asked: Asked;
+  /** How many publications there were when its handshake was answered. */
+  readonly publishedBefore: number;
+  /** What may wait for it. */
+  readonly maxBacklogBytes: number;
+}
+
+/** What all connections share. */
+export interface Surroundings {
+  readonly ledger: Ledger;
+  readonly publications: Publications;
+  readonly observer: Observer;
+}
+
+/** The client's end of a subscriber's socket. */
+export class SubscriberConnection {
+  readonly options: SubscriberOptions;
+  readonly reader: StreamReader | RawReader;
+  /** Resolves when the socket is closed, by whomever. */
+  readonly gone: Promise<void>;
+  isOpen = true;
+  isReading = false;
+  /** With which code the hub closed it. */
+  closeCode: number | null = null;
+  /** UTF-16 units of frames without an acknowledgement, the last frame aside; `null` before they count. */
+  unacknowledged: number | null = null;
+  readonly #socket: WebSocket;
+  readonly #observer: Observer;
+  readonly #waiting: Map<string, (() => void)[]> = new Map();
+  #lastFrame = 0;
+  #hasAcknowledged = false;
+  /** UTF-16 units of all frames since it stopped to acknowledge. */
+  #unitsSince = 0;
+  #hasLeft = false;
+
+  constructor(options: SubscriberOptions, socket: WebSocket, surroundings: Surroundings) {
+    this.options = options;
+    this.#socket = socket;
+    const { ledger, publications, observer } = surroundings;
+    this.#observer = observer;
+    const { asked, subscribe } = options;
+    this.reader =
+      subscribe.protocol === "stream"
+        ? new StreamReader(asked, ledger)
+        : new RawReader(asked, publications);
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("message", ({ data }) => {
+      observer.watch(this.name, () => this.#take(data));
+    });
+    this.gone = new Promise((resolve) => {
+      socket.addEventListener("close", ({ code }) => {
+        observer.watch(this.name, () => this.#closed(code));
+        resolve();
+      });
+    });
+    if (subscribe.reads === "at once") this.read();
+  }
+
+  get name(): string {
+    const { number, subscribe } = this.options;
+    return `subscriber ${number} (${subscribe.protocol})`;
+  }
+
+  /** Begins to read, if it does not yet. */
+  read(): void {
+    if (this.isReading) return;
+    this.isReading = true;
+    this.#socket.accept();
+  }
+
+  /** Resolves once it has seen a message, or need not. */
+  reached(key: string): Promise<void> {
+    if (!this.isOpen || this.reader.seen.has(key) || this.#isHeldBack) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), resolve]);
+    });
+  }
+
+  /** The hub knows by now that it acknowledges: what comes from here on counts, if it does no more. */
+  countBacklog(): void {
+    if (this.options.subscribe.credit !== "first" || !this.#hasAcknowledged) return;
+    if (this.unacknowledged === null) this.#lastFrame = 0;
+    this.unacknowledged ??= 0;
+  }
+
+  leave(): void {
+    if (!this.isOpen) return;
+    this.read();
+    this.isOpen = false;
+    this.#hasLeft = true;
+    this.#socket.close(1000, "done");
+    this.#release();
+  }
+
+  /** Whether the hub may wait for it to acknowledge, which it does while a subscriber catches up. */
+  get #isHeldBack(): boolean {
+    return this.#unitsSince > this.options.maxBacklogBytes;
+  }
+
+  #take(data: string | ArrayBuffer): void {
+    const { reader } = this;
+    if (reader instanceof RawReader) {
+      reader.take(data);
+    } else {
+      const frame = reader.take(data);
+      const text = JSON.stringify(frame);
+      this.#observer.note(`${this.name} < ${text}`);
+      if (reader.cursor !== null) this.#observer.sawCursor(reader.cursor);
+      if (frame.type === "messages") this.#acknowledge(frame.cursor, text.length);
+    }
+    for (const [key, resolves] of this.#waiting) {
+      if (!reader.seen.has(key) && !this.#isHeldBack) continue;
+      this.#waiting.delete(key);
+      for (const resolve of resolves) resolve();
+    }
+  }
+
+  #acknowledge(cursor: string, units: number): void {
+    const { credit } = this.options.subscribe;
+    if (credit === "all" || (credit === "first" && !this.#hasAcknowledged)) {
+      this.#hasAcknowledged = true;
+      if (this.isOpen) this.#socket.send(JSON.stringify({ type: "ack", cursor }));
+      return;
+    }
+    if (this.#hasAcknowledged) this.#unitsSince += units;
+    if (this.unacknowledged !== null) this.unacknowledged += this.#lastFrame;
+    this.#lastFrame = units;
+  }
+
+  #closed(code: number): void {
+    this.#observer.note(`${this.name} closed with ${code}`);
+    this.isOpen = false;
+    this.#release();
+    if (this.#hasLeft) return;
+    this.closeCode = code;
+    if (!CLOSE_CODES.includes(code)) throw new Violation(`It was closed with ${code} (8.1)`);
+    if (code !== 1006) this.reader.close(code);
+  }
+
+  #release(): void {
+    for (const resolve of [...this.#waiting.values()].flat()) resolve();
+    this.#waiting.clear();
+  }
+}

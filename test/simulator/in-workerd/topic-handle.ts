@@ -1,0 +1,70 @@
+/**
+ * The Topic object from outside: upgrades as the edge makes them, and the platform's interventions.
+ * Every call takes a fresh stub, since that of an object that died is broken for ever.
+ */
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { ADMISSION_HEADER, formatAdmission, REFUSAL_HEADER } from "../../../src/core/admission.ts";
+import type { Admission } from "../../../src/core/admission.ts";
+import { waitReally } from "./clock.ts";
+import type { Topic } from "../../../src/topic/topic.ts";
+
+/**
+ * An eviction that takes longer never ends: if the object aborts itself meanwhile, the runtime waits
+ * for references to the one that is dead (workerd 1.20261117), and gives up after 30 seconds.
+ */
+const EVICTION_MS = 1_000;
+
+/** A topic of its own. */
+export class TopicHandle {
+  readonly #name = `simulator/${crypto.randomUUID()}`;
+
+  /** The client's end of a socket, or why there is none; "unavailable" when the object died meanwhile. */
+  async connect(admission: Admission): Promise<WebSocket | string> {
+    const headers = { Upgrade: "websocket", [ADMISSION_HEADER]: formatAdmission(admission) };
+    const response = await orDeath(
+      () => this.#stub().fetch("https://topic/", { headers }),
+      undefined,
+    );
+    if (response === undefined) return "unavailable";
+    return response.webSocket ?? response.headers.get(REFUSAL_HEADER) ?? `${response.status}`;
+  }
+
+  /** Takes the object out of memory; its sockets hibernate or are lost. */
+  async evict(webSockets: "hibernate" | "close"): Promise<void> {
+    const eviction = orDeath(async () => {
+      await runInDurableObject(this.#stub(), () => {});
+      await evictDurableObject(this.#stub(), { webSockets });
+    }, undefined);
+    await Promise.race([eviction, waitReally(EVICTION_MS)]);
+  }
+
+  /** Fires the alarm now, whenever it is due; false if none is set. */
+  runAlarm(): Promise<boolean> {
+    return orDeath(() => runDurableObjectAlarm(this.#stub()), false);
+  }
+
+  #stub(): DurableObjectStub<Topic> {
+    return env.TOPIC.getByName(this.#name);
+  }
+}
+
+/**
+ * Runs an operation that the object may not survive. Swallowed: the runtime's abort, the hub's own
+ * of a deserted topic, and an eviction that finds the object gone or dying.
+ */
+async function orDeath<T>(operation: () => Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await operation();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (
+      /called abortAllDurableObjects|The topic has ended|not (currently )?running|to evict/i.test(
+        message,
+      )
+    ) {
+      return otherwise;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * One topic and everyone on it: opens the connections, knows them by their age, and keeps count of what
+ * the platform did to the object.
+ */
+import type { Policy } from "../../../src/core/policy.ts";
+import type { Protocol, Subscribe } from "./actions.ts";
+import { ANYTHING, expectAtRest, type Expectation } from "./expectation.ts";
+import type { Clock } from "./clock.ts";
+import { Ledger } from "./ledger.ts";
+import { Observer } from "./observer.ts";
+import { Publications, type Publication } from "./publication.ts";
+import { PublisherConnection } from "./publisher-connection.ts";
+import { mayLoseLog, type Cause, type LogView } from "./retention.ts";
+import { StreamReader } from "./stream-reader.ts";
+import { SubscriberConnection } from "./subscriber-connection.ts";
+import { TopicHandle } from "./topic-handle.ts";
+import { Violation } from "./violation.ts";
+
+/** The witness: whatever happens is seen by somebody who can tell places. */
+const WITNESS: Subscribe = {
+  type: "subscribe",
+  protocol: "stream",
+  since: { kind: "earliest" },
+  gap: "skip",
+  reads: "at once",
+  credit: "none",
+  count: 1,
+};
+
+/** Where a subscriber begins. */
+interface Beginning {
+  readonly since: string | null;
+  readonly expectation: Expectation;
+}
+
+/** A topic and its clients. */
+export class World {
+  readonly policy: Policy;
+  readonly clock: Clock;
+  readonly topic: TopicHandle = new TopicHandle();
+  readonly observer: Observer = new Observer();
+  readonly publications: Publications = new Publications();
+  readonly ledger: Ledger = new Ledger(this.publications);
+  /** In the order of their handshakes; `null` where one was refused. */
+  readonly publishers: (PublisherConnection | null)[] = [];
+  readonly subscribers: (SubscriberConnection | null)[] = [];
+  readonly witnesses: SubscriberConnection[] = [];
+  readonly bystanders: SubscriberConnection[] = [];
+  /** Publications with an id, which can be sent again. */
+  readonly repeatable: Publication[] = [];
+  /** What was begun and not waited for. */
+  readonly background: Promise<void>[] = [];
+  /** The epoch at whose head all is quiet, while it is. */
+  quietEpoch: string | null = null;
+  quietSeconds = 0;
+  #hasTimePassed = false;
+  #rememberedFrom = 0;
+  #hasWitness = false;
+  #joined = 0;
+
+  constructor(policy: Policy, clock: Clock) {
+    this.policy = policy;
+    this.clock = clock;
+  }
+
+  /** What the log's retention is measured against. */
+  get view(): LogView {
+    const { policy, publications } = this;
+    return { policy, publications, rememberedFrom: this.#rememberedFrom };
+  }
+
+  /** Every publisher there ever was. */
+  get allPublishers(): readonly PublisherConnection[] {
+    return this.publishers.filter((client) => client !== null);
+  }
+
+  /** Every subscriber there ever was. */
+  get allSubscribers(): readonly SubscriberConnection[] {
+    const { bystanders, subscribers, witnesses } = this;
+    return [...subscribers.filter((client) => client !== null), ...witnesses, ...bystanders];
+  }
+
+  /** Whether an exclusive topic may have ended by now. */
+  get mayHaveEnded(): boolean {
+    const { publishers, graceSeconds } = this.policy;
+    return publishers === "exclusive" && (graceSeconds === 0 || this.#hasTimePassed);
+  }
+
+  /** The publisher of this age, if it is still there. */
+  publisher(age: number): PublisherConnection | null {
+    const found = this.publishers.at(-1 - age) ?? null;
+    return found?.isOpen ? found : null;
+  }
+
+  /** The subscriber of this age, if it was ever admitted. */
+  subscriber(age: number): SubscriberConnection | null {
+    return this.subscribers.at(-1 - age) ?? null;
+  }
+
+  /** Something happened that may have cost the topic its log. */
+  happened(cause: Cause): void {
+    this.quietEpoch = null;
+    if (cause === "memory-lost" || cause === "sockets-lost") {
+      this.#rememberedFrom = this.publications.count;
+    }
+    if (cause === "time-passed") this.#hasTimePassed = true;
+    if (mayLoseLog(this.policy, cause, this.quietSeconds)) this.ledger.allowLoss();
+  }
+
+  async connect(protocol: Protocol, takeover: boolean): Promise<PublisherConnection | null> {
+    this.quietEpoch = null;
+    const { policy } = this;
+    const heartbeatSeconds = null;
+    const answer = await this.topic.connect({
+      v: 1,
+      role: "publisher",
+      protocol,
+      takeover,
+      heartbeatSeconds,
+      policy,
+    });
+    const number = this.publishers.length;
+    if (typeof answer !== "string") {
+      const publisher = new PublisherConnection({ number, protocol }, answer, this);
+      this.publishers.push(publisher);
+      this.observer.note(`${publisher.name} connected`);
+      await this.watch();
+      return publisher;
+    }
+    this.publishers.push(null);
+    this.observer.note(`publisher ${number} refused: ${answer}`);
+    const isConflict = policy.publishers === "exclusive" && !takeover;
+    if (answer !== "unavailable" && !(answer === "publisher-conflict" && isConflict)) {
+      throw new Violation(`A publisher was refused: ${answer} (5.2)`);
+    }
+    return null;
+  }
+
+  async subscribe(wish: Subscribe): Promise<void> {
+    const beginning = this.#beginning(wish);
+    const crowd = Array.from({ length: wish.count }, () => this.#join(wish, beginning));
+    this.subscribers.push(...(await Promise.all(crowd)));
+  }
+
+  /** Lets the witness come back, if it is wanted and was lost. */
+  async watch(): Promise<void> {
+    const before = this.witnesses.at(-1);
+    if (!this.#hasWitness || before?.isOpen) return;
+    const cursor = before?.reader instanceof StreamReader ? before.reader.cursor : null;
+    const beginning = { since: cursor ?? "earliest", expectation: ANYTHING };
+    const client = await this.#join(WITNESS, beginning);
+    if (client !== null) this.witnesses.push(client);
+  }
+
+  /** From now on there is a witness. */
+  async employWitness(): Promise<void> {
+    this.#hasWitness = true;
+    await this.watch();
+  }
+
+  /** Lets somebody in who sees what is published from now on. */
+  async employBystander(): Promise<SubscriberConnection | null> {
+    const client = await this.#join(WITNESS, { since: null, expectation: ANYTHING });
+    if (client !== null) this.bystanders.push(client);
+    return client;
+  }
+
+  async #join(
+    wish: Subscribe,
+    { since, expectation }: Beginning,
+  ): Promise<SubscriberConnection | null> {
+    const { protocol, gap } = wish;
+    const admission = { v: 1, role: "subscriber", protocol, since, gap, policy: null } as const;
+    let answer = await this.topic.connect(admission);
+    // As the edge does: only a vacant topic needs to be told.
+    if (answer === "policy-needed") {
+      answer = await this.topic.connect({ ...admission, policy: this.policy });
+    }
+    const number = this.#joined++;
+    if (typeof answer !== "string") {
+      const asked = { since, gap, expectation };
+      const publishedBefore = this.publications.count;
+      const { maxBacklogBytes } = this.policy;
+      const options = { number, subscribe: wish, asked, publishedBefore, maxBacklogBytes };
+      const client = new SubscriberConnection(options, answer, this);
+      this.observer.note(`${client.name} joined, since=${since} gap=${gap} reads ${wish.reads}`);
+      return client;
+    }
+    this.observer.note(`subscriber refused: ${answer}`);
+    const isVacant = answer === "topic-not-live" && this.policy.publishers === "exclusive";
+    if (answer !== "unavailable" && !isVacant) {
+      throw new Violation(`A subscriber was refused: ${answer} (5.2)`);
+    }
+    return null;
+  }
+
+  #beginning(wish: Subscribe): Beginning {
+    const since = this.#since(wish.since);
+    const log = this.quietEpoch === null ? undefined : this.ledger.epoch(this.quietEpoch);
+    return { since, expectation: log ? expectAtRest(since, log, this.view) : ANYTHING };
+  }
+
+  /** The text of a `since`; a cursor that nobody has seen is none. */
+  #since(since: Subscribe["since"]): string | null {
+    switch (since.kind) {
+      case "now":
+        return null;
+      case "earliest":
+        return "earliest";
+      case "last":
+        return `-${since.count}`;
+      case "duration":
+        return since.text;
+      case "own-cursor": {
+        const reader = this.subscriber(since.of)?.reader;
+        return reader instanceof StreamReader ? reader.cursor : null;
+      }
+      case "any-cursor":
+        return this.observer.cursorAgo(since.ago);
+    }
+  }
+}
