@@ -254,6 +254,7 @@ describe.each([
         history_seconds: 0,
         subscribers: "open",
         max_message_bytes: 1_048_576,
+        max_backlog_bytes: 1_048_576,
         messages_per_second: null,
       },
     ]);
@@ -265,6 +266,7 @@ describe.each([
       "subscribers = 'key'",
       "max_message_bytes = 0",
       "max_message_bytes = 33554433",
+      "max_backlog_bytes = 1023",
       "messages_per_second = 0",
     ]) {
       await expect(run(`update domains set ${wrong}`)).rejects.toMatchObject({ code: "23514" });
