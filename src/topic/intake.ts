@@ -18,7 +18,7 @@ import type { Batch } from "./batch.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { Log } from "./log.ts";
 import { isLargerThan } from "./message-size.ts";
-import type { Publication, Receipt } from "./publication.ts";
+import type { Outcome, Publication } from "./publication.ts";
 import { sendFrame } from "./send-frame.ts";
 
 /** Seconds after which an overloaded topic may be tried again. */
@@ -28,8 +28,8 @@ const RETRY_AFTER_SECONDS = 1;
 export class Intake {
   readonly #log: Log;
   readonly #fanOut: FanOut;
-  /** Receipts by id of what is published and not in the log yet. */
-  readonly #underWay: Map<string, Receipt> = new Map();
+  /** By id, what is published and not in the log yet. */
+  readonly #underWay: Map<string, Outcome> = new Map();
 
   constructor(log: Log, fanOut: FanOut) {
     this.#log = log;
@@ -63,29 +63,35 @@ export class Intake {
     for (const { messages, receipt } of publications) {
       offset += messages.length;
       if (receipt === null) continue;
-      this.#underWay.delete(receipt.id);
-      const ack = formatAck(receipt.id, formatCursor(receipt.cursor ?? { epoch, offset }));
-      for (const socket of receipt.sockets) sendFrame(socket, ack);
+      const { id, socket, outcome } = receipt;
+      this.#underWay.delete(id);
+      // Who repeats an id stands behind whoever published it.
+      outcome.cursor ??= { epoch, offset };
+      sendFrame(socket, formatAck(id, formatCursor(outcome.cursor)));
     }
     return batch;
   }
 
   #takePublish(socket: WebSocket, { id, messages }: Publish, maxBytes: number): void {
-    const underWay = this.#underWay.get(id);
-    if (underWay !== undefined) {
-      underWay.sockets.push(socket);
+    const outcome = this.#underWay.get(id) ?? this.#findOutcome(id);
+    if (outcome !== null) {
+      // It waits its turn all the same: acks come in the order of their frames.
+      this.#fanOut.publish({ messages: [], receipt: { id, socket, outcome } });
       return;
     }
-    // It waits its turn: acks come in the order of their frames.
-    const cursor = this.#log.find(id);
-    const problem = cursor === null ? this.#problemOf(messages, maxBytes) : null;
+    const problem = this.#problemOf(messages, maxBytes);
     if (problem !== null) {
       sendFrame(socket, formatError(id, problem));
       return;
     }
-    const receipt: Receipt = { id, sockets: [socket], cursor };
-    this.#underWay.set(id, receipt);
-    this.#fanOut.publish({ messages: cursor === null ? messages : [], receipt });
+    const pending: Outcome = { cursor: null };
+    this.#underWay.set(id, pending);
+    this.#fanOut.publish({ messages, receipt: { id, socket, outcome: pending } });
+  }
+
+  #findOutcome(id: string): Outcome | null {
+    const cursor = this.#log.find(id);
+    return cursor === null ? null : { cursor };
   }
 
   #problemOf(messages: readonly Message[], maxBytes: number): Problem | null {

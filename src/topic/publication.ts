@@ -13,8 +13,14 @@ export interface Publication {
 /** The promise of an `ack`. */
 export interface Receipt {
   readonly id: string;
-  /** Who asked; more than one when it was repeated while it was under way. */
-  readonly sockets: WebSocket[];
+  /** Who asked. */
+  readonly socket: WebSocket;
+  /** Shared with those who repeated it while it was under way. */
+  readonly outcome: Outcome;
+}
+
+/** What became of a publish. */
+export interface Outcome {
   /** Where it is in the log, `null` while it is not. */
-  readonly cursor: Cursor | null;
+  cursor: Cursor | null;
 }

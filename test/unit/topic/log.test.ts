@@ -29,7 +29,8 @@ function raw(...messages: Message[]): Publication[] {
 }
 
 function publish(id: string, ...messages: Message[]): Publication {
-  return { messages, receipt: { id, sockets: [], cursor: null } };
+  const { 0: socket } = new WebSocketPair();
+  return { messages, receipt: { id, socket, outcome: { cursor: null } } };
 }
 
 function numbers(first: number, last: number): string[] {
