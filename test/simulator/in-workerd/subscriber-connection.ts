@@ -102,6 +102,13 @@ export class SubscriberConnection {
     this.unacknowledged ??= 0;
   }
 
+  /** The object slept, and has forgotten that it acknowledges: it does so once more. */
+  renewCredit(): void {
+    this.#hasAcknowledged = false;
+    this.#unitsSince = 0;
+    this.unacknowledged = null;
+  }
+
   leave(): void {
     if (!this.isOpen) return;
     this.read();
