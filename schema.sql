@@ -133,6 +133,7 @@ begin
 
   alter table domains add column if not exists max_backlog_bytes integer not null
     default 1048576 check (max_backlog_bytes between 1024 and 67108864);
+  alter table domains add column if not exists path_keys boolean not null default true;
 
   comment on table apikeys is 'Who may publish: several keys a domain, each locked to it';
   comment on column apikeys.apikey is 'A hint of the key; inserting a key here hashes it';
@@ -146,6 +147,7 @@ begin
   comment on column domains.subscribers is 'open: anyone; token: nobody without a token';
   comment on column domains.max_message_bytes is 'A larger message closes its publisher';
   comment on column domains.max_backlog_bytes is 'What may wait for a subscriber that does not read';
+  comment on column domains.path_keys is 'Whether a key may stand in the path, where logs see it';
   comment on column domains.messages_per_second is 'Of one publisher; null sets no limit';
 end
 $schema$;

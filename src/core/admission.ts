@@ -6,7 +6,8 @@
 import * as v from "valibot";
 import { MAX_HEARTBEAT_SECONDS } from "./heartbeat.ts";
 import { PolicySchema, type Policy } from "./policy.ts";
-import type { Protocol } from "./stream.ts";
+import { STREAM_PROTOCOL } from "./stream.ts";
+import { RAW_PROTOCOL, type Subprotocol } from "./subprotocol.ts";
 
 /** The request header that carries an admission. */
 export const ADMISSION_HEADER = "wspubsub-admission";
@@ -20,7 +21,8 @@ export type Admission = PublisherAdmission | SubscriberAdmission;
 export interface PublisherAdmission {
   readonly v: 1;
   readonly role: "publisher";
-  readonly protocol: Protocol;
+  /** What the handshake agrees on, `null` when it was offered nothing. */
+  readonly subprotocol: Subprotocol | null;
   /** It may displace an incumbent. */
   readonly takeover: boolean;
   /** The interval of the heartbeats it promised, `null` if it promised none. */
@@ -32,7 +34,8 @@ export interface PublisherAdmission {
 export interface SubscriberAdmission {
   readonly v: 1;
   readonly role: "subscriber";
-  readonly protocol: Protocol;
+  /** What the handshake agrees on, `null` when it was offered nothing. */
+  readonly subprotocol: Subprotocol | null;
   /** The value of `?since=`, which the edge has checked; `null` without one. */
   readonly since: string | null;
   /** What becomes of it when there is a gap. */
@@ -42,13 +45,13 @@ export interface SubscriberAdmission {
 }
 
 // An edge of version 0.1 knows neither the stream nor recovery.
-const ProtocolSchema = v.optional(v.picklist(["raw", "stream"]), "raw");
+const SubprotocolSchema = v.optional(v.nullable(v.picklist([STREAM_PROTOCOL, RAW_PROTOCOL])), null);
 
 const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.variant("role", [
   v.object({
     v: v.literal(1),
     role: v.literal("publisher"),
-    protocol: ProtocolSchema,
+    subprotocol: SubprotocolSchema,
     takeover: v.boolean(),
     heartbeatSeconds: v.nullable(
       v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_HEARTBEAT_SECONDS)),
@@ -58,7 +61,7 @@ const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.variant("role", [
   v.object({
     v: v.literal(1),
     role: v.literal("subscriber"),
-    protocol: ProtocolSchema,
+    subprotocol: SubprotocolSchema,
     since: v.optional(v.nullable(v.string()), null),
     gap: v.optional(v.picklist(["skip", "close"]), "skip"),
     policy: v.nullable(PolicySchema),

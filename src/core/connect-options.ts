@@ -36,6 +36,11 @@ export function parsePublisherOptions(query: URLSearchParams): Result<PublisherO
   return ok({ takeover: takeover === "1", heartbeatSeconds });
 }
 
+/** Checks `?explain=`, which any socket's URL may carry; the error says what would be right. */
+export function checkExplain(query: URLSearchParams): Result<null> {
+  return /^[01]$/.test(query.get("explain") ?? "0") ? ok(null) : err('"explain" must be 0 or 1');
+}
+
 /** Reads `?since=` and `?gap=`; the error is a sentence that says what would be right. */
 export function parseSubscriberOptions(query: URLSearchParams): Result<SubscriberOptions> {
   const since = query.get("since");

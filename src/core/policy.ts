@@ -28,6 +28,8 @@ export interface Policy {
   readonly maxMessageBytes: number;
   /** What may wait for a subscriber that does not read. */
   readonly maxBacklogBytes: number;
+  /** Whether a key may stand in the path, where logs would see it. */
+  readonly pathKeys: boolean;
   /** Messages a publisher may send per second; `null` sets no limit. Not used yet. */
   readonly messagesPerSecond: number | null;
 }
@@ -40,7 +42,7 @@ export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
   historySeconds: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2_592_000)),
   subscribers: v.picklist(["open", "token"]),
   maxMessageBytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_MESSAGE_BYTES)),
-  // Stored policies and admissions of version 0.1 lack it.
+  // Stored policies and admissions of version 0.1 lack the next two.
   maxBacklogBytes: v.optional(
     v.pipe(
       v.number(),
@@ -50,6 +52,7 @@ export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
     ),
     DEFAULT_MAX_BACKLOG_BYTES,
   ),
+  pathKeys: v.optional(v.boolean(), true),
   messagesPerSecond: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1))),
 });
 
@@ -62,5 +65,6 @@ export const DEFAULT_POLICY: Policy = {
   subscribers: "open",
   maxMessageBytes: 1_048_576,
   maxBacklogBytes: DEFAULT_MAX_BACKLOG_BYTES,
+  pathKeys: true,
   messagesPerSecond: null,
 };

@@ -14,6 +14,7 @@ export type ProblemSlug =
   | "invalid-parameter"
   | "key-required"
   | "key-rejected"
+  | "key-in-path"
   | "token-rejected"
   | "topic-not-live"
   | "publisher-conflict"
@@ -29,67 +30,94 @@ export type ProblemSlug =
 export interface ProblemKind {
   readonly status: number;
   readonly title: string;
+  /**
+   * The code that explains a refusal to a browser: the status's last two digits after 44 where trying
+   * again, with backoff, may help, and after 45 where it does not.
+   */
+  readonly closeCode: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Every refusal there is; PROTOCOL.md, section 4, and 10.11 list them. */
 export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
-  "not-found": { status: 404, title: "There is nothing at this path" },
+  "not-found": { status: 404, closeCode: 4504, title: "There is nothing at this path" },
   "method-not-allowed": {
     status: 405,
+    closeCode: 4505,
     title: "Only GET is allowed here",
     headers: { Allow: "GET" },
   },
   "upgrade-required": {
     status: 426,
+    closeCode: 4526,
     title: "This is a WebSocket endpoint",
     // RFC 9110, section 15.5.22: a 426 names the protocol, and Upgrade is a hop-by-hop header.
     headers: { Upgrade: "websocket", Connection: "Upgrade" },
   },
   "unsupported-websocket-version": {
     status: 400,
+    closeCode: 4500,
     title: "This WebSocket version is not supported",
     // RFC 6455, section 4.4.
     headers: { "Sec-WebSocket-Version": "13" },
   },
-  "invalid-address": { status: 400, title: "The address is invalid" },
-  "invalid-parameter": { status: 400, title: "A query parameter is invalid" },
+  "invalid-address": { status: 400, closeCode: 4500, title: "The address is invalid" },
+  "invalid-parameter": { status: 400, closeCode: 4500, title: "A query parameter is invalid" },
   "key-required": {
     status: 401,
+    closeCode: 4501,
     title: "An API key is required",
-    headers: { "WWW-Authenticate": 'ApiKey realm="wspubsub"' },
+    headers: { "WWW-Authenticate": 'Bearer realm="wspubsub"' },
   },
   "key-rejected": {
     status: 401,
+    closeCode: 4501,
     title: "The API key is not valid for this domain",
-    headers: { "WWW-Authenticate": 'ApiKey realm="wspubsub"' },
+    headers: { "WWW-Authenticate": 'Bearer realm="wspubsub"' },
   },
+  "key-in-path": { status: 403, closeCode: 4503, title: "This domain takes no keys in paths" },
   "token-rejected": {
     status: 401,
+    closeCode: 4501,
     title: "This domain's topics are private",
     headers: { "WWW-Authenticate": 'Bearer realm="wspubsub"' },
   },
-  "topic-not-live": { status: 404, title: "Nobody publishes to this topic" },
-  "publisher-conflict": { status: 409, title: "The topic has a publisher" },
+  "topic-not-live": { status: 404, closeCode: 4404, title: "Nobody publishes to this topic" },
+  "publisher-conflict": { status: 409, closeCode: 4409, title: "The topic has a publisher" },
   "topic-full": {
     status: 503,
+    closeCode: 4403,
     title: "The topic holds as many sockets as it can",
     headers: { "Retry-After": "30" },
   },
   "topic-unavailable": {
     status: 503,
+    closeCode: 4403,
     title: "The topic cannot be reached",
     headers: { "Retry-After": "5" },
   },
-  "topic-overloaded": { status: 503, title: "More is waiting than the topic can hold" },
-  "message-too-large": { status: 413, title: "A message is larger than the domain allows" },
-  "invalid-frame": { status: 400, title: "The frame is not one of wspubsub.v1" },
+  "topic-overloaded": {
+    status: 503,
+    closeCode: 4403,
+    title: "More is waiting than the topic can hold",
+  },
+  "message-too-large": {
+    status: 413,
+    closeCode: 4513,
+    title: "A message is larger than the domain allows",
+  },
+  "invalid-frame": {
+    status: 400,
+    closeCode: 4500,
+    title: "The frame is not one of wspubsub.v1",
+  },
   "key-store-unavailable": {
     status: 503,
+    closeCode: 4403,
     title: "The key store cannot be reached",
     headers: { "Retry-After": "5" },
   },
-  internal: { status: 500, title: "The hub failed" },
+  internal: { status: 500, closeCode: 4400, title: "The hub failed" },
 };
 
 /** A refusal with its explanation for this occurrence. */

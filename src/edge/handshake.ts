@@ -1,9 +1,10 @@
 /**
  * The checks of a socket request that need neither database nor object, as guard clauses, cheapest
- * first: path, method, Upgrade, version, key, address, parameters. Owns the two routes of the original.
+ * first: path, method, Upgrade, version, address, parameters, key. Owns the routes.
  */
 import { decodeSegment, parseAddress, type Address } from "../core/address.ts";
 import {
+  checkExplain,
   parsePublisherOptions,
   parseSubscriberOptions,
   type PublisherOptions,
@@ -11,7 +12,8 @@ import {
 } from "../core/connect-options.ts";
 import type { Problem, ProblemSlug } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
-import { STREAM_PROTOCOL, type Protocol } from "../core/stream.ts";
+import { parseOffer, type Subprotocol } from "../core/subprotocol.ts";
+import { findCredential } from "./credential.ts";
 
 /** A socket request in order. */
 export type Handshake = PublisherHandshake | SubscriberHandshake;
@@ -20,29 +22,39 @@ export type Handshake = PublisherHandshake | SubscriberHandshake;
 export interface PublisherHandshake {
   readonly role: "publisher";
   readonly address: Address;
-  readonly protocol: Protocol;
+  readonly subprotocol: Subprotocol | null;
   readonly options: PublisherOptions;
-  readonly apiKey: string;
+  readonly key: PresentedKey;
 }
 
 /** That of a subscriber. */
 export interface SubscriberHandshake {
   readonly role: "subscriber";
   readonly address: Address;
-  readonly protocol: Protocol;
+  readonly subprotocol: Subprotocol | null;
   readonly options: SubscriberOptions;
+  /** `null`: it presents none, and needs none where the domain is open. */
+  readonly key: PresentedKey | null;
+}
+
+/** A key as a client presented it. */
+export interface PresentedKey {
+  readonly text: string;
+  /** Whether it stands in the path, which some domains do not take. */
+  readonly isInPath: boolean;
 }
 
 /** UTF-16 code units; longer than any key that `apikeys` can hold. */
 const MAX_KEY_LENGTH = 256;
 
+const ROUTES =
+  "Connect to /ws/pub/Domain/Topic, /ws/pub/ApiKey/Domain/Topic or /ws/sub/Domain/Topic";
+
 /** Checks a request to `/ws/pub/…` or `/ws/sub/…`. */
 export function checkHandshake(request: Request): Result<Handshake, Problem> {
   const url = new URL(request.url);
   const route = matchRoute(url.pathname);
-  if (route === null) {
-    return refuse("not-found", "Connect to /ws/pub/ApiKey/Domain/Topic or /ws/sub/Domain/Topic");
-  }
+  if (route === null) return refuse("not-found", ROUTES);
   if (request.method !== "GET") {
     return refuse("method-not-allowed", "Open a WebSocket with a GET request");
   }
@@ -53,41 +65,62 @@ export function checkHandshake(request: Request): Result<Handshake, Problem> {
   if (request.headers.get("Sec-WebSocket-Version") !== "13") {
     return refuse("unsupported-websocket-version", 'Send "Sec-WebSocket-Version: 13"');
   }
-  const apiKey = route.rawKey === null ? null : decodeSegment(route.rawKey);
-  if (route.rawKey !== null && apiKey === null) {
+  const pathKey = route.rawKey === null ? null : decodeSegment(route.rawKey);
+  if (route.rawKey !== null && pathKey === null) {
     return refuse("invalid-address", "The API key is not valid percent-encoded UTF-8");
   }
-  const address = parseAddress(route.rawDomain, route.rawTopic);
-  if (!address.ok) return refuse("invalid-address", address.error);
-  const protocol = offersStream(request) ? "stream" : "raw";
-  if (apiKey === null) {
+  const parsed = parseAddress(route.rawDomain, route.rawTopic);
+  if (!parsed.ok) return refuse("invalid-address", parsed.error);
+  const { agreed: subprotocol, credentials } = parseOffer(
+    request.headers.get("Sec-WebSocket-Protocol"),
+  );
+  const target = { address: parsed.value, subprotocol };
+  const credential = findCredential(request.headers.get("Authorization"), credentials);
+
+  const explain = checkExplain(url.searchParams);
+  if (!explain.ok) return refuse("invalid-parameter", explain.error);
+
+  if (route.role === "subscriber") {
     const options = parseSubscriberOptions(url.searchParams);
     if (!options.ok) return refuse("invalid-parameter", options.error);
-    return ok({ role: "subscriber", address: address.value, protocol, options: options.value });
+    if (!credential.ok) return refuseKey();
+    const key = credential.value === null ? null : { text: credential.value, isInPath: false };
+    if (key !== null && !isPlausible(key.text)) return refuseKey();
+    return ok({ role: "subscriber", ...target, options: options.value, key });
   }
 
   const options = parsePublisherOptions(url.searchParams);
   if (!options.ok) return refuse("invalid-parameter", options.error);
-  if (apiKey === "") {
-    return refuse("key-required", "Put the API key into the path: /ws/pub/ApiKey/Domain/Topic");
+  if (!credential.ok) return refuseKey();
+  const text = credential.value ?? pathKey ?? "";
+  if (text === "") {
+    return refuse(
+      "key-required",
+      'Send "Authorization: Bearer ApiKey", or put the key into the path: /ws/pub/ApiKey/Domain/Topic',
+    );
   }
-  if (/\p{Cc}/u.test(apiKey)) {
-    return refuse("invalid-address", "The API key contains a control character");
+  if (credential.value === null) {
+    if (/\p{Cc}/u.test(text)) {
+      return refuse("invalid-address", "The API key contains a control character");
+    }
+    if (text.length > MAX_KEY_LENGTH) {
+      return refuse("invalid-address", `The API key has more than ${MAX_KEY_LENGTH} characters`);
+    }
+  } else if (!isPlausible(text)) {
+    return refuseKey();
   }
-  if (apiKey.length > MAX_KEY_LENGTH) {
-    return refuse("invalid-address", `The API key has more than ${MAX_KEY_LENGTH} characters`);
-  }
-  return ok({
-    role: "publisher",
-    address: address.value,
-    protocol,
-    options: options.value,
-    apiKey,
-  });
+  const key = { text, isInPath: credential.value === null };
+  return ok({ role: "publisher", ...target, options: options.value, key });
+}
+
+/** The one answer to every key that opens nothing: byte for byte the same, whatever is wrong with it. */
+export function refuseKey(): Result<never, Problem> {
+  return refuse("key-rejected", "The key is unknown, inactive, or belongs to another domain");
 }
 
 interface Route {
-  /** `null` on the subscriber's route. */
+  readonly role: "publisher" | "subscriber";
+  /** `null` where the path has no place for one. */
   readonly rawKey: string | null;
   readonly rawDomain: string;
   readonly rawTopic: string;
@@ -97,25 +130,25 @@ interface Route {
 function matchRoute(pathname: string): Route | null {
   const [root, ws, kind, ...rest] = pathname.split("/");
   if (root !== "" || ws !== "ws") return null;
+  const role = kind === "pub" ? "publisher" : "subscriber";
   if (kind === "pub" && rest.length === 3) {
     const [rawKey = "", rawDomain = "", rawTopic = ""] = rest;
-    return { rawKey, rawDomain, rawTopic };
+    return { role, rawKey, rawDomain, rawTopic };
   }
-  if (kind === "sub" && rest.length === 2) {
+  if ((kind === "pub" || kind === "sub") && rest.length === 2) {
     const [rawDomain = "", rawTopic = ""] = rest;
-    return { rawKey: null, rawDomain, rawTopic };
+    return { role, rawKey: null, rawDomain, rawTopic };
   }
   return null;
 }
 
-function hasToken(header: string | null, token: string): boolean {
-  return (header ?? "").split(",").some((item) => item.trim().toLowerCase() === token);
+/** Whether the database may be asked about a key at all. */
+function isPlausible(key: string): boolean {
+  return key.length <= MAX_KEY_LENGTH && !/\p{Cc}/u.test(key);
 }
 
-/** Whether the stream is among the offered subprotocols, whose names are case-sensitive. */
-function offersStream(request: Request): boolean {
-  const offered = request.headers.get("Sec-WebSocket-Protocol") ?? "";
-  return offered.split(",").some((name) => name.trim() === STREAM_PROTOCOL);
+function hasToken(header: string | null, token: string): boolean {
+  return (header ?? "").split(",").some((item) => item.trim().toLowerCase() === token);
 }
 
 function refuse(slug: ProblemSlug, detail: string): Result<never, Problem> {

@@ -35,7 +35,8 @@ const QUERY_TIMEOUT_MS = 2000;
 const POLICY_COLUMNS = `d.domain is not null as "hasRow", d.publishers,
   d.grace_seconds as "graceSeconds", d.history_messages as "historyMessages",
   d.history_seconds as "historySeconds", d.subscribers, d.max_message_bytes as "maxMessageBytes",
-  d.max_backlog_bytes as "maxBacklogBytes", d.messages_per_second as "messagesPerSecond"`;
+  d.max_backlog_bytes as "maxBacklogBytes", d.path_keys as "pathKeys",
+   d.messages_per_second as "messagesPerSecond"`;
 
 /** Served by the unique index on `apikey_hash`. */
 const CHECK_KEY = `select ${POLICY_COLUMNS} from apikeys k left join domains d on d.domain = k.domain

@@ -1,22 +1,39 @@
 /**
  * The admission of a socket: handshake checks, then the key store where it is needed, then the topic.
- * A subscriber of a live topic never touches the database.
+ * A subscriber of a live topic that presents no key never touches the database.
  */
-import type { Refusal } from "../core/admission.ts";
+import type { Admission, Refusal } from "../core/admission.ts";
+import type { Address } from "../core/address.ts";
 import { parseConfig } from "../core/config.ts";
+import type { Policy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
-import { ok, type Result } from "../core/result.ts";
+import { err, ok, type Result } from "../core/result.ts";
 import { logError } from "../log.ts";
-import { checkHandshake, type PublisherHandshake, type SubscriberHandshake } from "./handshake.ts";
+import { explainRefusal, wantsExplanation } from "./explain.ts";
+import {
+  checkHandshake,
+  refuseKey,
+  type PresentedKey,
+  type PublisherHandshake,
+  type SubscriberHandshake,
+} from "./handshake.ts";
 import { joinTopic } from "./join-topic.ts";
 import { hashKey } from "./key-hash.ts";
 import { neonKeyStore, type KeyStore, type Unavailable } from "./key-store.ts";
 import { problemResponse } from "./problem-response.ts";
 
-/** Answers a socket request with the topic's 101 or with a problem. */
+/** Answers a socket request with the topic's 101, or with a problem in the form that was asked for. */
 export async function upgrade(request: Request, env: Env): Promise<Response> {
+  const admitted = await admit(request, env);
+  if (admitted.ok) return admitted.value;
+  return wantsExplanation(request)
+    ? explainRefusal(request, admitted.error)
+    : problemResponse(admitted.error);
+}
+
+async function admit(request: Request, env: Env): Promise<Result<Response, Problem>> {
   const handshake = checkHandshake(request);
-  if (!handshake.ok) return problemResponse(handshake.error);
+  if (!handshake.ok) return handshake;
   switch (handshake.value.role) {
     case "publisher":
       return admitPublisher(handshake.value, env);
@@ -25,71 +42,81 @@ export async function upgrade(request: Request, env: Env): Promise<Response> {
   }
 }
 
-async function admitPublisher(handshake: PublisherHandshake, env: Env): Promise<Response> {
-  const { address, protocol, options, apiKey } = handshake;
+async function admitPublisher(
+  { role, address, subprotocol, options, key }: PublisherHandshake,
+  env: Env,
+): Promise<Result<Response, Problem>> {
+  const policy = await checkKey(key, address, env);
+  if (!policy.ok) return policy;
+  return join(env, address, { v: 1, role, subprotocol, ...options, policy: policy.value });
+}
+
+async function admitSubscriber(
+  { role, address, subprotocol, options, key }: SubscriberHandshake,
+  env: Env,
+): Promise<Result<Response, Problem>> {
+  const admission = { v: 1, role, subprotocol, ...options } as const;
+  // A credential that is presented and wrong is never a downgrade to nobody in particular.
+  const granted = key === null ? ok(null) : await checkKey(key, address, env);
+  if (!granted.ok) return granted;
+  const joined = await joinTopic(env.TOPIC, address, { ...admission, policy: granted.value });
+  if (joined.type === "joined") return ok(joined.response);
+  if (joined.refusal !== "policy-needed") return err(refusalProblem(joined.refusal));
+
   const keyStore = openKeyStore(env);
-  if (!keyStore.ok) return configurationInvalid(keyStore.error);
-  const check = await keyStore.value.checkKey(await hashKey(apiKey), address.domain);
+  if (!keyStore.ok) return keyStore;
+  const lookup = await keyStore.value.findPolicy(address.domain);
+  if (lookup.type === "unavailable") return err(keyStoreUnavailable(lookup));
+  return join(env, address, { ...admission, policy: lookup.policy });
+}
+
+/** Checks a key; the domain's policy comes with the grant. */
+async function checkKey(
+  key: PresentedKey,
+  { domain }: Address,
+  env: Env,
+): Promise<Result<Policy, Problem>> {
+  const keyStore = openKeyStore(env);
+  if (!keyStore.ok) return keyStore;
+  const check = await keyStore.value.checkKey(await hashKey(key.text), domain);
   switch (check.type) {
     case "denied":
-      return problemResponse({
-        slug: "key-rejected",
-        detail: "The key is unknown, inactive, or belongs to another domain",
-      });
+      return refuseKey();
     case "unavailable":
-      return keyStoreUnavailable(check);
-    case "granted": {
-      const { policy } = check;
-      const joined = await joinTopic(env.TOPIC, address, {
-        v: 1,
-        role: "publisher",
-        protocol,
-        ...options,
-        policy,
+      return err(keyStoreUnavailable(check));
+    case "granted":
+      if (!key.isInPath || check.policy.pathKeys) return ok(check.policy);
+      return err({
+        slug: "key-in-path",
+        detail: 'Send "Authorization: Bearer ApiKey" to /ws/pub/Domain/Topic',
       });
-      return joined.type === "joined" ? joined.response : refused(joined.refusal);
-    }
   }
 }
 
-async function admitSubscriber(handshake: SubscriberHandshake, env: Env): Promise<Response> {
-  const { role, address, protocol, options } = handshake;
-  const admission = { v: 1, role, protocol, ...options } as const;
-  const joined = await joinTopic(env.TOPIC, address, { ...admission, policy: null });
-  if (joined.type === "joined") return joined.response;
-  if (joined.refusal !== "policy-needed") return refused(joined.refusal);
-
-  const keyStore = openKeyStore(env);
-  if (!keyStore.ok) return configurationInvalid(keyStore.error);
-  const lookup = await keyStore.value.findPolicy(address.domain);
-  if (lookup.type === "unavailable") return keyStoreUnavailable(lookup);
-  const { policy } = lookup;
-  const retried = await joinTopic(env.TOPIC, address, { ...admission, policy });
-  return retried.type === "joined" ? retried.response : refused(retried.refusal);
-}
-
-function openKeyStore(env: Env): Result<KeyStore, string[]> {
-  const config = parseConfig(env);
-  return config.ok ? ok(neonKeyStore(config.value.database)) : config;
+async function join(
+  env: Env,
+  address: Address,
+  admission: Admission,
+): Promise<Result<Response, Problem>> {
+  const joined = await joinTopic(env.TOPIC, address, admission);
+  return joined.type === "joined" ? ok(joined.response) : err(refusalProblem(joined.refusal));
 }
 
 /** Says what is missing to whoever asks: until it is repaired that is whoever set the hub up. */
-function configurationInvalid(faults: readonly string[]): Response {
-  const detail = faults.join("; ");
+function openKeyStore(env: Env): Result<KeyStore, Problem> {
+  const config = parseConfig(env);
+  if (config.ok) return ok(neonKeyStore(config.value.database));
+  const detail = config.error.join("; ");
   logError({ event: "configuration-invalid", faults: detail });
-  return problemResponse({ slug: "key-store-unavailable", detail });
+  return err({ slug: "key-store-unavailable", detail });
 }
 
-function keyStoreUnavailable({ reason }: Unavailable): Response {
+function keyStoreUnavailable({ reason }: Unavailable): Problem {
   logError({ event: "key-store-unavailable", reason });
-  return problemResponse({
+  return {
     slug: "key-store-unavailable",
     detail: "The key could not be checked, which says nothing about it: try again",
-  });
-}
-
-function refused(refusal: Refusal): Response {
-  return problemResponse(refusalProblem(refusal));
+  };
 }
 
 function refusalProblem(refusal: Refusal): Problem {

@@ -22,7 +22,8 @@ import { HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE, isSilent } from "../core/heartbe
 import type { Message } from "../core/message.ts";
 import { DEFAULT_POLICY, type Policy } from "../core/policy.ts";
 import { parseSince } from "../core/since.ts";
-import { formatError, parseCredit, STREAM_PROTOCOL } from "../core/stream.ts";
+import { formatError, parseCredit } from "../core/stream.ts";
+import { protocolOf } from "../core/subprotocol.ts";
 import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
 import { logError } from "../log.ts";
 import { readAttachment, writeAttachment, type PublisherAttachment } from "./attachment.ts";
@@ -190,7 +191,7 @@ export class Topic extends DurableObject<Env> {
   /** Accepts the admitted socket for hibernation: tag and attachment are set before any event of it. */
   #accept(admission: Admission): Response {
     const { 0: client, 1: server } = new WebSocketPair();
-    const { role, protocol } = admission;
+    const { role, subprotocol } = admission;
     this.ctx.acceptWebSocket(server, [role]);
     if (admission.role === "publisher") {
       const { heartbeatSeconds } = admission;
@@ -198,7 +199,7 @@ export class Topic extends DurableObject<Env> {
       const attachment = {
         v: 1,
         role: "publisher",
-        protocol,
+        protocol: protocolOf(subprotocol),
         heartbeatSeconds,
         connectedAtMs,
         log: null,
@@ -211,12 +212,12 @@ export class Topic extends DurableObject<Env> {
       this.#acceptSubscriber(server, admission);
     }
     const headers = new Headers();
-    if (protocol === "stream") headers.set("Sec-WebSocket-Protocol", STREAM_PROTOCOL);
+    if (subprotocol !== null) headers.set("Sec-WebSocket-Protocol", subprotocol);
     return new Response(null, { status: 101, webSocket: client, headers });
   }
 
-  #acceptSubscriber(socket: WebSocket, { protocol, since, gap }: SubscriberAdmission): void {
-    const subscriber = new Subscriber(socket, protocol, gap === "close");
+  #acceptSubscriber(socket: WebSocket, { subprotocol, since, gap }: SubscriberAdmission): void {
+    const subscriber = new Subscriber(socket, protocolOf(subprotocol), gap === "close");
     rememberSubscriber(subscriber, null);
     if (since === null) {
       subscriber.open(this.#log.head, null);

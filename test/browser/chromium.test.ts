@@ -1,6 +1,6 @@
 /** A real browser as publisher and as subscriber: what its WebSocket makes of the hub. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { freshTopic } from "../support/addresses.ts";
 import { startBrowser, type Browser } from "../support/browser.ts";
 import { open } from "../support/client.ts";
@@ -71,4 +71,34 @@ test("a refused handshake is an error and 1006 to a browser", async () => {
     return (await new Promise<CloseEvent>((resolve) => (socket.onclose = resolve))).code;
   }, sub);
   expect(code).toBe(1006);
+});
+
+test("4.6 12.1 a browser presents its key as a subprotocol, and learns why it is refused", async () => {
+  const { sub } = freshTopic();
+  const { key } = inject("hub");
+  const connect = (secret: string) =>
+    page.evaluate(
+      async ([url, text]) => {
+        const encoded = btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+        const name = `base64url.bearer.authorization.wspubsub.${encoded}`;
+        const socket = new WebSocket(url, ["wspubsub.raw", name]);
+        const opened = new Promise<string>((resolve) => {
+          socket.onopen = () => resolve(socket.protocol);
+        });
+        const closed = new Promise<CloseEvent>((resolve) => (socket.onclose = resolve));
+        const protocol = await opened;
+        // Admitted, it is answered; refused, it is closed.
+        socket.onmessage = () => socket.close(3000, "answered");
+        socket.send("wspubsub:ping");
+        const { code, reason } = await closed;
+        return { protocol, code, reason };
+      },
+      [`${sub.replace("/ws/sub/", "/ws/pub/")}?explain=1`, secret] as const,
+    );
+  expect(await connect("wrong")).toEqual({
+    protocol: "wspubsub.raw",
+    code: 4501,
+    reason: "key-rejected",
+  });
+  expect(await connect(key)).toEqual({ protocol: "wspubsub.raw", code: 3000, reason: "answered" });
 });

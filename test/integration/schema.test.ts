@@ -255,6 +255,7 @@ describe.each([
         subscribers: "open",
         max_message_bytes: 1_048_576,
         max_backlog_bytes: 1_048_576,
+        path_keys: true,
         messages_per_second: null,
       },
     ]);

@@ -32,6 +32,15 @@ test.runIf(inject("hub").sqlEndpoint !== null)("no key is ever logged", async ()
     await refused(`${pub}?takeover=perhaps`);
     await fetch(`${hub.url}/ws/pub/${encodedKey}/quiet/topic`);
     await fetch(`${hub.url}/ws/pub/${encodedKey}/quiet/topic`, { method: "POST", body: key });
+    // As a credential beside the path: granted, of another domain, malformed, explained.
+    const credential = `base64url.bearer.authorization.wspubsub.${Buffer.from(key).toString("base64url")}`;
+    const keyless = `${ws}/ws/pub/quiet/${crypto.randomUUID()}`;
+    await open(keyless, ["wspubsub.v1", credential]);
+    await refused(`${ws}/ws/pub/loud/topic`, ["wspubsub.v1", credential]);
+    await refused(`${ws}/ws/sub/loud/topic`, ["wspubsub.v1", credential]);
+    await refused(keyless, ["wspubsub.v1", `${credential}-`]);
+    await refused(keyless, [], { Authorization: `Bearer ${key}` });
+    await (await open(`${keyless}?explain=1`, ["wspubsub.raw", credential])).closed();
     const raw = await RawSocket.to(ws);
     raw.write(handshake("GET", `/ws/pub/${encodedKey}%/quiet/topic`, new URL(ws).host));
     await raw.head();

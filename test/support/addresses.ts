@@ -46,7 +46,7 @@ export function databaseUrl(): string {
 
 /** Creates a domain with a key and, where columns are given, a policy. */
 export async function freshDomain(
-  policy: Record<string, string | number> | null = null,
+  policy: Record<string, string | number | boolean> | null = null,
 ): Promise<{ key: string; domain: string }> {
   const [key, domain] = [crypto.randomUUID(), `domain-${crypto.randomUUID()}`];
   await sql("insert into apikeys (domain, username, apikey, active) values ($1, $2, $3, true)", [

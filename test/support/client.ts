@@ -80,9 +80,13 @@ export class Client {
 }
 
 /** Connects, or says how it was refused; rejects when there is no HTTP answer at all. */
-export function connect(url: string, protocols: readonly string[] = []): Promise<Client | Refusal> {
+export function connect(
+  url: string,
+  protocols: readonly string[] = [],
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Client | Refusal> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, [...protocols]);
+    const socket = new WebSocket(url, [...protocols], { headers: { ...headers } });
     // Made at once: a message may follow the handshake in the same packet.
     const client = new Client(socket);
     socket.on("open", () => resolve(client));
@@ -99,15 +103,23 @@ export function connect(url: string, protocols: readonly string[] = []): Promise
 }
 
 /** Connects; a refusal is an error. */
-export async function open(url: string, protocols: readonly string[] = []): Promise<Client> {
-  const outcome = await connect(url, protocols);
+export async function open(
+  url: string,
+  protocols: readonly string[] = [],
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Client> {
+  const outcome = await connect(url, protocols, headers);
   if (outcome instanceof Client) return outcome;
   throw new Error(`Refused with ${outcome.status}: ${outcome.body}`);
 }
 
 /** Expects a refusal; a connection is an error. */
-export async function refused(url: string): Promise<Refusal> {
-  const outcome = await connect(url);
+export async function refused(
+  url: string,
+  protocols: readonly string[] = [],
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Refusal> {
+  const outcome = await connect(url, protocols, headers);
   if (!(outcome instanceof Client)) return outcome;
   outcome.socket.terminate();
   throw new Error("Connected, though a refusal was expected");

@@ -25,6 +25,7 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   historySeconds: fc.constantFrom(0, 0, 60, 7200),
   subscribers: fc.constant(DEFAULT_POLICY.subscribers),
   maxMessageBytes: fc.constant(MAX_MESSAGE_BYTES),
+  pathKeys: fc.constant(DEFAULT_POLICY.pathKeys),
   messagesPerSecond: fc.constant(DEFAULT_POLICY.messagesPerSecond),
   maxBacklogBytes: fc.constantFrom(AMPLE_BACKLOG_BYTES, AMPLE_BACKLOG_BYTES, 2048),
 });

@@ -114,7 +114,7 @@ export class World {
     const answer = await this.topic.connect({
       v: 1,
       role: "publisher",
-      protocol,
+      subprotocol: subprotocolOf(protocol),
       takeover,
       heartbeatSeconds,
       policy,
@@ -170,7 +170,8 @@ export class World {
     { since, expectation }: Beginning,
   ): Promise<SubscriberConnection | null> {
     const { protocol, gap } = wish;
-    const admission = { v: 1, role: "subscriber", protocol, since, gap, policy: null } as const;
+    const subprotocol = subprotocolOf(protocol);
+    const admission = { v: 1, role: "subscriber", subprotocol, since, gap, policy: null } as const;
     let answer = await this.topic.connect(admission);
     // As the edge does: only a vacant topic needs to be told.
     if (answer === "policy-needed") {
@@ -219,4 +220,8 @@ export class World {
         return this.observer.cursorAgo(since.ago);
     }
   }
+}
+
+function subprotocolOf(protocol: Protocol): "wspubsub.v1" | null {
+  return protocol === "stream" ? "wspubsub.v1" : null;
 }

@@ -12,12 +12,12 @@ import { DEFAULT_POLICY } from "../../../src/core/policy.ts";
 describe("parseAdmission", () => {
   test("reads what formatAdmission wrote", () => {
     const policy = fc.constantFrom(DEFAULT_POLICY, { ...DEFAULT_POLICY, messagesPerSecond: 5 });
-    const protocol = fc.constantFrom("raw", "stream");
+    const subprotocol = fc.constantFrom("wspubsub.v1", "wspubsub.raw", null);
     const admission: fc.Arbitrary<Admission> = fc.oneof(
       fc.record({
         v: fc.constant(1 as const),
         role: fc.constant("publisher" as const),
-        protocol,
+        subprotocol,
         takeover: fc.boolean(),
         heartbeatSeconds: fc.option(fc.integer({ min: 1, max: 300 })),
         policy,
@@ -25,7 +25,7 @@ describe("parseAdmission", () => {
       fc.record({
         v: fc.constant(1 as const),
         role: fc.constant("subscriber" as const),
-        protocol,
+        subprotocol,
         since: fc.option(fc.constantFrom("earliest", "-5", "k3x9q0v7h2ma-41")),
         gap: fc.constantFrom("skip", "close"),
         policy: fc.option(policy),
@@ -39,15 +39,15 @@ describe("parseAdmission", () => {
   });
 
   test("reads one of version 0.1, which knew no stream and no log", () => {
-    const { maxBacklogBytes, ...policy } = DEFAULT_POLICY;
+    const { maxBacklogBytes, pathKeys, ...policy } = DEFAULT_POLICY;
     const header = JSON.stringify({ v: 1, role: "subscriber", policy });
     expect(parseAdmission(header)).toEqual({
       v: 1,
       role: "subscriber",
-      protocol: "raw",
+      subprotocol: null,
       since: null,
       gap: "skip",
-      policy: { ...policy, maxBacklogBytes },
+      policy: { ...policy, maxBacklogBytes, pathKeys },
     });
   });
 

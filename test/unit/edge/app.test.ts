@@ -41,7 +41,8 @@ describe("the handshake", () => {
     "/ws/sub",
     "/ws/sub/d",
     "/ws/sub/d/t/x",
-    "/ws/pub/k/d",
+    "/ws/pub/d",
+    "/ws/pub/k/d/t/x",
     "/ws/who/d/t",
   ])("1.2 %s is nowhere", async (path) => {
     await expectProblem(await get(`https://hub.test${path}`), 404, "not-found");
@@ -84,12 +85,14 @@ describe("the handshake", () => {
     const noKey = "https://hub.test/ws/pub//d/t";
     await expectProblem(await get(`${noKey}?takeover=maybe`), 400, "invalid-parameter");
     await expectProblem(await get(noKey), 401, "key-required");
+    await expectProblem(await get("https://hub.test/ws/pub/d/t"), 401, "key-required");
   });
 
   test("3.2 names the parameter that is wrong, and never repeats it", async () => {
     for (const [query, name] of [
       ["since=yesterday", '"since"'],
       ["gap=maybe", '"gap"'],
+      ["explain=maybe", '"explain"'],
     ] as const) {
       const detail = await expectProblem(await get(`${SUB}?${query}`), 400, "invalid-parameter");
       expect(detail).toContain(name);
@@ -127,6 +130,83 @@ describe("the handshake", () => {
       "wspubsub-admission": JSON.stringify({ v: 1, role: "subscriber", policy }),
     });
     await expectProblem(response, 503, "key-store-unavailable");
+  });
+});
+
+describe("credentials", () => {
+  const CREDENTIAL = "base64url.bearer.authorization.wspubsub.";
+  const PUB = "https://hub.test/ws/pub/domain/topic";
+
+  test.each([
+    ["an empty token", { Authorization: "Bearer" }],
+    ["two tokens", { Authorization: "Bearer a b" }],
+    ["a token that is too long", { Authorization: `Bearer ${"k".repeat(257)}` }],
+    ["no base64url", { "Sec-WebSocket-Protocol": `wspubsub.v1, ${CREDENTIAL}a+b` }],
+    ["no UTF-8", { "Sec-WebSocket-Protocol": `${CREDENTIAL}_w` }],
+    ["nothing", { "Sec-WebSocket-Protocol": CREDENTIAL }],
+    ["a control character", { "Sec-WebSocket-Protocol": `${CREDENTIAL}YQBi` }],
+    ["two keys", { "Sec-WebSocket-Protocol": `${CREDENTIAL}YQ, ${CREDENTIAL}Yg` }],
+  ])("12.2 %s is a key that is rejected, for either role, never overlooked", async (_, headers) => {
+    const answers = new Set<string>();
+    for (const url of [PUB, SUB, "https://hub.test/ws/pub/key/domain/topic"]) {
+      const response = await get(url, { ...HANDSHAKE, ...headers });
+      expect(response.status).toBe(401);
+      answers.add(await response.text());
+    }
+    expect([...answers]).toEqual([expect.stringContaining("urn:wspubsub:problem:key-rejected")]);
+  });
+
+  test("12.1 a key in a header or in a subprotocol is as good as one in the path", async () => {
+    for (const headers of [
+      { Authorization: "bearer key" },
+      { "Sec-WebSocket-Protocol": `${CREDENTIAL}a2V5` },
+      { "Sec-WebSocket-Protocol": `wspubsub.raw, ${CREDENTIAL}a2V5` },
+    ]) {
+      const response = await get(PUB, { ...HANDSHAKE, ...headers });
+      await expectProblem(response, 503, "key-store-unavailable");
+    }
+  });
+
+  test("12.1 a header of another scheme is nobody's key", async () => {
+    const headers = { ...HANDSHAKE, Authorization: "Basic dXNlcjpwYXNz" };
+    await expectProblem(await get(PUB, headers), 401, "key-required");
+  });
+});
+
+async function closeOf(response: Response): Promise<{ code: number; reason: string }> {
+  expect(response.status).toBe(101);
+  const socket = response.webSocket;
+  if (!socket) throw new Error("There is no socket");
+  return new Promise((resolve) => {
+    socket.addEventListener("close", ({ code, reason }) => resolve({ code, reason }));
+    socket.accept();
+  });
+}
+
+describe("?explain=1", () => {
+  test.each([
+    ["/ws/sub/d/%", 4500, "invalid-address"],
+    ["/ws/pub/d/t", 4501, "key-required"],
+    ["/ws/pub/key/d/t", 4403, "key-store-unavailable"],
+    ["/ws/nowhere", 4504, "not-found"],
+    ["/ws/sub/d/t?since=never&x=1", 4500, "invalid-parameter"],
+  ])("4.6 closes with code and slug: %s", async (path, code, reason) => {
+    const url = `https://hub.test${path}${path.includes("?") ? "&" : "?"}explain=1`;
+    expect(await closeOf(await get(url))).toEqual({ code, reason });
+  });
+
+  test("4.6 agrees on the subprotocol, without which a browser would not listen", async () => {
+    const offered = "base64url.bearer.authorization.wspubsub.YQ, wspubsub.raw";
+    const response = await get("https://hub.test/ws/pub/d/t?explain=1", {
+      ...HANDSHAKE,
+      "Sec-WebSocket-Protocol": offered,
+    });
+    expect(response.headers.get("Sec-WebSocket-Protocol")).toBe("wspubsub.raw");
+    expect((await closeOf(response)).code).toBe(4403);
+  });
+
+  test("4.6 what is no handshake gets a problem all the same", async () => {
+    await expectProblem(await get(`${SUB}?explain=1`, {}), 426, "upgrade-required");
   });
 });
 

@@ -10,6 +10,7 @@ import {
   type SubscriberAdmission,
 } from "../../../src/core/admission.ts";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
+import { STREAM_PROTOCOL, type Protocol } from "../../../src/core/stream.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 
 /** What a client can receive. */
@@ -58,15 +59,22 @@ export class Client {
   }
 }
 
+type PublisherTestOptions = { readonly protocol?: Protocol } & Partial<
+  Omit<PublisherAdmission, "v" | "role" | "policy">
+>;
+type SubscriberTestOptions = { readonly protocol?: Protocol } & Partial<
+  Omit<SubscriberAdmission, "v" | "role" | "policy">
+>;
+
 /** A publisher's admission; `policy` overrides the defaults. */
 export function publisher(
   policy: Partial<Policy> = {},
-  options: Partial<Omit<PublisherAdmission, "v" | "role" | "policy">> = {},
+  { protocol, ...options }: PublisherTestOptions = {},
 ): PublisherAdmission {
   return {
     v: 1,
     role: "publisher",
-    protocol: "raw",
+    subprotocol: protocol === "stream" ? STREAM_PROTOCOL : null,
     takeover: false,
     heartbeatSeconds: null,
     ...options,
@@ -77,12 +85,12 @@ export function publisher(
 /** A subscriber's admission; without a policy nobody asked Postgres. */
 export function subscriber(
   policy: Partial<Policy> | null = null,
-  options: Partial<Omit<SubscriberAdmission, "v" | "role" | "policy">> = {},
+  { protocol, ...options }: SubscriberTestOptions = {},
 ): SubscriberAdmission {
   return {
     v: 1,
     role: "subscriber",
-    protocol: "raw",
+    subprotocol: protocol === "stream" ? STREAM_PROTOCOL : null,
     since: null,
     gap: "skip",
     ...options,
