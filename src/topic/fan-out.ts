@@ -24,6 +24,8 @@ export interface FanOutTopic {
   onSlow(subscriber: Subscriber): void;
   /** Everything is sent and nothing lingers. */
   onIdle(): void;
+  /** Lets nothing else happen to the topic until the work is done: who sends is held up. */
+  hold(work: () => Promise<void>): void;
 }
 
 /** Milliseconds that messages gather after a round, so that the next one carries several. */
@@ -42,10 +44,13 @@ const MAX_RAW_SENDS = 32;
 const STREAM_SENDS = 5;
 /** Units of a batch, unless one publication has more: clients bound the size of a frame. */
 const MAX_BATCH_UNITS = 512 * 1024;
-/** Messages that may gather: beyond them a publish is refused, and raw frames go out without yielding. */
+/** Messages that may gather: beyond them a publish is refused, and who sends raw frames is held up. */
 const MAX_GATHERED_MESSAGES = 4096;
 /** Bytes (UTF-16 units of text) that may gather, likewise. */
 const MAX_GATHERED_UNITS = 8 * 1024 * 1024;
+/** While more than a batch is waiting, how long subscribers have between rounds to get below their bound. */
+const PATIENCE_MS = 250;
+const LOOK_MS = 5;
 
 interface Round {
   readonly batch: Batch;
@@ -67,6 +72,7 @@ export class FanOut {
   #round: Round | null = null;
   /** Whether the pump is between two slices or lingers; it is started once and ends when all is out. */
   #isPumping = false;
+  #isHolding = false;
   /** Ends a linger before its time. */
   #endLinger: (() => void) | null = null;
 
@@ -113,7 +119,10 @@ export class FanOut {
     this.#gatheredMessages += publication.messages.length;
     this.#gatheredUnits += unitsOf(publication.messages);
     // Who gets no receipt cannot be told to wait, and is held up instead.
-    if (this.isFull && publication.receipt === null) this.drain();
+    if (this.isFull && publication.receipt === null && !this.#isHolding) {
+      this.#isHolding = true;
+      this.#topic.hold(() => this.#catchUp());
+    }
     if (!this.#isPumping) void this.#pump();
     else if (this.#gatheredMessages >= ENOUGH_MESSAGES) this.#endLinger?.();
   }
@@ -147,9 +156,34 @@ export class FanOut {
     this.#topic.onIdle();
   }
 
+  /** Sends all that has gathered while nobody can add to it, as fast as subscribers read. */
+  async #catchUp(): Promise<void> {
+    try {
+      do {
+        while (this.#serveSlice()) await turn(0);
+        await this.#beReadTo();
+      } while (this.#beginRound());
+    } finally {
+      this.#isHolding = false;
+    }
+  }
+
+  /** Waits, but not for long, until nobody is over the bound. */
+  async #beReadTo(): Promise<void> {
+    const maxBacklog = this.#topic.maxBacklogBytes();
+    const isOver = ({ backlog }: Subscriber): boolean => backlog > maxBacklog;
+    for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += LOOK_MS) {
+      if (!this.#members.values().some(isOver)) return;
+      await turn(LOOK_MS);
+    }
+  }
+
   async #linger(): Promise<void> {
     // There was more than one batch takes.
-    if (this.#gathered.length > 0 && this.#gatheredUnits > MAX_BATCH_UNITS) return turn(0);
+    if (this.#gathered.length > 0 && this.#gatheredUnits > MAX_BATCH_UNITS) {
+      await turn(0);
+      return this.#beReadTo();
+    }
     await turn(LINGER_MS);
     if (!this.#topic.isDurable() || this.#gatheredMessages >= ENOUGH_MESSAGES) return;
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -71,6 +71,7 @@ export class Topic extends DurableObject<Env> {
       maxBacklogBytes: () => this.#policy.maxBacklogBytes,
       onSlow: (subscriber) => this.#dismissSubscriber(subscriber, SLOW_CONSUMER),
       onIdle: () => this.#rememberLog(),
+      hold: (work) => void ctx.blockConcurrencyWhile(work),
     });
     this.#replay = new Replay(this.#log, {
       maxBacklogBytes: () => this.#policy.maxBacklogBytes,

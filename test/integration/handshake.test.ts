@@ -21,7 +21,7 @@ function problemOf(refusal: { body: string }): Record<string, unknown> {
 }
 
 describe("refusals", () => {
-  test.each(["/", "/ws/pub/a/b", "/ws/sub/a", "/ws/sub/a/b/c", "/ws/pub/a/b/c/d"])(
+  test.each(["/", "/ws/pub/a", "/ws/sub/a", "/ws/sub/a/b/c", "/ws/pub/a/b/c/d"])(
     "1.2 %s is not found",
     async (path) => {
       const refusal = await refused(hub.url + path);

@@ -19,6 +19,7 @@ function createFanOut(topic: Partial<FanOutTopic> = {}): FanOut {
     maxBacklogBytes: () => Infinity,
     onSlow: () => {},
     onIdle: () => {},
+    hold: (work) => void work(),
     ...topic,
   });
 }
