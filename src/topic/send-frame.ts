@@ -1,13 +1,17 @@
 /** Sends to a socket that may be gone: its close event removes it, and nobody else must suffer. */
+import type { Message } from "../core/message.ts";
 
-/** Sends a frame if its socket is open; returns whether it did. */
-export function sendFrame(socket: WebSocket, frame: string | ArrayBuffer): boolean {
-  if (socket.readyState !== WebSocket.OPEN) return false;
+/** Sends a frame if the socket is open. */
+export function sendFrame(socket: WebSocket, frame: Message): void {
+  sendFrames(socket, [frame]);
+}
+
+/** Sends frames, in order, if the socket is open. */
+export function sendFrames(socket: WebSocket, frames: readonly Message[]): void {
+  if (socket.readyState !== WebSocket.OPEN) return;
   try {
-    socket.send(frame);
-    return true;
+    for (const frame of frames) socket.send(frame);
   } catch {
     // TypeError: closed since the check.
-    return false;
   }
 }

@@ -4,7 +4,7 @@
 import { formatCursor, type Cursor } from "../core/cursor.ts";
 import { END_FRAME, formatGap, formatOpen, type Protocol } from "../core/stream.ts";
 import type { Batch } from "./batch.ts";
-import { sendFrame } from "./send-frame.ts";
+import { sendFrame, sendFrames } from "./send-frame.ts";
 
 /** What was sent to a subscriber that acknowledges, and not acknowledged. */
 interface Unacknowledged {
@@ -46,7 +46,7 @@ export class Subscriber {
   /** Sends a batch: one frame of the stream, or the bare messages. */
   send(batch: Batch): void {
     if (this.protocol === "stream") sendFrame(this.socket, batch.frame);
-    else for (const message of batch.messages) sendFrame(this.socket, message);
+    else sendFrames(this.socket, batch.messages);
     if (this.#unacknowledged === null) return;
     const { units } = batch;
     this.#unacknowledged.push({ offset: batch.place.last, units });
