@@ -166,6 +166,11 @@ export class Log {
     this.#storage.kv.put(META_KEY, meta);
   }
 
+  /** Makes sure that storage says nothing of where the log is. */
+  forgetStored(): void {
+    this.#storage.kv.delete(META_KEY);
+  }
+
   /** The topic has ended: only what is kept for a time outlives it. */
   end(): void {
     if (this.#history !== null && this.#history.seconds > 0) return;

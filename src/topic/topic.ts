@@ -356,7 +356,9 @@ export class Topic extends DurableObject<Env> {
       const [socket, { attachment }] = first;
       writeAttachment(socket, { ...attachment, log: this.#log.position });
     } else if (this.#state.phase === "grace") {
-      this.#log.store();
+      // While messages are still on their way any stored place, an older one too, would be given out twice.
+      if (this.#fanOut.isIdle) this.#log.store();
+      else this.#log.forgetStored();
     }
   }
 

@@ -312,6 +312,25 @@ describe("recovery", () => {
     expect(await closing.next()).toEqual({ code: 4510, reason: "history-gap" });
   });
 
+  test("9.1 a crash in the grace period gives out no place twice", async () => {
+    const topic = freshTopic();
+    const source = await open(topic, publisher());
+    const stream = await openStream(topic);
+    await nextFrame(stream);
+    // The second one lingers while its publisher leaves.
+    source.send("1");
+    source.send("2");
+    source.close(1000);
+    const { cursor } = await takeMessages(stream, 2);
+    await crash(topic);
+    const successor = await openPublisher(topic);
+    await publish(successor, "3", "another 2");
+    const back = await openStream(topic, cursor);
+    expect(await nextFrame(back)).toEqual({ type: "open", cursor, recovered: false });
+    expect(await nextFrame(back)).toMatchObject({ type: "gap", from: cursor });
+    expect((await takeMessages(back, 1)).messages).toEqual(["another 2"]);
+  });
+
   test("9.6 what was trimmed is told with both ends", async () => {
     const topic = freshTopic();
     const source = await openPublisher(topic, { historyMessages: 3 });
