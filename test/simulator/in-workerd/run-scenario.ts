@@ -20,6 +20,9 @@ const READ_BACK: Subscribe = {
   count: 1,
 };
 
+/** More than this is not published to see whether a slow subscriber is closed. */
+const MAX_TAX_BYTES = 4096;
+
 /** Runs a scenario; throws a violation with the course of events. */
 export async function runScenario({ policy, witness, actions }: Scenario): Promise<void> {
   using clock = new Clock();
@@ -47,12 +50,28 @@ export async function runScenario({ policy, witness, actions }: Scenario): Promi
 async function finish(world: World): Promise<void> {
   world.observer.note("the end");
   await settle(world, "stream");
+  if (
+    world.allSubscribers.some(({ isOpen, unacknowledged }) => isOpen && unacknowledged !== null)
+  ) {
+    await overtax(world);
+  }
   if (isDurable(world.policy)) {
     await world.subscribe(READ_BACK);
     await world.subscribe({ ...READ_BACK, protocol: "raw" });
     await settle(world, "stream");
   }
   verify(world);
+}
+
+/** Publishes more than may wait for a subscriber that does not acknowledge any more, twice. */
+async function overtax(world: World): Promise<void> {
+  if (world.policy.maxBacklogBytes > MAX_TAX_BYTES) return;
+  for (let round = 0; round < 2; round++) {
+    for (let message = 0; message < 6; message++) {
+      world.publisher(0)?.publish(world.publications.create({ messages: 1, kind: "long" }));
+    }
+    await settle(world, "stream");
+  }
 }
 
 /** Closes what is left, so that scenarios do not pile up in the runtime. */

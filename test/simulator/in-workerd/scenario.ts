@@ -27,7 +27,7 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   maxMessageBytes: fc.constant(MAX_MESSAGE_BYTES),
   pathKeys: fc.constant(DEFAULT_POLICY.pathKeys),
   messagesPerSecond: fc.constant(DEFAULT_POLICY.messagesPerSecond),
-  maxBacklogBytes: fc.constantFrom(AMPLE_BACKLOG_BYTES, AMPLE_BACKLOG_BYTES, 2048),
+  maxBacklogBytes: fc.constantFrom(AMPLE_BACKLOG_BYTES, AMPLE_BACKLOG_BYTES, 1024),
 });
 
 const protocol = fc.constantFrom("raw", "stream");

@@ -41,14 +41,14 @@ export class SubscriberConnection {
   isReading = false;
   /** With which code the hub closed it. */
   closeCode: number | null = null;
-  /** UTF-16 units of frames without an acknowledgement, the last frame aside; `null` before they count. */
+  /** UTF-16 units that it has not acknowledged, the last frame aside; `null` before they count. */
   unacknowledged: number | null = null;
   readonly #socket: WebSocket;
   readonly #observer: Observer;
   readonly #waiting: Map<string, (() => void)[]> = new Map();
   #lastFrame = 0;
   #hasAcknowledged = false;
-  /** UTF-16 units of all frames since it stopped to acknowledge. */
+  /** UTF-16 units of all that came since it stopped to acknowledge. */
   #unitsSince = 0;
   #hasLeft = false;
 
@@ -129,10 +129,11 @@ export class SubscriberConnection {
       reader.take(data);
     } else {
       const frame = reader.take(data);
-      const text = JSON.stringify(frame);
-      this.#observer.note(`${this.name} < ${text}`);
+      this.#observer.note(`${this.name} < ${JSON.stringify(frame)}`);
       if (reader.cursor !== null) this.#observer.sawCursor(reader.cursor);
-      if (frame.type === "messages") this.#acknowledge(frame.cursor, text.length);
+      if (frame.type === "messages") {
+        this.#acknowledge(frame.cursor, JSON.stringify(frame.messages).length);
+      }
     }
     for (const [key, resolves] of this.#waiting) {
       if (!reader.seen.has(key) && !this.#isHeldBack) continue;
