@@ -51,6 +51,8 @@ const MAX_GATHERED_UNITS = 8 * 1024 * 1024;
 /** While more than a batch is waiting, how long subscribers have between rounds to get below their bound. */
 const PATIENCE_MS = 250;
 const LOOK_MS = 5;
+/** Senders are let go after so long, and held up again if need be: the runtime resets who blocks for 30 s. */
+const MAX_HOLD_MS = 5000;
 
 interface Round {
   readonly batch: Batch;
@@ -146,7 +148,8 @@ export class FanOut {
   async #pump(): Promise<void> {
     this.#isPumping = true;
     try {
-      while (this.#beginRound()) {
+      // While it lingered, senders may have been held up, and let go in the middle of a round.
+      while (this.#round !== null || this.#beginRound()) {
         while (this.#serveSlice()) await turn(0);
         await this.#linger();
       }
@@ -156,13 +159,17 @@ export class FanOut {
     this.#topic.onIdle();
   }
 
-  /** Sends all that has gathered while nobody can add to it, as fast as subscribers read. */
+  /** Sends what has gathered while nobody can add to it, as fast as subscribers read. */
   async #catchUp(): Promise<void> {
+    const untilMs = Date.now() + MAX_HOLD_MS;
     try {
       do {
-        while (this.#serveSlice()) await turn(0);
+        while (this.#serveSlice()) {
+          await turn(0);
+          if (Date.now() >= untilMs) return;
+        }
         await this.#beReadTo();
-      } while (this.#beginRound());
+      } while (Date.now() < untilMs && this.#beginRound());
     } finally {
       this.#isHolding = false;
     }

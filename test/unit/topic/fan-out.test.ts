@@ -90,6 +90,36 @@ describe("FanOut", () => {
     for (const one of members) expect(await one.arrived(10_000)).toEqual(sent);
   });
 
+  test("holds senders up for some seconds only, and sends everything all the same", async () => {
+    const held: Promise<void>[] = [];
+    const fanOut = createFanOut({ hold: (work) => void held.push(work()) });
+    const members = Array.from({ length: 60 }, () => member(fanOut));
+    let sentToLast = 0;
+    const last = members.at(-1)?.socket;
+    if (last !== undefined) {
+      const send = last.send.bind(last);
+      last.send = (message) => {
+        sentToLast += 1;
+        send(message);
+      };
+    }
+    const { now } = Date;
+    let aheadMs = 0;
+    Date.now = () => now() + (aheadMs += 1000);
+    try {
+      const sent = numbers(4200);
+      for (const message of sent) publish(fanOut, message);
+      expect(held).toHaveLength(1);
+      await Promise.all(held);
+      // The round goes on without them being held up.
+      expect(sentToLast).toBeLessThan(4200);
+      for (const one of members) expect(await one.arrived(4200)).toEqual(sent);
+      expect(sentToLast).toBe(4200);
+    } finally {
+      Date.now = now;
+    }
+  });
+
   test("a member that closes in mid-round hurts nobody", async () => {
     const fanOut = createFanOut();
     const members = Array.from({ length: 200 }, () => member(fanOut));
