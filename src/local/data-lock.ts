@@ -4,6 +4,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "./fail.ts";
+import { isAlive } from "./is-alive.ts";
 
 /** Takes the directory for this process; throws a UserError that names the one that has it. */
 export function lockData(directory: string): { release(): void } {
@@ -24,17 +25,6 @@ export function lockData(directory: string): { release(): void } {
     writeFileSync(file, String(process.pid));
   }
   return { release: () => rmSync(file, { force: true }) };
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (cause) {
-    // ESRCH: there is no such process. EPERM: there is, and it is somebody else's.
-    return !isErrno(cause, "ESRCH");
-  }
 }
 
 function isErrno(error: unknown, code: string): boolean {

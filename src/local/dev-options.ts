@@ -6,6 +6,9 @@ import { parseArgs } from "node:util";
 import { UserError } from "./fail.ts";
 import { parsePort } from "./parse-port.ts";
 
+/** Where `npm run dev` keeps its state, and where the command line looks for it. */
+export const DEFAULT_STATE: string = join(import.meta.dirname, "../../.wspubsub");
+
 /** What `npm run dev` was asked for. */
 export interface DevOptions {
   readonly port: number;
@@ -27,7 +30,8 @@ Postgres that has the test key active for the domain "test".
   --help       this text
 
 DATABASE_URL in .dev.vars or in the environment uses that database instead of
-the embedded one; npm run db:apply prepares it.`;
+the embedded one; npm run db:apply prepares it. ADMIN_TOKEN there is the hub's,
+else it gets a new one each time; npm run cli finds both by itself.`;
 
 /** Reads the command line; throws a UserError that names the option at fault. */
 export function parseDevOptions(args: string[]): DevOptions {
@@ -37,7 +41,7 @@ export function parseDevOptions(args: string[]): DevOptions {
       options: {
         port: { type: "string", default: "8787" },
         fresh: { type: "boolean", default: false },
-        state: { type: "string", default: join(import.meta.dirname, "../../.wspubsub") },
+        state: { type: "string", default: DEFAULT_STATE },
         help: { type: "boolean", default: false },
       },
     });

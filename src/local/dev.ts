@@ -2,6 +2,7 @@
  * `npm run dev`: the hub on a laptop. Starts the embedded Postgres unless DATABASE_URL names another, then
  * the Worker under wrangler dev, prints what to copy, and ends both with itself.
  */
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -10,7 +11,10 @@ import { Child, type ChildOptions } from "./child.ts";
 import { cleanLine } from "./clean-line.ts";
 import { DEV_HELP, parseDevOptions, type DevOptions } from "./dev-options.ts";
 import { failWith, UserError } from "./fail.ts";
-import { DEV_VARS, findDatabaseUrl } from "./find-database-url.ts";
+import { findAdminToken } from "./find-admin-token.ts";
+import { findDatabaseUrl } from "./find-database-url.ts";
+import { DEV_VARS } from "./find-setting.ts";
+import { announceRunningHub } from "./running-hub.ts";
 import { TEST_KEY } from "./test-key.ts";
 
 /** Kept from run to run where it can be, so that a copied endpoint goes on working; not an ephemeral port. */
@@ -38,6 +42,7 @@ async function main(): Promise<void> {
     return;
   }
   const own = findDatabaseUrl();
+  const adminToken = findAdminToken() ?? randomBytes(32).toString("base64url");
   if (!(await isFree(options.port))) {
     throw new UserError(`Port ${options.port} is in use: stop what listens there, or give --port`);
   }
@@ -54,7 +59,9 @@ async function main(): Promise<void> {
         key: "YOUR-KEY",
       }
     : await startPostgres(options);
-  await startWorker(options, database);
+  await startWorker(options, database, adminToken);
+  const hubUrl = `http://127.0.0.1:${options.port}`;
+  announceRunningHub(options.state, { hubUrl, databaseUrl: database.url, adminToken });
   printUrls(options, database);
 
   const ended = await Promise.race(children.map((child) => child.exited.then(() => child.name)));
@@ -88,7 +95,11 @@ async function startPostgres({ state, fresh }: DevOptions): Promise<Database> {
   return { url, label: endpoint, domain: TEST_KEY.domain, key: TEST_KEY.key };
 }
 
-async function startWorker({ port, state, fresh }: DevOptions, database: Database): Promise<void> {
+async function startWorker(
+  { port, state, fresh }: DevOptions,
+  database: Database,
+  adminToken: string,
+): Promise<void> {
   const persistTo = join(state, "hub");
   if (fresh) rmSync(persistTo, { recursive: true, force: true });
   const lines: string[] = [];
@@ -107,6 +118,7 @@ async function startWorker({ port, state, fresh }: DevOptions, database: Databas
         ...process.env,
         // Beats the file's, since it is expanded already; and `$` would be expanded once more.
         DATABASE_URL: database.url.replaceAll("$", "%24"),
+        ADMIN_TOKEN: adminToken,
         // Offline it would complain about `Request.cf` on every start.
         CLOUDFLARE_CF_FETCH_ENABLED: "false",
         // Its log file would hold paths, too.
