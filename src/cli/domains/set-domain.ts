@@ -1,0 +1,71 @@
+/** `wspubsub domains set`: changes of a domain's policy. */
+import { POLICY_COLUMNS, type PolicyValue } from "./policy-column.ts";
+import { readTokenKeys } from "./read-token-keys.ts";
+import { readTokenSecret } from "./read-token-secret.ts";
+import type { Session } from "../session.ts";
+import { domainJson } from "./show-domain.ts";
+import { UsageError } from "../usage-error.ts";
+
+/** The value of a column, `null` among them. */
+export interface BoxedValue {
+  readonly value: PolicyValue;
+}
+
+/** Its options: those of the columns by their name in camel case, and the two that are read here. */
+export interface SetDomainOptions {
+  readonly [column: string]: BoxedValue | string | undefined;
+  readonly tokenSecret?: string;
+  readonly tokenKeys?: string;
+}
+
+/** Changes what is given and leaves the rest. */
+export async function setDomain(
+  session: Session,
+  domain: string,
+  options: SetDomainOptions,
+): Promise<void> {
+  const values = new Map<string, unknown>();
+  const changes: string[] = [];
+  for (const { name } of POLICY_COLUMNS) {
+    const given = options[toCamelCase(name)];
+    if (typeof given !== "object") continue;
+    values.set(name, given.value);
+    changes.push(`${name} ${given.value ?? "none"}`);
+  }
+  const secret = await readTokenSecret(options.tokenSecret);
+  if (secret !== null) {
+    values.set("token_secret", secret.value);
+    changes.push(`token_secret ${secret.value === null ? "none" : "set"}`);
+  }
+  const keys = await readTokenKeys(options.tokenKeys);
+  if (keys !== null) {
+    values.set("token_keys", keys.value === null ? null : JSON.stringify(keys.value));
+    changes.push(`token_keys ${keys.value === null ? "none" : `${keys.value.keys.length} set`}`);
+  }
+  if (values.size === 0) {
+    throw new UsageError("Nothing to set: give an option, domains set --help lists them");
+  }
+
+  const row = await session.store.setDomain(domain, values);
+  const done = `Set for "${domain}": ${changes.join(", ")}. It takes effect when the next publisher connects.`;
+  const json = domainJson(domain, row);
+  if (secret?.isNew === true) {
+    session.print({ ...json, token_secret: secret.value }, secret.value ?? "");
+    session.note(`${done}\nThe secret is shown this once and never again.`);
+  } else {
+    session.print(json, done);
+  }
+  if (
+    row.policy.get("subscribers") === "token" &&
+    row.tokenSecret === null &&
+    row.tokenKeys === null
+  ) {
+    session.note(
+      `Only who has a key of "${domain}" can subscribe now: for tokens set --token-secret or --token-keys.`,
+    );
+  }
+}
+
+function toCamelCase(column: string): string {
+  return column.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+/**
+ * `wspubsub`, the operator's command line: starts it and turns how it ends into an exit code. 0: done.
+ * 1: could not be done. 2: used wrongly. What was asked for goes to stdout, everything else to stderr.
+ */
+import { CommanderError } from "commander";
+import { failWith } from "../local/fail.ts";
+import { buildProgram } from "./build-program.ts";
+import { UsageError } from "./usage-error.ts";
+
+// `… | head` closes the pipe once it has enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
+try {
+  await buildProgram().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // It has printed what is wrong, or the help that was asked for.
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else if (error instanceof UsageError) {
+    console.error(error.message);
+    process.exitCode = 2;
+  } else {
+    failWith(error);
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Keys and domains in Postgres: all of the command line's SQL, with values as parameters only. Rows are
+ * parsed, never cast.
+ */
+import * as v from "valibot";
+import type { Database } from "./database.ts";
+import { DOMAIN_COLUMNS, DomainRowSchema, type DomainRow } from "./domains/domain-row.ts";
+import { KeyRowSchema, type KeyRow } from "./keys/key-row.ts";
+import type { NewKey } from "./keys/make-key.ts";
+import type { Expiry } from "./input/parse-expiry.ts";
+
+const KEY_COLUMNS = `id, domain, apikey as hint, username, insert_ts as "createdAt",
+  case when isfinite(expires_at) then expires_at end as "expiresAt", revoked_at as "revokedAt", case
+    when revoked_at is not null then 'revoked'
+    when expires_at <= now() then 'expired'
+    when active then 'live' else 'inactive' end as state`;
+
+const LIST_KEYS = `select ${KEY_COLUMNS} from apikeys
+  where $1::text is null or domain = $1 order by domain, id`;
+
+const FIND_KEY = `select ${KEY_COLUMNS} from apikeys where id = $1`;
+
+/** A date, or a time from now by the database's clock; neither: never. */
+const EXPIRY = `coalesce($1::timestamptz, now() + make_interval(secs => $2::float8))`;
+
+const CREATE_KEY = `insert into apikeys (expires_at, apikey, apikey_hash, domain, username, active)
+  values (${EXPIRY}, $3, $4, $5, $6, $7) returning ${KEY_COLUMNS}`;
+
+const ROTATE_KEY = `with retired as (
+    update apikeys set expires_at = least(expires_at, now() + make_interval(secs => $6::float8))
+    where id = $5 and revoked_at is null returning *
+  ), created as (
+    insert into apikeys (expires_at, apikey, apikey_hash, domain, username, active)
+    select ${EXPIRY}, $3, $4, domain, username, true from retired returning *
+  )
+  select ${KEY_COLUMNS} from created union all select ${KEY_COLUMNS} from retired`;
+
+const REVOKE_KEY = `update apikeys set revoked_at = coalesce(revoked_at, now())
+  where id = $1 returning ${KEY_COLUMNS}`;
+
+const SET_ACTIVE = `update apikeys set active = $2
+  where id = $1 and (revoked_at is null or not $2) returning ${KEY_COLUMNS}`;
+
+const FIND_DOMAIN = `select ${DOMAIN_COLUMNS.join(", ")} from domains where domain = $1`;
+
+/** The key store as the command line needs it; throws a UserError when it cannot answer. */
+export class Store {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** The keys of a domain, or of all. */
+  async listKeys(domain: string | null): Promise<KeyRow[]> {
+    return this.#keys(LIST_KEYS, [domain]);
+  }
+
+  /** The key of a number, `null` if there is none. */
+  async findKey(id: number): Promise<KeyRow | null> {
+    return firstOf(await this.#keys(FIND_KEY, [id]));
+  }
+
+  /** Stores a new key; the row tells what became of it. */
+  async createKey(
+    key: NewKey,
+    row: {
+      readonly domain: string;
+      readonly username: string | null;
+      readonly active: boolean;
+      readonly expiry: Expiry | null;
+    },
+  ): Promise<KeyRow> {
+    const { domain, username, active, expiry } = row;
+    const params = [...expiryParams(expiry), key.hint, key.hash, domain, username, active];
+    const created = firstOf(await this.#keys(CREATE_KEY, params));
+    if (created === null) throw new Error("Cannot create a key: no row came back");
+    return created;
+  }
+
+  /** Stores a key beside another that is to end; `null` if that one is revoked or not there. */
+  async rotateKey(
+    id: number,
+    key: NewKey,
+    times: { readonly overlapSeconds: number; readonly expiry: Expiry | null },
+  ): Promise<{ readonly created: KeyRow; readonly retired: KeyRow } | null> {
+    const params = [...expiryParams(times.expiry), key.hint, key.hash, id, times.overlapSeconds];
+    const rows = await this.#keys(ROTATE_KEY, params);
+    const retired = rows.find((row) => row.id === id);
+    const created = rows.find((row) => row.id !== id);
+    return retired && created ? { created, retired } : null;
+  }
+
+  /** Revokes a key; `null` if it is not there. */
+  async revokeKey(id: number): Promise<KeyRow | null> {
+    return firstOf(await this.#keys(REVOKE_KEY, [id]));
+  }
+
+  /** Switches a key on or off; `null` if it is not there, or revoked and to be switched on. */
+  async setActive(id: number, active: boolean): Promise<KeyRow | null> {
+    return firstOf(await this.#keys(SET_ACTIVE, [id, active]));
+  }
+
+  /** A domain's row, `null` if it has none. */
+  async findDomain(domain: string): Promise<DomainRow | null> {
+    const [row] = await this.#database.query(FIND_DOMAIN, [domain]);
+    return row === undefined ? null : v.parse(DomainRowSchema, row);
+  }
+
+  /** Changes columns of a domain's row, which is made if need be; their names are the schema's. */
+  async setDomain(domain: string, values: ReadonlyMap<string, unknown>): Promise<DomainRow> {
+    const columns = [...values.keys()];
+    const places = columns.map((_, i) => `$${i + 2}`);
+    const changes = columns.map((column) => `${column} = excluded.${column}`);
+    const [row] = await this.#database.query(
+      `insert into domains (domain, ${columns.join(", ")}) values ($1, ${places.join(", ")})
+         on conflict (domain) do update set ${changes.join(", ")}
+         returning ${DOMAIN_COLUMNS.join(", ")}`,
+      [domain, ...values.values()],
+    );
+    return v.parse(DomainRowSchema, row);
+  }
+
+  async #keys(text: string, params: readonly unknown[]): Promise<KeyRow[]> {
+    return v.parse(v.array(KeyRowSchema), await this.#database.query(text, params));
+  }
+}
+
+function firstOf(rows: KeyRow[]): KeyRow | null {
+  return rows[0] ?? null;
+}
+
+function expiryParams(expiry: Expiry | null): [string | null, number | null] {
+  switch (expiry?.type) {
+    case undefined:
+      return [null, null];
+    case "at":
+      return [expiry.date.toISOString(), null];
+    case "after":
+      return [null, expiry.seconds];
+  }
+}

@@ -1,0 +1,89 @@
+/** `wspubsub tokens mint`: a token that lets its bearer subscribe. */
+import { randomUUID } from "node:crypto";
+import { UserError } from "../../local/fail.ts";
+import { DEFAULT_DOMAIN, type DomainRow } from "../domains/domain-row.ts";
+import { formatDate } from "../output/format-date.ts";
+import { expiryDate, type Expiry } from "../input/parse-expiry.ts";
+import type { Session } from "../session.ts";
+import { readPrivateKey, secretKey, signToken, type SigningKey } from "./sign-token.ts";
+
+/** Its options. */
+export interface MintTokenOptions {
+  readonly topic: readonly string[];
+  readonly subject?: string;
+  readonly expires: Expiry;
+  readonly issuer?: string;
+  readonly privateKey?: string;
+}
+
+/** Makes the token and prints it. */
+export async function mintToken(
+  session: Session,
+  domain: string,
+  options: MintTokenOptions,
+): Promise<void> {
+  const own = options.privateKey === undefined ? null : await readPrivateKey(options.privateKey);
+  const row = await findDomain(session, domain, own);
+  const key = own ?? keyOfDomain(domain, row);
+  const issuer = options.issuer ?? row?.policy.get("token_issuer") ?? undefined;
+  const exp = Math.floor(expiryDate(options.expires).getTime() / 1000);
+  const claims = {
+    ...(issuer !== undefined && { iss: String(issuer) }),
+    // The hub insists on one.
+    sub: options.subject ?? randomUUID(),
+    aud: `wspubsub:${encodeURIComponent(domain)}`,
+    iat: Math.floor(Date.now() / 1000),
+    exp,
+    authorization_details: [
+      { type: "wspubsub", actions: ["subscribe"], topics: [...options.topic] },
+    ],
+  };
+  const token = await signToken(claims, key);
+  const expiresAt = new Date(exp * 1000);
+  session.print({ domain, token, expires_at: expiresAt.toISOString(), claims }, token);
+  session.note(
+    `Lets its bearer subscribe to ${options.topic.map((topic) => `"${topic}"`).join(", ")} of "${domain}" ` +
+      `until ${formatDate(expiresAt)}.`,
+  );
+  for (const doubt of findDoubts(domain, row, { key, issuer })) session.note(doubt);
+}
+
+/** The domain's row or the defaults; `null` where no store is known and none is needed. */
+async function findDomain(
+  session: Session,
+  domain: string,
+  own: SigningKey | null,
+): Promise<DomainRow | null> {
+  const store = own === null ? session.store : session.findStore();
+  return store === null ? null : ((await store.findDomain(domain)) ?? DEFAULT_DOMAIN);
+}
+
+function keyOfDomain(domain: string, row: DomainRow | null): SigningKey {
+  const secret = row?.tokenSecret ?? null;
+  if (secret !== null) return secretKey(secret);
+  throw new UserError(
+    `"${domain}" has no token secret: set one with domains set ${domain} --token-secret new, ` +
+      "or sign with --private-key",
+  );
+}
+
+/** Why the hub may refuse the token, or not ask for it. */
+function findDoubts(
+  domain: string,
+  row: DomainRow | null,
+  { key, issuer }: { readonly key: SigningKey; readonly issuer: unknown },
+): string[] {
+  if (row === null) return [];
+  const doubts: string[] = [];
+  const required = row.policy.get("token_issuer") ?? null;
+  if (required !== null && issuer !== required) {
+    doubts.push(`But "${domain}" takes tokens of the issuer "${String(required)}" only.`);
+  }
+  if (key.x !== null && row.tokenKeys?.keys.some(({ x }) => x === key.x) !== true) {
+    doubts.push(`But the public key is not among the token_keys of "${domain}".`);
+  }
+  if (row.policy.get("subscribers") === "open") {
+    doubts.push(`But "${domain}" is open: anyone may subscribe without a token.`);
+  }
+  return doubts;
+}

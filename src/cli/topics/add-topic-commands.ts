@@ -1,0 +1,43 @@
+/**
+ * `wspubsub topics …`: its commands, their arguments and help.
+ */
+import { Argument, Option, type Command } from "commander";
+import { domainArgument, parsed, parseInteger, parseTopic } from "../input/arguments.ts";
+import { listTopics, type ListTopicsOptions } from "./list-topics.ts";
+import type { Session } from "../session.ts";
+import { showTopic } from "./show-topic.ts";
+
+/** What the hub gives at most in one page. */
+const MOST_TOPICS = 1000;
+
+/** Adds the group. */
+export function addTopicCommands(program: Command, session: Session): void {
+  const topics = program.command("topics").description("what is going on, as the hub has it");
+
+  topics
+    .command("list")
+    .description("list the topics of a domain that are there now")
+    .addArgument(domainArgument())
+    .addOption(
+      new Option("--limit <n>", "at most so many; 1 to 1000 (default: 100)").argParser(
+        parsed((text) => parseInteger(text, 1, MOST_TOPICS)),
+      ),
+    )
+    .addOption(new Option("--after <topic>", "begin after it").argParser(parsed(parseTopic)))
+    .action((domain: string, options: ListTopicsOptions) => listTopics(session, domain, options))
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wspubsub topics list example
+  wspubsub topics list example --limit 100 --after news --json`,
+    );
+
+  topics
+    .command("show")
+    .description("show a topic: its phase, how many publish, how many subscribe")
+    .addArgument(domainArgument())
+    .addArgument(new Argument("<topic>", "the topic").argParser(parsed(parseTopic)))
+    .action((domain: string, topic: string) => showTopic(session, domain, topic))
+    .addHelpText("after", "\nExample:\n  wspubsub topics show example news");
+}

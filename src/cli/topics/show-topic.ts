@@ -1,0 +1,16 @@
+/** `wspubsub topics show`: one topic as it is now. */
+import { UserError } from "../../local/fail.ts";
+import { formatTable } from "../output/format-table.ts";
+import type { Session } from "../session.ts";
+
+/** Shows it; a topic that nobody has started is vacant. */
+export async function showTopic(session: Session, domain: string, topic: string): Promise<void> {
+  const status = await session.hub.showTopic(domain, topic);
+  if (!status.ok) throw new UserError(status.error);
+  const { phase, publishers, subscribers, since } = status.value;
+  const row = [topic, phase, String(publishers), String(subscribers), since ?? "-"];
+  session.print(
+    status.value,
+    formatTable(["topic", "phase", "publishers", "subscribers", "since"], [row]),
+  );
+}

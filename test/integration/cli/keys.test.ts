@@ -1,0 +1,141 @@
+/**
+ * `wspubsub keys create` and `keys list`: what is stored, what is shown once, and what is refused.
+ */
+import { createHash } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import {
+  SECRET_FORM,
+  cli,
+  expectUsageError,
+  json,
+  newDomain,
+  sql,
+  usePostgres,
+} from "../../support/cli.ts";
+
+usePostgres();
+
+describe("keys create", () => {
+  test("prints the key once and stores its hash and a hint", async () => {
+    const domain = newDomain();
+    const { code, stdout, stderr } = await cli(["keys", "create", domain, "--username", "me"]);
+    const key = stdout.trimEnd();
+    expect(code).toBe(0);
+    expect(key).toMatch(SECRET_FORM);
+    expect(stderr).toContain("never again");
+    expect(stderr).not.toContain(key);
+    expect(await sql("select * from apikeys where domain = $1", [domain])).toEqual([
+      expect.objectContaining({
+        apikey: `${key.slice(0, 4)}…`,
+        apikey_hash: createHash("sha256").update(key).digest("hex"),
+        username: "me",
+        active: true,
+        expires_at: null,
+        revoked_at: null,
+      }),
+    ]);
+  });
+
+  test("--json --inactive --expires 30d", async () => {
+    const domain = newDomain();
+    const made = await json(["keys", "create", domain, "--inactive", "--expires", "30d"]);
+    expect(made).toMatchObject({ domain, username: null, state: "inactive", revoked_at: null });
+    expect(made["key"]).toMatch(SECRET_FORM);
+    const [row] = await sql(
+      "select expires_at - insert_ts = interval '30 days' as exact from apikeys where id = $1",
+      [made["id"]],
+    );
+    expect(row).toEqual({ exact: true });
+  });
+
+  test.each([
+    ["2999-12-31", "2999-12-31T00:00:00.000Z"],
+    ["2999-12-31T12:30:00+02:00", "2999-12-31T10:30:00.000Z"],
+  ])("--expires %s", async (date, expires_at) => {
+    expect(await json(["keys", "create", newDomain(), "--expires", date])).toMatchObject({
+      expires_at,
+      state: "live",
+    });
+  });
+
+  test.each([
+    ["tomorrow", "30d"],
+    ["30", "30d"],
+    ["0s", "already"],
+    ["36501d", "100 years"],
+    ["2020-01-01", "past"],
+    ["2999-02-30", "no such date"],
+    ["2999-01-01T12:00:00", "2030-01-31T12:00:00Z"],
+  ])("refuses --expires %s", async (when, advice) => {
+    expectUsageError(await cli(["keys", "create", "x", "--expires", when]), advice);
+  });
+
+  test.each([
+    [["keys", "create"], "domain"],
+    [["keys", "create", ".."], 'The domain must not be "." or ".."'],
+    [["keys", "create", "x".repeat(65)], "at most 64"],
+    [["keys", "create", "x", "surplus"], "too many arguments"],
+    [["keys", "create", "x", "--username", ""], "Give a name"],
+    [["keys", "create", "x", "--username", "u".repeat(255)], "At most 254"],
+    [["keys", "make"], "unknown command 'make'"],
+    [["keys", "create", "x", "--user", "me"], "unknown option '--user'"],
+  ])("refuses %j", async (args, part) => {
+    expectUsageError(await cli(args), part);
+  });
+});
+
+describe("keys list", () => {
+  test("shows the keys of a domain in aligned columns", async () => {
+    const domain = newDomain();
+    const live = await json(["keys", "create", domain, "--username", "Zoë"]);
+    const off = await json(["keys", "create", domain, "--inactive", "--expires", "2999-12-31"]);
+    const { code, stdout, stderr } = await cli(["keys", "list", domain]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const [head = "", first = "", second = "", ...rest] = stdout.trimEnd().split("\n");
+    expect(rest).toEqual([]);
+    expect(head.split(/ {2,}/).join(" ")).toBe("ID DOMAIN HINT USERNAME CREATED STATE EXPIRES");
+    expect(first).toContain(`${String(live["hint"])}  Zoë `);
+    expect(second).toMatch(/inactive {2}2999-12-31T00:00:00Z$/);
+    for (const column of ["DOMAIN", "HINT", "STATE"]) {
+      const at = head.indexOf(column);
+      expect([first, second].map((line) => line.slice(at - 2, at + 1))).toEqual([
+        expect.stringMatching(/^ {2}\S$/),
+        expect.stringMatching(/^ {2}\S$/),
+      ]);
+    }
+    expect(await json(["keys", "list", domain])).toEqual({
+      keys: [live, off].map(withoutKey),
+    });
+  });
+
+  test("shows those of all domains", async () => {
+    const domains = [newDomain(), newDomain()];
+    for (const domain of domains) await json(["keys", "create", domain]);
+    const { keys } = (await json(["keys", "list"])) as { keys: { domain: string }[] };
+    expect(keys.map(({ domain }) => domain)).toEqual(expect.arrayContaining(domains));
+  });
+
+  test("tells expired and revoked keys, and keys of the original", async () => {
+    const domain = newDomain();
+    const insert = "insert into apikeys (domain, apikey, active, expires_at, revoked_at) values";
+    await sql(`${insert} ($1, 'a-key-of-sixteen-and-more', null, 'infinity', null)`, [domain]);
+    await sql(`${insert} ($1, 'b', true, now(), null)`, [domain]);
+    await sql(`${insert} ($1, 'c', true, now(), now())`, [domain]);
+    const { keys } = (await json(["keys", "list", domain])) as { keys: unknown };
+    expect(keys).toMatchObject([
+      { state: "inactive", hint: "a-ke…", expires_at: null },
+      { state: "expired", hint: "…" },
+      { state: "revoked" },
+    ]);
+  });
+
+  test("says that there are none", async () => {
+    const { code, stderr } = await cli(["keys", "list", newDomain()]);
+    expect(code).toBe(0);
+    expect(stderr).toContain("has no keys");
+  });
+});
+
+function withoutKey({ key: _key, ...row }: Record<string, unknown>): Record<string, unknown> {
+  return row;
+}

@@ -1,0 +1,77 @@
+/**
+ * `wspubsub topics`: what the hub answers, shown; and answers that are not a hub's.
+ */
+import { describe, expect, test } from "vitest";
+import { cli, expectFailure, expectUsageError, json, usePostgres } from "../../support/cli.ts";
+import { DEAD_HUB, authorized, startFakeHub, type FakeAnswer } from "../../support/fake-hub.ts";
+
+usePostgres();
+
+describe("topics", () => {
+  const AS_OF = "2030-01-31T12:00:00.000Z";
+
+  test("list shows a page and what comes after it", async () => {
+    const body = {
+      domain: "do main",
+      as_of: AS_OF,
+      topics: [
+        { topic: "a", since: AS_OF },
+        { topic: "b/c", since: AS_OF },
+      ],
+      next: "b/c",
+    };
+    const hub = await startFakeHub({ status: 200, body });
+    const args = ["topics", "list", "do main", "--limit", "2", "--after", "ä b"];
+    const { code, stdout, stderr } = await cli(args, hub);
+    expect(code).toBe(0);
+    expect(stdout).toBe(`TOPIC  SINCE\na      ${AS_OF}\nb/c    ${AS_OF}\n`);
+    expect(stderr).toContain('--after "b/c"');
+    expect(await json(["topics", "list", "do main"], hub)).toEqual(body);
+    expect(hub.seen).toEqual([
+      authorized("GET /v1/domains/do%20main/topics?after=%C3%A4+b&limit=2"),
+      authorized("GET /v1/domains/do%20main/topics"),
+    ]);
+  });
+
+  test("show", async () => {
+    const status = { phase: "live", publishers: 1, subscribers: 20, since: AS_OF, as_of: AS_OF };
+    const body = { domain: "x", topic: "b/c", ...status };
+    const hub = await startFakeHub({ status: 200, body });
+    const { stdout } = await cli(["topics", "show", "x", "b/c"], hub);
+    expect(stdout.trimEnd().split("\n")).toEqual([
+      "TOPIC  PHASE  PUBLISHERS  SUBSCRIBERS  SINCE",
+      `b/c    live   1           20           ${AS_OF}`,
+    ]);
+    expect(await json(["topics", "show", "x", "b/c"], hub)).toEqual(body);
+    expect(hub.seen[0]).toEqual(authorized("GET /v1/domains/x/topics/b%2Fc"));
+  });
+
+  test.each([
+    [
+      { status: 404, body: { title: "Not Found", detail: "No such thing" } },
+      "Not Found. No such thing",
+    ],
+    [{ status: 503, body: { title: "Unavailable" } }, "(503): Unavailable"],
+    [{ status: 200, body: "<html>" }, "check HUB_URL"],
+    [{ status: 200, body: { topics: [] } }, "check HUB_URL"],
+    [{ status: 502, body: "Bad Gateway" }, "check HUB_URL"],
+    [{ status: 302, body: "", headers: { Location: "http://127.0.0.1:1/" } }, "check HUB_URL"],
+  ] satisfies [FakeAnswer, string][])("fail on the answer %j", async (answer, part) => {
+    const hub = await startFakeHub(answer);
+    expectFailure(await cli(["topics", "list", "x"], hub), part);
+  });
+
+  test("fail without a hub", async () => {
+    expectFailure(await cli(["topics", "list", "x"]), "HUB_URL and ADMIN_TOKEN are not set");
+    expectFailure(await cli(["topics", "show", "x", "y"], { env: DEAD_HUB }), "ECONNREFUSED");
+  });
+
+  test.each([
+    [["list", "x", "--limit", "0"], "whole number"],
+    [["list", "x", "--after", ".."], "The topic must not be"],
+    [["show", "x", ""], "The topic is empty"],
+    [["show", "x"], "topic"],
+  ])("refuse %j", async (args, part) => {
+    expectUsageError(await cli(["topics", ...args]), part);
+  });
+});
