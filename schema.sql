@@ -32,6 +32,8 @@ begin
     alter table apikeys alter column apikey type varchar(256);
   end if;
   alter table apikeys add column if not exists apikey_hash text;
+  alter table apikeys add column if not exists expires_at timestamptz;
+  alter table apikeys add column if not exists revoked_at timestamptz;
 
   for obsolete in
     select i.indexrelid::regclass as index_name, c.conname
@@ -116,7 +118,7 @@ begin
   create trigger apikeys_hash_key before insert or update on apikeys
     for each row execute function apikeys_hash_key();
 
-  -- Serves the hub's only query for keys: where apikey_hash = $1 and domain = $2 and active.
+  -- Serves the query of a connect: where apikey_hash = $1 and domain = $2.
   create unique index if not exists apikeys_apikey_hash on apikeys (apikey_hash);
 
   create table if not exists domains (
@@ -134,20 +136,34 @@ begin
   alter table domains add column if not exists max_backlog_bytes integer not null
     default 1048576 check (max_backlog_bytes between 1024 and 67108864);
   alter table domains add column if not exists path_keys boolean not null default true;
+  alter table domains add column if not exists max_publishers integer check (max_publishers > 0);
+  alter table domains add column if not exists max_subscribers integer check (max_subscribers > 0);
+  alter table domains add column if not exists token_issuer text check (token_issuer <> '');
+  -- Unlike a key it must be at hand in full: who checks an HMAC could have made it (RFC 2104).
+  alter table domains add column if not exists token_secret text check (length(token_secret) >= 32);
+  alter table domains add column if not exists token_keys jsonb
+    check (token_keys is null or coalesce(jsonb_typeof(token_keys -> 'keys'), '') = 'array');
 
   comment on table apikeys is 'Who may publish: several keys a domain, each locked to it';
   comment on column apikeys.apikey is 'A hint of the key; inserting a key here hashes it';
   comment on column apikeys.apikey_hash is 'Lower-case hex SHA-256 of the key''s UTF-8 bytes';
-  comment on column apikeys.active is 'Only an active key opens a publisher';
+  comment on column apikeys.active is 'Only an active key opens a publisher; may be switched on and off';
+  comment on column apikeys.expires_at is 'From then on the key opens nothing; null: never';
+  comment on column apikeys.revoked_at is 'Since then the key opens nothing, for good; null: it was not';
   comment on table domains is 'What a domain allows; a domain without a row has the defaults';
   comment on column domains.publishers is 'exclusive: one publisher owns a topic; shared: many';
   comment on column domains.grace_seconds is 'How long an exclusive topic outlives its publisher';
   comment on column domains.history_messages is 'How many messages a topic''s log keeps';
   comment on column domains.history_seconds is 'How long a topic''s log keeps a message';
-  comment on column domains.subscribers is 'open: anyone; token: nobody without a token';
+  comment on column domains.subscribers is 'open: anyone; token: who has a token or a key of the domain';
   comment on column domains.max_message_bytes is 'A larger message closes its publisher';
   comment on column domains.max_backlog_bytes is 'What may wait for a subscriber that does not read';
   comment on column domains.path_keys is 'Whether a key may stand in the path, where logs see it';
   comment on column domains.messages_per_second is 'Of one publisher; null sets no limit';
+  comment on column domains.max_publishers is 'Of one topic at a time; null sets no limit';
+  comment on column domains.max_subscribers is 'Of one topic at a time; null sets no limit';
+  comment on column domains.token_issuer is 'What "iss" of a token must be; null: anything';
+  comment on column domains.token_secret is 'Signs tokens with HS256: its UTF-8 bytes, 32 characters at least';
+  comment on column domains.token_keys is 'A JWK Set (RFC 7517) of public keys that sign tokens: P-256 (ES256), Ed25519 (EdDSA)';
 end
 $schema$;

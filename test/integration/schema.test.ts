@@ -257,6 +257,11 @@ describe.each([
         max_backlog_bytes: 1_048_576,
         path_keys: true,
         messages_per_second: null,
+        max_publishers: null,
+        max_subscribers: null,
+        token_issuer: null,
+        token_secret: null,
+        token_keys: null,
       },
     ]);
     for (const wrong of [
@@ -269,9 +274,16 @@ describe.each([
       "max_message_bytes = 33554433",
       "max_backlog_bytes = 1023",
       "messages_per_second = 0",
+      "max_publishers = 0",
+      "max_subscribers = 0",
+      "token_issuer = ''",
+      "token_secret = repeat('s', 31)",
+      "token_keys = '[]'",
+      "token_keys = '{}'",
     ]) {
       await expect(run(`update domains set ${wrong}`)).rejects.toMatchObject({ code: "23514" });
     }
+    await run(`update domains set token_keys = '{"keys":[]}', token_secret = repeat('s', 32)`);
   });
 });
 
