@@ -1,0 +1,84 @@
+/**
+ * What the claims of a token must say to open a topic (PROTOCOL.md, 13.3 and 13.4). Knows nothing of signatures:
+ * whoever calls has verified them. A reason never repeats a claim.
+ */
+import * as v from "valibot";
+import type { Address } from "./address.ts";
+import { err, ok, type Result } from "./result.ts";
+import type { TokenSettings } from "./token-settings.ts";
+import { matchesTopic } from "./topic-pattern.ts";
+
+/** What a token opens. */
+export interface Access {
+  /** When the socket closes; milliseconds since the epoch. */
+  readonly expiresAtMs: number;
+}
+
+/** How far the clock of who made the token may be ahead. At its end there is no leeway: the socket closes then. */
+const MAX_AHEAD_MS = 60_000;
+/** A token without a sane end holds no socket for longer: it must come back, and be looked at again. */
+const MAX_ACCESS_MS = 30 * 86_400_000;
+const MAX_DETAILS = 100;
+const MAX_TOPICS = 1000;
+
+const DateSchema = v.pipe(v.number(), v.finite());
+
+const ClaimsSchema = v.object({
+  iss: v.optional(v.string()),
+  aud: v.union([v.string(), v.array(v.string())]),
+  sub: v.pipe(v.string(), v.minLength(1), v.maxLength(256)),
+  exp: DateSchema,
+  nbf: v.optional(DateSchema),
+  iat: v.optional(DateSchema),
+  authorization_details: v.pipe(
+    v.array(v.looseObject({ type: v.string() })),
+    v.maxLength(MAX_DETAILS),
+  ),
+});
+
+/** RFC 9396, section 2; "actions" is one of its common members, "topics" is ours. */
+const DetailSchema = v.object({
+  type: v.literal("wspubsub"),
+  actions: v.array(v.string()),
+  topics: v.pipe(v.array(v.string()), v.maxLength(MAX_TOPICS)),
+});
+
+/** What `aud` of a domain's tokens must be or contain; a URI, as RFC 7519, section 2 (StringOrURI) wants it. */
+export function audienceOf(domain: string): string {
+  return `wspubsub:${encodeURIComponent(domain)}`;
+}
+
+/** Reads the payload of a verified token; the error says in plain words why it does not open the topic. */
+export function readAccess(
+  payload: unknown,
+  { domain, topic }: Address,
+  { issuer }: TokenSettings,
+  nowMs: number,
+): Result<Access> {
+  const parsed = v.safeParse(ClaimsSchema, payload);
+  if (!parsed.success) {
+    const [name] = (v.getDotPath(parsed.issues[0]) ?? "payload").split(".");
+    return err(`The token's "${name}" is missing or not of the right form`);
+  }
+  const { iss, aud, exp, nbf, iat, authorization_details: details } = parsed.output;
+  if (![aud].flat().includes(audienceOf(domain))) {
+    return err('The token is not meant for this domain: "aud" is another');
+  }
+  if (issuer !== null && iss !== issuer) return err("The token's \"iss\" is not the domain's");
+  if (exp * 1000 <= nowMs) return err("The token has expired");
+  if (Math.max(nbf ?? 0, iat ?? 0) * 1000 > nowMs + MAX_AHEAD_MS) {
+    return err("The token is not valid yet");
+  }
+  if (!details.some((detail) => opens(detail, topic))) {
+    return err('The token\'s "authorization_details" do not let it subscribe to this topic');
+  }
+  return ok({ expiresAtMs: Math.min(exp * 1000, nowMs + MAX_ACCESS_MS) });
+}
+
+/** Whether an authorization detail lets its holder subscribe; those of other types are for others. */
+function opens(detail: unknown, topic: string): boolean {
+  const parsed = v.safeParse(DetailSchema, detail);
+  if (!parsed.success) return false;
+  const { actions, topics } = parsed.output;
+  return actions.includes("subscribe") && topics.some((pattern) => matchesTopic(pattern, topic));
+}

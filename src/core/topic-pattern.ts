@@ -1,0 +1,6 @@
+/** Which topics a token opens (PROTOCOL.md, 13.4). */
+
+/** Whether a pattern stands for a topic: it is the topic, or a prefix of it with `*` as last character. */
+export function matchesTopic(pattern: string, topic: string): boolean {
+  return pattern.endsWith("*") ? topic.startsWith(pattern.slice(0, -1)) : topic === pattern;
+}

@@ -1,0 +1,99 @@
+/** PROTOCOL.md, 13.3 and 13.4: what a verified token must say. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { audienceOf, readAccess } from "../../../src/core/token-claims.ts";
+import { NO_TOKENS } from "../../../src/core/token-settings.ts";
+
+const NOW_MS = 1_800_000_000_000;
+const NOW = NOW_MS / 1000;
+const ADDRESS = { domain: "acme & co", topic: "news/1" };
+const DETAIL = { type: "wspubsub", actions: ["subscribe"], topics: ["news/*"] };
+const CLAIMS = {
+  aud: "wspubsub:acme%20%26%20co",
+  sub: "user",
+  exp: NOW + 60,
+  authorization_details: [DETAIL],
+};
+
+function read(
+  changes: Record<string, unknown>,
+  issuer: string | null = null,
+): ReturnType<typeof readAccess> {
+  return readAccess({ ...CLAIMS, ...changes }, ADDRESS, { ...NO_TOKENS, issuer }, NOW_MS);
+}
+
+describe("readAccess", () => {
+  test("13.3 opens until exp", () => {
+    expect(audienceOf(ADDRESS.domain)).toBe(CLAIMS.aud);
+    expect(read({})).toEqual({ ok: true, value: { expiresAtMs: NOW_MS + 60_000 } });
+  });
+
+  test.each([
+    ["aud in a list", { aud: ["other", CLAIMS.aud] }],
+    ["an issuer that nobody asks for", { iss: "anyone" }],
+    ["nbf and iat a little ahead", { nbf: NOW + 60, iat: NOW + 60 }],
+    ["details of other types beside", { authorization_details: [{ type: "payment" }, DETAIL] }],
+    ["members it does not know", { scope: "all", authorization_details: [{ ...DETAIL, x: 1 }] }],
+    ["fractions of a second", { exp: NOW + 0.5 }],
+  ])("13.3 13.4 takes %s", (_, changes) => {
+    expect(read(changes).ok).toBe(true);
+  });
+
+  test.each([
+    ["another audience", { aud: "wspubsub:other" }],
+    ["no audience", { aud: undefined }],
+    ["an audience that is no text", { aud: [1] }],
+    ["no subject", { sub: undefined }],
+    ["an empty subject", { sub: "" }],
+    ["no end", { exp: undefined }],
+    ["an end that is a text", { exp: String(NOW + 60) }],
+    ["an end that is not finite", { exp: Infinity }],
+    ["an end that has come", { exp: NOW }],
+    ["a beginning to come", { nbf: NOW + 61 }],
+    ["a making to come", { iat: NOW + 61 }],
+    ["no details", { authorization_details: undefined }],
+    ["empty details", { authorization_details: [] }],
+    ["details that are no list", { authorization_details: DETAIL }],
+    ["another type", { authorization_details: [{ ...DETAIL, type: "other" }] }],
+    ["another action", { authorization_details: [{ ...DETAIL, actions: ["publish"] }] }],
+    ["other topics", { authorization_details: [{ ...DETAIL, topics: ["news", "new*s/1"] }] }],
+    ["topics that are no list", { authorization_details: [{ ...DETAIL, topics: "*" }] }],
+    ["too many details", { authorization_details: Array.from({ length: 101 }, () => DETAIL) }],
+  ])("13.3 13.4 refuses %s", (_, changes) => {
+    expect(read(changes).ok).toBe(false);
+  });
+
+  test("13.3 the issuer must be the domain's, where it has one", () => {
+    expect(read({ iss: "https://id.example" }, "https://id.example").ok).toBe(true);
+    expect(read({ iss: "https://other.example" }, "https://id.example").ok).toBe(false);
+    expect(read({}, "https://id.example").ok).toBe(false);
+  });
+
+  test("13.3 a token without a sane end holds for 30 days", () => {
+    const expiresAtMs = NOW_MS + 30 * 86_400_000;
+    expect(read({ exp: 1e300 })).toEqual({ ok: true, value: { expiresAtMs } });
+  });
+
+  test("whatever it says, it opens or is refused with a reason that repeats nothing", () => {
+    const marker = "do-not-repeat-me";
+    const value = fc.oneof(fc.anything(), fc.constant(marker), fc.constant([marker]));
+    const claims = fc.record(
+      {
+        iss: value,
+        aud: value,
+        sub: value,
+        exp: value,
+        nbf: value,
+        iat: value,
+        authorization_details: value,
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(fc.oneof(claims, fc.anything()), (payload) => {
+        const access = readAccess(payload, ADDRESS, NO_TOKENS, NOW_MS);
+        expect(access.ok ? "" : access.error).not.toContain(marker);
+      }),
+    );
+  });
+});
