@@ -7,12 +7,13 @@ import { defineConfig } from "vitest/config";
 
 // Declared in wrangler.toml as required: the runner warns once a file while it is not set.
 process.env["DATABASE_URL"] ??= "unset";
+process.env["ADMIN_TOKEN"] ??= "unset";
 
 function inWorkerd(): ReturnType<typeof cloudflareTest> {
   return cloudflareTest({
     wrangler: { configPath: "../wrangler.toml" },
     // Unit tests see a hub without a key store; those of integration have a real one.
-    miniflare: { bindings: { DATABASE_URL: "" } },
+    miniflare: { bindings: { DATABASE_URL: "", ADMIN_TOKEN: "" } },
   });
 }
 

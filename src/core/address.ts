@@ -20,11 +20,16 @@ export const MAX_TOPIC_LENGTH = 256;
  * names the part at fault and never repeats it.
  */
 export function parseAddress(rawDomain: string, rawTopic: string): Result<Address> {
-  const domain = parsePart(rawDomain, "domain", MAX_DOMAIN_LENGTH);
+  const domain = parseDomain(rawDomain);
   if (!domain.ok) return domain;
   const topic = parsePart(rawTopic, "topic", MAX_TOPIC_LENGTH);
   if (!topic.ok) return topic;
   return ok({ domain: domain.value, topic: topic.value });
+}
+
+/** Decodes and checks the path segment of a domain alone. */
+export function parseDomain(rawDomain: string): Result<string> {
+  return parsePart(rawDomain, "domain", MAX_DOMAIN_LENGTH);
 }
 
 /**
@@ -33,6 +38,13 @@ export function parseAddress(rawDomain: string, rawTopic: string): Result<Addres
  */
 export function objectName(address: Address): string {
   return `${encodeURIComponent(address.domain)}/${address.topic}`;
+}
+
+/** The address whose object has a name; throws on what `objectName` did not write. */
+export function addressOf(name: string): Address {
+  const slash = name.indexOf("/");
+  if (slash < 0) throw new Error("Cannot read an object's name: it has no slash");
+  return { domain: decodeURIComponent(name.slice(0, slash)), topic: name.slice(slash + 1) };
 }
 
 /** Decodes one percent-encoded path segment, once (RFC 3986, section 2.1); `null` when it is malformed. */

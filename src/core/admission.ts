@@ -4,6 +4,7 @@
  * Both sides may run different versions during a deploy: the shape carries a version.
  */
 import * as v from "valibot";
+import { GrantSchema, type Grant } from "./grant.ts";
 import { MAX_HEARTBEAT_SECONDS } from "./heartbeat.ts";
 import { PolicySchema, type Policy } from "./policy.ts";
 import { STREAM_PROTOCOL } from "./stream.ts";
@@ -28,6 +29,10 @@ export interface PublisherAdmission {
   /** The interval of the heartbeats it promised, `null` if it promised none. */
   readonly heartbeatSeconds: number | null;
   readonly policy: Policy;
+  /** Its key; `null` only from an edge of version 0.1. */
+  readonly grant: Grant | null;
+  /** Postgres was asked after the object had called the grant stale. */
+  readonly isRechecked: boolean;
 }
 
 /** That of a subscriber. */
@@ -42,10 +47,19 @@ export interface SubscriberAdmission {
   readonly gap: "skip" | "close";
   /** `null` while nobody has asked Postgres: a live topic knows its policy. */
   readonly policy: Policy | null;
+  /** The key or token that it presented, `null` when it presented none. */
+  readonly grant: Grant | null;
+  /** Postgres was asked after the object had called the grant stale. */
+  readonly isRechecked: boolean;
 }
 
-// An edge of version 0.1 knows neither the stream nor recovery.
+// An edge of version 0.1 knows neither the stream nor recovery nor grants.
 const SubprotocolSchema = v.optional(v.nullable(v.picklist([STREAM_PROTOCOL, RAW_PROTOCOL])), null);
+
+const CREDENTIAL_ENTRIES = {
+  grant: v.optional(v.nullable(GrantSchema), null),
+  isRechecked: v.optional(v.boolean(), false),
+};
 
 const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.variant("role", [
   v.object({
@@ -57,6 +71,7 @@ const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.variant("role", [
       v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_HEARTBEAT_SECONDS)),
     ),
     policy: PolicySchema,
+    ...CREDENTIAL_ENTRIES,
   }),
   v.object({
     v: v.literal(1),
@@ -65,24 +80,27 @@ const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.variant("role", [
     since: v.optional(v.nullable(v.string()), null),
     gap: v.optional(v.picklist(["skip", "close"]), "skip"),
     policy: v.nullable(PolicySchema),
+    ...CREDENTIAL_ENTRIES,
   }),
 ]);
 
-/** Why an object turned an admission down; all but `policy-needed` are problem slugs. */
-export type Refusal =
-  | "policy-needed"
-  | "topic-not-live"
-  | "publisher-conflict"
-  | "token-rejected"
-  | "topic-full";
+/** Why an object turned an admission down; all but the first two are problem slugs. */
+export type Refusal = (typeof REFUSALS)[number];
 
-const RefusalSchema: v.GenericSchema<unknown, Refusal> = v.picklist([
+const REFUSALS = [
+  // A vacant topic does not know what its domain allows.
   "policy-needed",
+  // The key may have been revoked since it was checked.
+  "key-stale",
   "topic-not-live",
   "publisher-conflict",
-  "token-rejected",
+  "token-required",
+  "too-many-publishers",
+  "too-many-subscribers",
   "topic-full",
-]);
+] as const;
+
+const RefusalSchema: v.GenericSchema<unknown, Refusal> = v.picklist(REFUSALS);
 
 /** Writes an admission as a header value (ASCII: the text of a `since` that parses is). */
 export function formatAdmission(admission: Admission): string {

@@ -15,10 +15,16 @@ export const TOPIC_ENDED: Close = { code: 1000, reason: "topic-ended" };
 export const MESSAGE_TOO_LARGE: Close = { code: 1009, reason: "message-too-large" };
 /** The socket was accepted by a version of the hub that this one cannot follow: reconnect. */
 export const SERVICE_RESTART: Close = { code: 1012, reason: "service-restart" };
+/** The token of a subscriber has expired: renew it and come back. */
+export const TOKEN_EXPIRED: Close = { code: 4401, reason: "token-expired" };
 /** A subscriber does not read: reconnect with the last cursor. */
 export const SLOW_CONSUMER: Close = { code: 4408, reason: "slow-consumer" };
+/** A publisher sends more than its domain allows, and went on when it was told. */
+export const TOO_MANY_REQUESTS: Close = { code: 4429, reason: "too-many-requests" };
 /** A stream socket sent something that is not of the stream. */
 export const INVALID_FRAME: Close = { code: 4500, reason: "invalid-frame" };
+/** The key that opened the socket was revoked, has expired or was switched off. */
+export const KEY_REJECTED: Close = { code: 4501, reason: "key-rejected" };
 /** Another publisher of the domain took the topic over. */
 export const PUBLISHER_DISPLACED: Close = { code: 4509, reason: "publisher-displaced" };
 /** What a subscriber asked for with `?since=` is gone, and it asked for `?gap=close`. */

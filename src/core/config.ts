@@ -9,6 +9,9 @@ export interface Config {
   readonly database: DatabaseUrl;
 }
 
+/** Characters; it opens everything, and a guess costs only a request. */
+const MIN_ADMIN_TOKEN_LENGTH = 32;
+
 /** Reads the environment; the error lists every fault as a sentence that says what would be right. */
 export function parseConfig(env: { readonly DATABASE_URL?: unknown }): Result<Config, string[]> {
   if (typeof env.DATABASE_URL !== "string" || env.DATABASE_URL === "") {
@@ -19,4 +22,16 @@ export function parseConfig(env: { readonly DATABASE_URL?: unknown }): Result<Co
   const database = parseDatabaseUrl(env.DATABASE_URL);
   if (!database.ok) return err([database.error]);
   return ok({ database: database.value });
+}
+
+/** Reads the admin token, without which the hub runs and nobody is admin; the error says what would be right. */
+export function parseAdminToken(env: { readonly ADMIN_TOKEN?: unknown }): Result<string> {
+  if (typeof env.ADMIN_TOKEN !== "string" || env.ADMIN_TOKEN === "") {
+    return err(
+      "ADMIN_TOKEN is missing: put it into .dev.vars, or run `wrangler secret put ADMIN_TOKEN`",
+    );
+  }
+  return env.ADMIN_TOKEN.length < MIN_ADMIN_TOKEN_LENGTH
+    ? err(`ADMIN_TOKEN has fewer than ${MIN_ADMIN_TOKEN_LENGTH} characters`)
+    : ok(env.ADMIN_TOKEN);
 }

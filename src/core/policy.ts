@@ -22,7 +22,7 @@ export interface Policy {
   readonly historyMessages: number;
   /** How long the log keeps a message; 0 beside messages sets no bound. */
   readonly historySeconds: number;
-  /** `open`: anyone may subscribe. `token`: nobody without a token, and none is accepted yet. */
+  /** `open`: anyone may subscribe. `token`: who has a token, or a key of the domain. */
   readonly subscribers: "open" | "token";
   /** UTF-8 bytes of a text message, bytes of a binary one. */
   readonly maxMessageBytes: number;
@@ -30,9 +30,15 @@ export interface Policy {
   readonly maxBacklogBytes: number;
   /** Whether a key may stand in the path, where logs would see it. */
   readonly pathKeys: boolean;
-  /** Messages a publisher may send per second; `null` sets no limit. Not used yet. */
+  /** Messages that a publisher may send per second; `null` sets no limit. */
   readonly messagesPerSecond: number | null;
+  /** Publishers that a topic may have at once; `null` sets no limit. */
+  readonly maxPublishers: number | null;
+  /** Subscribers that a topic may have at once; `null` sets no limit. */
+  readonly maxSubscribers: number | null;
 }
+
+const LimitSchema = v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1)));
 
 /** Validates a policy that comes from Postgres, an admission or storage. */
 export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
@@ -42,7 +48,7 @@ export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
   historySeconds: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2_592_000)),
   subscribers: v.picklist(["open", "token"]),
   maxMessageBytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_MESSAGE_BYTES)),
-  // Stored policies and admissions of version 0.1 lack the next two.
+  // Stored policies and admissions of version 0.1 lack these four.
   maxBacklogBytes: v.optional(
     v.pipe(
       v.number(),
@@ -53,7 +59,9 @@ export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
     DEFAULT_MAX_BACKLOG_BYTES,
   ),
   pathKeys: v.optional(v.boolean(), true),
-  messagesPerSecond: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  maxPublishers: v.optional(LimitSchema, null),
+  maxSubscribers: v.optional(LimitSchema, null),
+  messagesPerSecond: LimitSchema,
 });
 
 /** The policy of a domain without a row. */
@@ -67,4 +75,6 @@ export const DEFAULT_POLICY: Policy = {
   maxBacklogBytes: DEFAULT_MAX_BACKLOG_BYTES,
   pathKeys: true,
   messagesPerSecond: null,
+  maxPublishers: null,
+  maxSubscribers: null,
 };

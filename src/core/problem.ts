@@ -15,9 +15,14 @@ export type ProblemSlug =
   | "key-required"
   | "key-rejected"
   | "key-in-path"
+  | "token-required"
   | "token-rejected"
+  | "ticket-rejected"
   | "topic-not-live"
   | "publisher-conflict"
+  | "too-many-publishers"
+  | "too-many-subscribers"
+  | "too-many-requests"
   | "topic-full"
   | "topic-unavailable"
   | "topic-overloaded"
@@ -76,14 +81,44 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
     headers: { "WWW-Authenticate": 'Bearer realm="wspubsub"' },
   },
   "key-in-path": { status: 403, closeCode: 4503, title: "This domain takes no keys in paths" },
-  "token-rejected": {
+  "token-required": {
     status: 401,
     closeCode: 4501,
     title: "This domain's topics are private",
     headers: { "WWW-Authenticate": 'Bearer realm="wspubsub"' },
   },
+  "token-rejected": {
+    status: 401,
+    closeCode: 4501,
+    title: "The token does not open this topic",
+    headers: { "WWW-Authenticate": 'Bearer realm="wspubsub", error="invalid_token"' },
+  },
+  "ticket-rejected": {
+    status: 401,
+    closeCode: 4401,
+    title: "The ticket is unknown, used or too old",
+    headers: { "WWW-Authenticate": 'Bearer realm="wspubsub"' },
+  },
   "topic-not-live": { status: 404, closeCode: 4404, title: "Nobody publishes to this topic" },
   "publisher-conflict": { status: 409, closeCode: 4409, title: "The topic has a publisher" },
+  "too-many-publishers": {
+    status: 503,
+    closeCode: 4403,
+    title: "The topic has as many publishers as its domain allows",
+    headers: { "Retry-After": "30" },
+  },
+  "too-many-subscribers": {
+    status: 503,
+    closeCode: 4403,
+    title: "The topic has as many subscribers as its domain allows",
+    headers: { "Retry-After": "30" },
+  },
+  "too-many-requests": {
+    status: 429,
+    closeCode: 4429,
+    title: "Too much in too short a time",
+    headers: { "Retry-After": "60" },
+  },
   "topic-full": {
     status: 503,
     closeCode: 4403,

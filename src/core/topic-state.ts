@@ -33,10 +33,19 @@ export type TopicEvent =
       readonly takeover: boolean;
       /** The incumbent used heartbeats and missed three. */
       readonly incumbentSilent: boolean;
+      /** Those that are there. */
+      readonly publishers: number;
     }
   /** `remaining` counts the publishers without the one that left. */
   | { readonly type: "publisher-leaves"; readonly remaining: number }
-  | { readonly type: "subscriber-connects"; readonly policy: Policy | null }
+  | {
+      readonly type: "subscriber-connects";
+      readonly policy: Policy | null;
+      /** It presented a key or a token that opens the topic. */
+      readonly isGranted: boolean;
+      /** Those that are there. */
+      readonly subscribers: number;
+    }
   | { readonly type: "alarm-fires" };
 
 /** What the Topic must do, in this order. */
@@ -66,7 +75,7 @@ export function transition(state: TopicState, event: TopicEvent, nowMs: number):
     case "publisher-leaves":
       return publisherLeaves(state, event.remaining, nowMs);
     case "subscriber-connects":
-      return { state, effects: [], refusal: refuseSubscriber(state, event.policy) };
+      return { state, effects: [], refusal: refuseSubscriber(state, event) };
     case "alarm-fires":
       // Early: the deadline moved since the alarm was set.
       return state.phase === "grace"
@@ -80,9 +89,11 @@ function publisherConnects(
   event: Extract<TopicEvent, { type: "publisher-connects" }>,
 ): Transition {
   const next: TopicState = { phase: "live", policy: event.policy };
-  if (state.phase !== "live" || event.policy.publishers === "shared") {
-    return go(next);
+  if (event.policy.publishers === "shared") {
+    const isFull = event.publishers >= (event.policy.maxPublishers ?? Infinity);
+    return isFull ? { state, effects: [], refusal: "too-many-publishers" } : go(next);
   }
+  if (state.phase !== "live") return go(next);
   if (!event.takeover && !event.incumbentSilent) {
     return { state, effects: [], refusal: "publisher-conflict" };
   }
@@ -102,11 +113,15 @@ function publisherLeaves(state: TopicState, remaining: number, nowMs: number): T
   );
 }
 
-function refuseSubscriber(state: TopicState, asked: Policy | null): Refusal | null {
-  const policy = state.phase === "vacant" ? asked : state.policy;
+function refuseSubscriber(
+  state: TopicState,
+  event: Extract<TopicEvent, { type: "subscriber-connects" }>,
+): Refusal | null {
+  const policy = state.phase === "vacant" ? event.policy : state.policy;
   if (policy === null) return "policy-needed";
-  if (policy.subscribers === "token") return "token-rejected";
+  if (policy.subscribers === "token" && !event.isGranted) return "token-required";
   if (state.phase === "vacant" && policy.publishers === "exclusive") return "topic-not-live";
+  if (event.subscribers >= (policy.maxSubscribers ?? Infinity)) return "too-many-subscribers";
   return null;
 }
 

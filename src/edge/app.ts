@@ -4,6 +4,7 @@
  */
 import { Hono } from "hono";
 import { logError } from "../log.ts";
+import { createAdmin } from "./admin.ts";
 import { problemResponse } from "./problem-response.ts";
 import { upgrade } from "./upgrade.ts";
 
@@ -11,7 +12,9 @@ import { upgrade } from "./upgrade.ts";
 export function createApp(): Hono<{ Bindings: Env }> {
   const app = new Hono<{ Bindings: Env }>();
 
-  app.all("/ws/*", (c) => upgrade(c.req.raw, c.env));
+  app.all("/ws/*", (c) => upgrade(c.req.raw, c.env, c.executionCtx));
+
+  app.route("/v1", createAdmin());
 
   app.notFound(() =>
     problemResponse({

@@ -13,7 +13,12 @@ import {
 import type { Problem, ProblemSlug } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { parseOffer, type Subprotocol } from "../core/subprotocol.ts";
-import { findCredential } from "./credential.ts";
+import {
+  readPublisherKey,
+  readSubscriberCredential,
+  type Credential,
+  type PresentedKey,
+} from "./credential.ts";
 
 /** A socket request in order. */
 export type Handshake = PublisherHandshake | SubscriberHandshake;
@@ -34,18 +39,8 @@ export interface SubscriberHandshake {
   readonly subprotocol: Subprotocol | null;
   readonly options: SubscriberOptions;
   /** `null`: it presents none, and needs none where the domain is open. */
-  readonly key: PresentedKey | null;
+  readonly credential: Credential | null;
 }
-
-/** A key as a client presented it. */
-export interface PresentedKey {
-  readonly text: string;
-  /** Whether it stands in the path, which some domains do not take. */
-  readonly isInPath: boolean;
-}
-
-/** UTF-16 code units; longer than any key that `apikeys` can hold. */
-const MAX_KEY_LENGTH = 256;
 
 const ROUTES =
   "Connect to /ws/pub/Domain/Topic, /ws/pub/ApiKey/Domain/Topic or /ws/sub/Domain/Topic";
@@ -75,47 +70,32 @@ export function checkHandshake(request: Request): Result<Handshake, Problem> {
     request.headers.get("Sec-WebSocket-Protocol"),
   );
   const target = { address: parsed.value, subprotocol };
-  const credential = findCredential(request.headers.get("Authorization"), credentials);
+  const places = { authorization: request.headers.get("Authorization"), encoded: credentials };
 
   const explain = checkExplain(url.searchParams);
   if (!explain.ok) return refuse("invalid-parameter", explain.error);
 
-  if (route.role === "subscriber") {
-    const options = parseSubscriberOptions(url.searchParams);
-    if (!options.ok) return refuse("invalid-parameter", options.error);
-    if (!credential.ok) return refuseKey();
-    const key = credential.value === null ? null : { text: credential.value, isInPath: false };
-    if (key !== null && !isPlausible(key.text)) return refuseKey();
-    return ok({ role: "subscriber", ...target, options: options.value, key });
-  }
-
-  const options = parsePublisherOptions(url.searchParams);
-  if (!options.ok) return refuse("invalid-parameter", options.error);
-  if (!credential.ok) return refuseKey();
-  const text = credential.value ?? pathKey ?? "";
-  if (text === "") {
-    return refuse(
-      "key-required",
-      'Send "Authorization: Bearer ApiKey", or put the key into the path: /ws/pub/ApiKey/Domain/Topic',
-    );
-  }
-  if (credential.value === null) {
-    if (/\p{Cc}/u.test(text)) {
-      return refuse("invalid-address", "The API key contains a control character");
+  switch (route.role) {
+    case "subscriber": {
+      const options = parseSubscriberOptions(url.searchParams);
+      if (!options.ok) return refuse("invalid-parameter", options.error);
+      const credential = readSubscriberCredential(places, url.searchParams.get("ticket"));
+      if (!credential.ok) return credential;
+      return ok({
+        role: "subscriber",
+        ...target,
+        options: options.value,
+        credential: credential.value,
+      });
     }
-    if (text.length > MAX_KEY_LENGTH) {
-      return refuse("invalid-address", `The API key has more than ${MAX_KEY_LENGTH} characters`);
+    case "publisher": {
+      const options = parsePublisherOptions(url.searchParams);
+      if (!options.ok) return refuse("invalid-parameter", options.error);
+      const key = readPublisherKey(places, pathKey);
+      if (!key.ok) return key;
+      return ok({ role: "publisher", ...target, options: options.value, key: key.value });
     }
-  } else if (!isPlausible(text)) {
-    return refuseKey();
   }
-  const key = { text, isInPath: credential.value === null };
-  return ok({ role: "publisher", ...target, options: options.value, key });
-}
-
-/** The one answer to every key that opens nothing: byte for byte the same, whatever is wrong with it. */
-export function refuseKey(): Result<never, Problem> {
-  return refuse("key-rejected", "The key is unknown, inactive, or belongs to another domain");
 }
 
 interface Route {
@@ -140,11 +120,6 @@ function matchRoute(pathname: string): Route | null {
     return { role, rawKey: null, rawDomain, rawTopic };
   }
   return null;
-}
-
-/** Whether the database may be asked about a key at all. */
-function isPlausible(key: string): boolean {
-  return key.length <= MAX_KEY_LENGTH && !/\p{Cc}/u.test(key);
 }
 
 function hasToken(header: string | null, token: string): boolean {

@@ -1,122 +1,107 @@
 /**
- * The admission of a socket: handshake checks, then the key store where it is needed, then the topic.
- * A subscriber of a live topic that presents no key never touches the database.
+ * The admission of a socket: handshake checks, then the credential where there is one, then the topic. A
+ * subscriber of a live topic that presents no credential never touches the database.
  */
-import type { Admission, Refusal } from "../core/admission.ts";
+import type { Refusal } from "../core/admission.ts";
 import type { Address } from "../core/address.ts";
-import { parseConfig } from "../core/config.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
-import { logError } from "../log.ts";
+import { callerOf, type Caller } from "./caller.ts";
+import { checkCredential, checkKey, forgetKey } from "./check-credential.ts";
+import { refuseTicket } from "./credential.ts";
 import { explainRefusal, wantsExplanation } from "./explain.ts";
 import {
   checkHandshake,
-  refuseKey,
-  type PresentedKey,
+  type Handshake,
   type PublisherHandshake,
   type SubscriberHandshake,
 } from "./handshake.ts";
-import { joinTopic } from "./join-topic.ts";
-import { hashKey } from "./key-hash.ts";
-import { neonKeyStore, type KeyStore, type Unavailable } from "./key-store.ts";
+import { joinTopic, type Joined } from "./join-topic.ts";
+import { keyStoreUnavailable, openKeyStore } from "./open-key-store.ts";
 import { problemResponse } from "./problem-response.ts";
 
 /** Answers a socket request with the topic's 101, or with a problem in the form that was asked for. */
-export async function upgrade(request: Request, env: Env): Promise<Response> {
-  const admitted = await admit(request, env);
+export async function upgrade(
+  request: Request,
+  env: Env,
+  ctx: Pick<ExecutionContext, "waitUntil">,
+): Promise<Response> {
+  const handshake = checkHandshake(request);
+  const admitted = handshake.ok
+    ? await admit(handshake.value, callerOf(request, env, ctx))
+    : handshake;
   if (admitted.ok) return admitted.value;
   return wantsExplanation(request)
     ? explainRefusal(request, admitted.error)
     : problemResponse(admitted.error);
 }
 
-async function admit(request: Request, env: Env): Promise<Result<Response, Problem>> {
-  const handshake = checkHandshake(request);
-  if (!handshake.ok) return handshake;
-  switch (handshake.value.role) {
+async function admit(handshake: Handshake, caller: Caller): Promise<Result<Response, Problem>> {
+  const first = await tryOnce(handshake, caller, false);
+  if (!first.ok || first.value.type === "joined" || first.value.refusal !== "key-stale") {
+    return first.ok ? answer(first.value) : first;
+  }
+  // The key was revoked since it was checked, maybe out of a cache: ask again, and then believe the answer.
+  const key = handshake.role === "publisher" ? handshake.key : handshake.credential;
+  if (key?.type !== "key") return refuseTicket();
+  await forgetKey(caller, key, handshake.address.domain);
+  const second = await tryOnce(handshake, caller, true);
+  return second.ok ? answer(second.value) : second;
+}
+
+function tryOnce(
+  handshake: Handshake,
+  caller: Caller,
+  isRechecked: boolean,
+): Promise<Result<Joined, Problem>> {
+  switch (handshake.role) {
     case "publisher":
-      return admitPublisher(handshake.value, env);
+      return admitPublisher(handshake, caller, isRechecked);
     case "subscriber":
-      return admitSubscriber(handshake.value, env);
+      return admitSubscriber(handshake, caller, isRechecked);
   }
 }
 
 async function admitPublisher(
   { role, address, subprotocol, options, key }: PublisherHandshake,
-  env: Env,
-): Promise<Result<Response, Problem>> {
-  const policy = await checkKey(key, address, env);
-  if (!policy.ok) return policy;
-  return join(env, address, { v: 1, role, subprotocol, ...options, policy: policy.value });
+  caller: Caller,
+  isRechecked: boolean,
+): Promise<Result<Joined, Problem>> {
+  const checked = await checkKey(caller, key, address.domain);
+  if (!checked.ok) return checked;
+  const admission = { v: 1, role, subprotocol, ...options, ...checked.value, isRechecked } as const;
+  return ok(await joinTopic(caller.env.TOPIC, address, admission));
 }
 
 async function admitSubscriber(
-  { role, address, subprotocol, options, key }: SubscriberHandshake,
-  env: Env,
-): Promise<Result<Response, Problem>> {
-  const admission = { v: 1, role, subprotocol, ...options } as const;
+  { role, address, subprotocol, options, credential }: SubscriberHandshake,
+  caller: Caller,
+  isRechecked: boolean,
+): Promise<Result<Joined, Problem>> {
   // A credential that is presented and wrong is never a downgrade to nobody in particular.
-  const granted = key === null ? ok(null) : await checkKey(key, address, env);
-  if (!granted.ok) return granted;
-  const joined = await joinTopic(env.TOPIC, address, { ...admission, policy: granted.value });
-  if (joined.type === "joined") return ok(joined.response);
-  if (joined.refusal !== "policy-needed") return err(refusalProblem(joined.refusal));
-
-  const keyStore = openKeyStore(env);
-  if (!keyStore.ok) return keyStore;
-  const lookup = await keyStore.value.findPolicy(address.domain);
-  if (lookup.type === "unavailable") return err(keyStoreUnavailable(lookup));
-  return join(env, address, { ...admission, policy: lookup.policy });
+  const checked =
+    credential === null
+      ? ok({ grant: null, policy: null })
+      : await checkCredential(caller, credential, address);
+  if (!checked.ok) return checked;
+  const admission = { v: 1, role, subprotocol, ...options, ...checked.value, isRechecked } as const;
+  const joined = await joinTopic(caller.env.TOPIC, address, admission);
+  if (joined.type === "joined" || joined.refusal !== "policy-needed") return ok(joined);
+  const policy = await findPolicy(caller, address);
+  if (!policy.ok) return policy;
+  return ok(await joinTopic(caller.env.TOPIC, address, { ...admission, policy: policy.value }));
 }
 
-/** Checks a key; the domain's policy comes with the grant. */
-async function checkKey(
-  key: PresentedKey,
-  { domain }: Address,
-  env: Env,
-): Promise<Result<Policy, Problem>> {
-  const keyStore = openKeyStore(env);
+async function findPolicy(caller: Caller, { domain }: Address): Promise<Result<Policy, Problem>> {
+  const keyStore = openKeyStore(caller.env);
   if (!keyStore.ok) return keyStore;
-  const check = await keyStore.value.checkKey(await hashKey(key.text), domain);
-  switch (check.type) {
-    case "denied":
-      return refuseKey();
-    case "unavailable":
-      return err(keyStoreUnavailable(check));
-    case "granted":
-      if (!key.isInPath || check.policy.pathKeys) return ok(check.policy);
-      return err({
-        slug: "key-in-path",
-        detail: 'Send "Authorization: Bearer ApiKey" to /ws/pub/Domain/Topic',
-      });
-  }
+  const lookup = await keyStore.value.findDomain(domain, caller.keepAlive);
+  return lookup.type === "found" ? ok(lookup.policy) : err(keyStoreUnavailable(lookup));
 }
 
-async function join(
-  env: Env,
-  address: Address,
-  admission: Admission,
-): Promise<Result<Response, Problem>> {
-  const joined = await joinTopic(env.TOPIC, address, admission);
+function answer(joined: Joined): Result<Response, Problem> {
   return joined.type === "joined" ? ok(joined.response) : err(refusalProblem(joined.refusal));
-}
-
-/** Says what is missing to whoever asks: until it is repaired that is whoever set the hub up. */
-function openKeyStore(env: Env): Result<KeyStore, Problem> {
-  const config = parseConfig(env);
-  if (config.ok) return ok(neonKeyStore(config.value.database));
-  const detail = config.error.join("; ");
-  logError({ event: "configuration-invalid", faults: detail });
-  return err({ slug: "key-store-unavailable", detail });
-}
-
-function keyStoreUnavailable({ reason }: Unavailable): Problem {
-  logError({ event: "key-store-unavailable", reason });
-  return {
-    slug: "key-store-unavailable",
-    detail: "The key could not be checked, which says nothing about it: try again",
-  };
 }
 
 function refusalProblem(refusal: Refusal): Problem {
@@ -125,12 +110,15 @@ function refusalProblem(refusal: Refusal): Problem {
       return { slug: refusal, detail: "Wait until a publisher starts the topic, then try again" };
     case "publisher-conflict":
       return { slug: refusal, detail: "Try again when it has left, or displace it: ?takeover=1" };
-    case "token-rejected":
-      return { slug: refusal, detail: "Subscribers of this domain need a token" };
+    case "token-required":
+      return { slug: refusal, detail: 'Send "Authorization: Bearer Token"' };
+    case "too-many-publishers":
+    case "too-many-subscribers":
     case "topic-full":
       return { slug: refusal, detail: "Try again when other sockets have left" };
     case "policy-needed":
-      // The object asks for the policy only while it was given none.
-      throw new Error("Topic asked twice for the policy");
+    case "key-stale":
+      // The object asks for the policy while it was given none, and for a check while it was promised none.
+      throw new Error(`Topic asked twice: ${refusal}`);
   }
 }

@@ -3,6 +3,7 @@
  * parsed, never cast, since an older deploy may have written it. At most 16 KiB (platform limits).
  */
 import * as v from "valibot";
+import { GrantSchema, type Grant } from "../core/grant.ts";
 import type { Protocol } from "../core/stream.ts";
 import { LogPositionSchema, type LogPosition } from "./log.ts";
 
@@ -23,6 +24,8 @@ export interface PublisherAttachment {
   readonly connectedAtMs: number;
   /** Where a log that is not durable was when it fell silent; one publisher carries it for all. */
   readonly log: LogPosition | null;
+  /** Its key; `null` where version 0.1 accepted it. */
+  readonly grant: Grant | null;
 }
 
 /** The identity of a socket that only receives. */
@@ -33,9 +36,12 @@ export interface SubscriberAttachment {
   readonly gap: "skip" | "close";
   /** The cursor up to which it has everything while it is replayed to, else `null`. */
   readonly behind: string | null;
+  /** The key or token that opened it, `null` where it needed none. */
+  readonly grant: Grant | null;
 }
 
-// Sockets that version 0.1 accepted are raw and know no log.
+// Sockets that version 0.1 accepted are raw and know neither log nor grant.
+const SocketGrantSchema = v.optional(v.nullable(GrantSchema), null);
 const ProtocolSchema = v.optional(v.picklist(["raw", "stream"]), "raw");
 
 const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role", [
@@ -46,6 +52,7 @@ const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role",
     heartbeatSeconds: v.nullable(v.number()),
     connectedAtMs: v.number(),
     log: v.optional(v.nullable(LogPositionSchema), null),
+    grant: SocketGrantSchema,
   }),
   v.object({
     v: v.literal(1),
@@ -53,6 +60,7 @@ const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role",
     protocol: ProtocolSchema,
     gap: v.optional(v.picklist(["skip", "close"]), "skip"),
     behind: v.optional(v.nullable(v.string()), null),
+    grant: SocketGrantSchema,
   }),
   v.object({ v: v.literal(1), role: v.literal("dismissed") }),
 ]);

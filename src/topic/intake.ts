@@ -3,9 +3,15 @@
  * are taken as they are; a frame of the stream is taken whole or refused, and a publish that is repeated
  * is acknowledged again and not taken again (PROTOCOL.md, 10.7 to 10.11).
  */
-import { INVALID_FRAME, MESSAGE_TOO_LARGE, type Close } from "../core/close-code.ts";
+import {
+  INVALID_FRAME,
+  MESSAGE_TOO_LARGE,
+  TOO_MANY_REQUESTS,
+  type Close,
+} from "../core/close-code.ts";
 import { formatCursor } from "../core/cursor.ts";
 import type { Message } from "../core/message.ts";
+import type { Policy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
 import {
   formatAck,
@@ -17,12 +23,20 @@ import {
 import type { Batch } from "./batch.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { Log } from "./log.ts";
+import type { MessageRate, RateVerdict } from "./message-rate.ts";
 import { isLargerThan } from "./message-size.ts";
 import type { Outcome, Publication } from "./publication.ts";
 import { sendFrame } from "./send-frame.ts";
 
 /** Seconds after which an overloaded topic may be tried again. */
 const RETRY_AFTER_SECONDS = 1;
+
+/** Who sends a frame. */
+export interface Sender {
+  readonly socket: WebSocket;
+  readonly protocol: Protocol;
+  readonly rate: MessageRate;
+}
 
 /** The intake of one topic. */
 export class Intake {
@@ -37,9 +51,12 @@ export class Intake {
   }
 
   /** Takes a frame; returns why its publisher must be closed, `null` when it may go on. */
-  take(socket: WebSocket, protocol: Protocol, frame: Message, maxBytes: number): Close | null {
+  take(sender: Sender, frame: Message, policy: Policy, nowMs: number): Close | null {
+    const { socket, protocol, rate } = sender;
     if (protocol === "raw") {
-      if (isLargerThan(frame, maxBytes)) return MESSAGE_TOO_LARGE;
+      if (isLargerThan(frame, policy.maxMessageBytes)) return MESSAGE_TOO_LARGE;
+      // There is no other way to tell it.
+      if (rateVerdict(rate, 1, policy, nowMs) !== null) return TOO_MANY_REQUESTS;
       this.#fanOut.publish({ messages: [frame], receipt: null });
       return null;
     }
@@ -51,8 +68,15 @@ export class Intake {
       sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
       return INVALID_FRAME;
     }
-    this.#takePublish(socket, publish.value, maxBytes);
-    return null;
+    const verdict = rateVerdict(rate, publish.value.messages.length, policy, nowMs);
+    if (verdict === null) {
+      this.#takePublish(socket, publish.value, policy.maxMessageBytes);
+      return null;
+    }
+    const isIgnored = verdict.type === "ignored";
+    if (isIgnored) this.#fanOut.drain();
+    sendFrame(socket, formatError(publish.value.id, tooManyMessages(policy, verdict)));
+    return isIgnored ? TOO_MANY_REQUESTS : null;
   }
 
   /** Puts publications into the log and acknowledges them; `null` when they have no message. */
@@ -107,4 +131,26 @@ export class Intake {
       retryAfter: RETRY_AFTER_SECONDS,
     };
   }
+}
+
+/** `null` while a publisher keeps to its domain's rate. */
+function rateVerdict(
+  rate: MessageRate,
+  count: number,
+  { messagesPerSecond }: Policy,
+  nowMs: number,
+): Exclude<RateVerdict, { type: "within" }> | null {
+  if (messagesPerSecond === null) return null;
+  const verdict = rate.take(count, messagesPerSecond, nowMs);
+  return verdict.type === "within" ? null : verdict;
+}
+
+function tooManyMessages(
+  { messagesPerSecond }: Policy,
+  verdict: Exclude<RateVerdict, { type: "within" }>,
+): Problem {
+  const detail = `Nothing of it was published: this domain takes ${messagesPerSecond} messages a second of a publisher`;
+  return verdict.type === "over"
+    ? { slug: "too-many-requests", detail, retryAfter: verdict.retryAfterSeconds }
+    : { slug: "too-many-requests", detail };
 }

@@ -1,57 +1,54 @@
 /**
  * The Durable Object that owns one address: it admits sockets, keeps the topic's phase, and joins its
- * parts: intake, log, fan-out, replay. The rules of the phases are in core/topic-state.ts; here they are
- * carried out. Knows nothing of keys, SQL or routes.
+ * parts: intake, log, audience, grants. The rules of the phases are in core/topic-state.ts; here they are
+ * carried out. Knows nothing of SQL or routes, and of keys no more than their number.
  * Invariant: what memory holds can be rebuilt from storage, `getWebSockets()` and attachments.
  */
 import { DurableObject } from "cloudflare:workers";
+import { addressOf } from "../core/address.ts";
 import { parseAdmission, REFUSAL_HEADER, ADMISSION_HEADER } from "../core/admission.ts";
-import type { Admission, Refusal, SubscriberAdmission } from "../core/admission.ts";
+import type { Admission, PublisherAdmission, Refusal } from "../core/admission.ts";
 import {
   answerTo,
-  HISTORY_GAP,
-  INVALID_FRAME,
   PUBLISHER_DISPLACED,
   SERVICE_RESTART,
-  SLOW_CONSUMER,
   TOPIC_ENDED,
   type Close,
 } from "../core/close-code.ts";
-import { formatCursor, parseCursor, type Cursor } from "../core/cursor.ts";
+import type { Grant, KeyStanding } from "../core/grant.ts";
 import { HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE, isSilent } from "../core/heartbeat.ts";
 import type { Message } from "../core/message.ts";
 import { DEFAULT_POLICY, type Policy } from "../core/policy.ts";
-import { parseSince } from "../core/since.ts";
-import { formatError, parseCredit } from "../core/stream.ts";
 import { protocolOf } from "../core/subprotocol.ts";
 import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
 import { logError } from "../log.ts";
-import { readAttachment, writeAttachment, type PublisherAttachment } from "./attachment.ts";
+import { readAttachment, writeAttachment, type SubscriberAttachment } from "./attachment.ts";
+import { Audience } from "./audience.ts";
 import type { Batch } from "./batch.ts";
-import { FanOut } from "./fan-out.ts";
 import { Intake } from "./intake.ts";
-import { Log, type LogPosition, type Resumption } from "./log.ts";
+import { KeyWatch } from "./key-watch.ts";
+import { Log, type LogPosition } from "./log.ts";
 import type { Publication } from "./publication.ts";
-import { Replay } from "./replay.ts";
-import { sendFrame } from "./send-frame.ts";
+import { Publisher } from "./publisher.ts";
 import { loadState, storeState } from "./state-store.ts";
-import { Subscriber } from "./subscriber.ts";
 
 /** The runtime takes 32,768 hibernatable sockets; some room is left for those still closing. */
 const MAX_SOCKETS = 32_000;
 
-interface Publisher {
-  readonly attachment: PublisherAttachment;
-  lastMessageMs: number | null;
+/** What the operator may know of a topic. */
+export interface TopicDescription {
+  readonly phase: TopicState["phase"];
+  readonly publishers: number;
+  readonly subscribers: number;
 }
 
 /** One topic. */
 export class Topic extends DurableObject<Env> {
   #state: TopicState;
   readonly #log: Log;
-  readonly #fanOut: FanOut;
-  readonly #replay: Replay;
+  readonly #audience: Audience;
   readonly #intake: Intake;
+  readonly #keyWatch: KeyWatch;
   readonly #publishers: Map<WebSocket, Publisher> = new Map();
   /** Closed by the hub, not answered yet. */
   readonly #dismissed: Set<WebSocket> = new Set();
@@ -64,53 +61,74 @@ export class Topic extends DurableObject<Env> {
     ctx.setWebSocketAutoResponse(
       new WebSocketRequestResponsePair(HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE),
     );
+    if (ctx.id.name === undefined) throw new Error("Topic has no name");
     this.#log = new Log(ctx.storage);
-    this.#fanOut = new FanOut({
+    this.#audience = new Audience(this.#log, {
       append: (publications) => this.#append(publications),
-      isDurable: () => this.#log.isDurable,
       maxBacklogBytes: () => this.#policy.maxBacklogBytes,
-      onSlow: (subscriber) => this.#dismissSubscriber(subscriber, SLOW_CONSUMER),
+      dismiss: (socket, close) => this.#dismiss(socket, close),
       onIdle: () => this.#rememberLog(),
       hold: (work) => void ctx.blockConcurrencyWhile(work),
     });
-    this.#replay = new Replay(this.#log, {
-      maxBacklogBytes: () => this.#policy.maxBacklogBytes,
-      onProgress: (subscriber, offset) => {
-        rememberSubscriber(subscriber, { ...this.#log.head, offset });
-      },
-      onCurrent: (subscriber) => this.#goLive(subscriber),
-      onGap: (subscriber) => this.#dismissSubscriber(subscriber, HISTORY_GAP),
-      onSlow: (subscriber) => this.#dismissSubscriber(subscriber, SLOW_CONSUMER),
+    this.#intake = new Intake(this.#log, this.#audience.fanOut);
+    this.#keyWatch = new KeyWatch({
+      ctx,
+      env,
+      address: addressOf(ctx.id.name),
+      close: (socket, close) => this.#close(socket, close),
+      regrant: (socket, grant) => this.#regrant(socket, grant),
+      wakeBy: (atMs) => this.#wakeBy(atMs),
     });
-    this.#intake = new Intake(this.#log, this.#fanOut);
     const state = loadState(ctx.storage);
     this.#state = state ?? VACANT;
     this.#adoptSockets(state !== null);
+    // It was set for this or something earlier, and must not be set to anything later.
+    this.#alarmAtMs = this.#keyWatch.nextExpiryMs;
     // After a restart of the runtime all sockets are gone and nobody was told.
     if (this.#state.phase === "live" && this.#publishers.size === 0) this.#publisherLeft();
   }
 
   /** Takes the socket of an upgrade that the edge admitted, or refuses it by header. */
-  override fetch(request: Request): Response {
+  override async fetch(request: Request): Promise<Response> {
     const admission = parseAdmission(request.headers.get(ADMISSION_HEADER));
-    if (this.#publishers.size + this.#subscriberCount >= MAX_SOCKETS) return refuse("topic-full");
+    const { grant, isRechecked } = admission;
+    if (grant !== null && !isRechecked && (await this.#keyWatch.isStale(grant))) {
+      return refuse("key-stale");
+    }
+    // From here on without a pause: what is decided is done before anything else happens.
+    if (this.#publishers.size + this.#audience.size >= MAX_SOCKETS) return refuse("topic-full");
+    const isStart = this.#state.phase === "vacant";
     const refusal = this.#apply(this.#arrival(admission));
-    return refusal === null ? this.#accept(admission) : refuse(refusal);
+    return refusal === null ? this.#accept(admission, isStart) : refuse(refusal);
+  }
+
+  /** Applies what became of a key, for the domain; returns how many sockets were closed for it. */
+  applyKey(keyId: number, standing: KeyStanding): { closed: number; isLive: boolean } {
+    const closed = this.#keyWatch.apply(keyId, standing);
+    return { closed, isLive: this.#state.phase !== "vacant" };
+  }
+
+  /** Says how the topic is, for the operator. */
+  describe(): TopicDescription {
+    const isOver = this.#state.phase === "grace" && Date.now() >= this.#state.deadlineMs;
+    return {
+      phase: isOver ? "vacant" : this.#state.phase,
+      publishers: this.#publishers.size,
+      subscribers: isOver ? 0 : this.#audience.size,
+    };
   }
 
   override webSocketMessage(socket: WebSocket, message: Message): void {
     const publisher = this.#publishers.get(socket);
     if (publisher === undefined) {
-      this.#hearSubscriber(socket, message);
+      this.#audience.hear(socket, message);
       return;
     }
-    publisher.lastMessageMs = Date.now();
-    const { protocol } = publisher.attachment;
-    const close = this.#intake.take(socket, protocol, message, this.#policy.maxMessageBytes);
-    if (close === null) return;
-    this.#dismiss(socket, close);
-    this.#publishers.delete(socket);
-    this.#publisherLeft();
+    const nowMs = Date.now();
+    publisher.lastMessageMs = nowMs;
+    if (nowMs >= publisher.recheckAtMs) this.#recheckKeys(nowMs);
+    const close = this.#intake.take(publisher, message, this.#policy, nowMs);
+    if (close !== null) this.#close(socket, close);
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -127,12 +145,18 @@ export class Topic extends DurableObject<Env> {
     this.#alarmAtMs = null;
     this.#apply({ type: "alarm-fires" });
     const nowMs = Date.now();
+    this.#keyWatch.expire(nowMs);
     if (this.#state.phase === "vacant" && this.#log.isOver(nowMs)) {
       this.#forgetEverything();
-      return;
+    } else {
+      this.#log.expire(nowMs);
+      this.#wakeForLog();
+      // The domain was out of reach.
+      if (this.#state.phase !== "vacant" && this.#keyWatch.isUnregistered) {
+        this.#keyWatch.register(false);
+      }
     }
-    this.#log.expire(nowMs);
-    this.#wakeForLog();
+    this.#wakeForKeys();
   }
 
   /** What the domain allows; the defaults while nobody has said. */
@@ -140,31 +164,24 @@ export class Topic extends DurableObject<Env> {
     return this.#state.phase === "vacant" ? DEFAULT_POLICY : this.#state.policy;
   }
 
-  get #subscriberCount(): number {
-    return this.#fanOut.size + this.#replay.size;
-  }
-
   /** Rebuilds the log and the sockets' maps after a wake; those it cannot place are told to come back. */
   #adoptSockets(isStateKnown: boolean): void {
     this.#log.load(this.#state.phase !== "live");
-    const subscribers: { subscriber: Subscriber; behind: string | null }[] = [];
+    const subscribers: [WebSocket, SubscriberAttachment][] = [];
     let position: LogPosition | null = null;
     for (const socket of this.ctx.getWebSockets()) {
       const attachment = isStateKnown ? readAttachment(socket) : null;
       switch (attachment?.role) {
         case "publisher":
-          this.#publishers.set(socket, { attachment, lastMessageMs: null });
+          this.#publishers.set(socket, new Publisher(socket, attachment));
+          this.#keyWatch.add(socket, attachment.grant);
           // One of them was given the place, others may still carry an older one.
           if ((attachment.log?.offset ?? -1) > (position?.offset ?? -1)) position = attachment.log;
           break;
-        case "subscriber": {
-          const { protocol, gap, behind } = attachment;
-          subscribers.push({
-            subscriber: new Subscriber(socket, protocol, gap === "close"),
-            behind,
-          });
+        case "subscriber":
+          subscribers.push([socket, attachment]);
+          this.#keyWatch.add(socket, attachment.grant);
           break;
-        }
         case "dismissed":
           this.#dismissed.add(socket);
           break;
@@ -174,96 +191,60 @@ export class Topic extends DurableObject<Env> {
       }
     }
     if (position !== null && !this.#log.isDurable) this.#log.restore(position);
-    for (const { subscriber, behind } of subscribers) {
-      const cursor = behind === null ? null : parseCursor(behind);
-      if (cursor === null) this.#fanOut.add(subscriber);
-      else this.#follow(subscriber, this.#log.resume({ type: "cursor", cursor }, Date.now()));
-    }
+    for (const [socket, attachment] of subscribers) this.#audience.adopt(socket, attachment);
   }
 
   #arrival(admission: Admission): TopicEvent {
     if (admission.role === "subscriber") {
-      return { type: "subscriber-connects", policy: admission.policy };
+      return {
+        type: "subscriber-connects",
+        policy: admission.policy,
+        isGranted: admission.grant !== null,
+        subscribers: this.#audience.size,
+      };
     }
-    const { policy, takeover } = admission;
-    return { type: "publisher-connects", policy, takeover, incumbentSilent: this.#isSilent() };
+    return {
+      type: "publisher-connects",
+      policy: admission.policy,
+      takeover: admission.takeover,
+      incumbentSilent: this.#isSilent(),
+      publishers: this.#publishers.size,
+    };
   }
 
   /** Accepts the admitted socket for hibernation: tag and attachment are set before any event of it. */
-  #accept(admission: Admission): Response {
+  #accept(admission: Admission, isStart: boolean): Response {
     const { 0: client, 1: server } = new WebSocketPair();
-    const { role, subprotocol } = admission;
+    const { role, subprotocol, grant } = admission;
     this.ctx.acceptWebSocket(server, [role]);
-    if (admission.role === "publisher") {
-      const { heartbeatSeconds } = admission;
-      const connectedAtMs = Date.now();
-      const attachment = {
-        v: 1,
-        role: "publisher",
-        protocol: protocolOf(subprotocol),
-        heartbeatSeconds,
-        connectedAtMs,
-        log: null,
-      } as const;
-      writeAttachment(server, attachment);
-      this.#publishers.set(server, { attachment, lastMessageMs: null });
-      this.#log.configure(admission.policy);
-      this.#rememberLog();
-    } else {
-      this.#acceptSubscriber(server, admission);
-    }
+    this.#keyWatch.add(server, grant);
+    if (admission.role === "publisher") this.#acceptPublisher(server, admission, isStart);
+    else this.#audience.accept(server, admission);
+    if (grant !== null && grant.expiresAtMs !== null) this.#wakeBy(grant.expiresAtMs);
     const headers = new Headers();
     if (subprotocol !== null) headers.set("Sec-WebSocket-Protocol", subprotocol);
     return new Response(null, { status: 101, webSocket: client, headers });
   }
 
-  #acceptSubscriber(socket: WebSocket, { subprotocol, since, gap }: SubscriberAdmission): void {
-    const subscriber = new Subscriber(socket, protocolOf(subprotocol), gap === "close");
-    rememberSubscriber(subscriber, null);
-    if (since === null) {
-      subscriber.open(this.#log.head, null);
-      this.#fanOut.add(subscriber);
-      return;
-    }
-    const parsed = parseSince(since);
-    // The edge has checked it.
-    if (!parsed.ok) throw new Error(parsed.error);
-    const resumption = this.#log.resume(parsed.value, Date.now());
-    subscriber.open(resumption.gapFrom ?? resumption.cursor, resumption.gapFrom === null);
-    this.#follow(subscriber, resumption);
-  }
-
-  /** Lets a subscriber go on from a place in the past; tells it of a gap. */
-  #follow(subscriber: Subscriber, { cursor, gapFrom }: Resumption): void {
-    if (gapFrom !== null) {
-      subscriber.gap(gapFrom, cursor);
-      if (subscriber.closesOnGap) {
-        this.#dismissSubscriber(subscriber, HISTORY_GAP);
-        return;
-      }
-    }
-    if (cursor.offset === this.#log.head.offset) this.#fanOut.add(subscriber);
-    else this.#replay.add(subscriber, cursor.offset);
-  }
-
-  #goLive(subscriber: Subscriber): void {
-    rememberSubscriber(subscriber, null);
-    this.#fanOut.add(subscriber);
-  }
-
-  /** A raw subscriber's data is ignored, and what a dismissed socket still sends is fenced out. */
-  #hearSubscriber(socket: WebSocket, message: Message): void {
-    const subscriber = this.#fanOut.get(socket) ?? this.#replay.get(socket);
-    if (subscriber === undefined || subscriber.protocol === "raw") return;
-    const credit = parseCredit(message);
-    if (credit.ok) {
-      const { epoch } = this.#log.head;
-      if (credit.value.epoch === epoch) subscriber.acknowledge(credit.value.offset);
-      return;
-    }
-    const { id, detail } = credit.error;
-    sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
-    this.#dismissSubscriber(subscriber, INVALID_FRAME);
+  #acceptPublisher(
+    socket: WebSocket,
+    { subprotocol, heartbeatSeconds, policy, grant }: PublisherAdmission,
+    isStart: boolean,
+  ): void {
+    const attachment = {
+      v: 1,
+      role: "publisher",
+      protocol: protocolOf(subprotocol),
+      heartbeatSeconds,
+      connectedAtMs: Date.now(),
+      log: null,
+      grant,
+    } as const;
+    writeAttachment(socket, attachment);
+    this.#publishers.set(socket, new Publisher(socket, attachment));
+    this.#log.configure(policy);
+    this.#rememberLog();
+    if (isStart || this.#keyWatch.isUnregistered) this.#keyWatch.register(isStart);
   }
 
   /** Applies an event: carries out its effects, stores the new state, returns the refusal if any. */
@@ -293,21 +274,18 @@ export class Topic extends DurableObject<Env> {
 
   /** Gives subscribers all there is, then sends them away. */
   #endTopic(): void {
-    this.#fanOut.drain();
-    this.#replay.drain();
-    for (const subscriber of this.#fanOut.release()) {
-      subscriber.end();
-      this.#dismiss(subscriber.socket, TOPIC_ENDED);
-    }
+    this.#audience.end(TOPIC_ENDED);
     this.#log.end();
   }
 
   /** Stores nothing, unless there is a log that is kept for a time. */
   #vacate(): void {
+    this.#keyWatch.withdraw();
     const keepUntilMs = this.#log.retire(Date.now());
     if (keepUntilMs === null) {
       this.#alarmAtMs = null;
       void this.ctx.storage.deleteAll();
+      this.#wakeForKeys();
       return;
     }
     storeState(this.ctx.storage, VACANT);
@@ -348,16 +326,38 @@ export class Topic extends DurableObject<Env> {
     if (atMs !== null) this.#wakeBy(atMs);
   }
 
+  #wakeForKeys(): void {
+    const atMs = this.#keyWatch.nextExpiryMs;
+    if (atMs !== null) this.#wakeBy(atMs);
+  }
+
+  /** Has the keys looked at that are in use and were not for some time. */
+  #recheckKeys(nowMs: number): void {
+    const keyIds: Set<number> = new Set();
+    for (const publisher of this.#publishers.values()) {
+      const keyId = publisher.attachment.grant?.keyId ?? null;
+      if (keyId === null || nowMs < publisher.recheckAtMs) continue;
+      publisher.putOffRecheck(nowMs);
+      keyIds.add(keyId);
+    }
+    this.#keyWatch.recheck([...keyIds]);
+  }
+
+  #regrant(socket: WebSocket, grant: Grant): void {
+    const publisher = this.#publishers.get(socket);
+    if (publisher === undefined) this.#audience.regrant(socket, grant);
+    else publisher.renew(grant);
+  }
+
   /** Lets the place of a log that is not durable outlive hibernation: in a publisher's attachment. */
   #rememberLog(): void {
     if (this.#log.isDurable) return;
-    const [first] = this.#publishers;
+    const [first] = this.#publishers.values();
     if (first !== undefined) {
-      const [socket, { attachment }] = first;
-      writeAttachment(socket, { ...attachment, log: this.#log.position });
+      first.remember({ log: this.#log.position });
     } else if (this.#state.phase === "grace") {
       // While messages are still on their way any stored place, an older one too, would be given out twice.
-      if (this.#fanOut.isIdle) this.#log.store();
+      if (this.#audience.fanOut.isIdle) this.#log.store();
       else this.#log.forgetStored();
     }
   }
@@ -372,14 +372,19 @@ export class Topic extends DurableObject<Env> {
     });
   }
 
-  #dismissSubscriber(subscriber: Subscriber, close: Close): void {
-    this.#fanOut.remove(subscriber.socket);
-    this.#replay.remove(subscriber.socket);
-    this.#dismiss(subscriber.socket, close);
+  /** Closes whoever it is; a publisher has then left. */
+  #close(socket: WebSocket, close: Close): void {
+    if (this.#publishers.delete(socket)) {
+      this.#dismiss(socket, close);
+      this.#publisherLeft();
+    } else if (this.#audience.remove(socket)) {
+      this.#dismiss(socket, close);
+    }
   }
 
   /** Closes a socket from the hub's side; from here on it counts for nothing, after a wake neither. */
   #dismiss(socket: WebSocket, { code, reason }: Close): void {
+    this.#keyWatch.remove(socket);
     writeAttachment(socket, { v: 1, role: "dismissed" });
     this.#dismissed.add(socket);
     socket.close(code, reason);
@@ -387,8 +392,8 @@ export class Topic extends DurableObject<Env> {
 
   /** Drops a socket that is gone; a publisher's leaving may begin the grace period. */
   #forget(socket: WebSocket): void {
-    this.#fanOut.remove(socket);
-    this.#replay.remove(socket);
+    this.#keyWatch.remove(socket);
+    this.#audience.remove(socket);
     if (this.#publishers.delete(socket)) this.#publisherLeft();
     if (this.#dismissed.delete(socket) && this.#isDeserted()) {
       setTimeout(() => void this.#reset(), 0);
@@ -397,7 +402,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Whether the topic is over and the last of its sockets gone. */
   #isDeserted(): boolean {
-    const sockets = this.#publishers.size + this.#subscriberCount + this.#dismissed.size;
+    const sockets = this.#publishers.size + this.#audience.size + this.#dismissed.size;
     return this.#state.phase === "vacant" && sockets === 0;
   }
 
@@ -408,6 +413,7 @@ export class Topic extends DurableObject<Env> {
    */
   async #reset(): Promise<void> {
     await this.ctx.storage.sync();
+    await this.#keyWatch.settled();
     if (this.#isDeserted()) this.ctx.abort("The topic has ended");
   }
 
@@ -415,20 +421,6 @@ export class Topic extends DurableObject<Env> {
     this.#apply({ type: "publisher-leaves", remaining: this.#publishers.size });
     this.#rememberLog();
   }
-}
-
-/** Makes who it is, and how far it has got while it is behind, part of a subscriber's socket. */
-function rememberSubscriber(
-  { socket, protocol, closesOnGap }: Subscriber,
-  behind: Cursor | null,
-): void {
-  writeAttachment(socket, {
-    v: 1,
-    role: "subscriber",
-    protocol,
-    gap: closesOnGap ? "close" : "skip",
-    behind: behind === null ? null : formatCursor(behind),
-  });
 }
 
 /** Answers a peer's Close frame with its own code and reason (RFC 6455, section 5.5.1). */

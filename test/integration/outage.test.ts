@@ -2,12 +2,14 @@
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type AddressInfo, type Socket } from "node:net";
+import { neon, neonConfig } from "@neondatabase/serverless";
 import { WebSocket as PartySocket } from "partysocket";
 import { afterEach, describe, expect, inject, test } from "vitest";
 import { topicUrls } from "../support/addresses.ts";
 import { open, refused } from "../support/client.ts";
 import { startHub, type HubProcess } from "../support/hub-process.ts";
 import { startPostgres, type LocalPostgres } from "../support/local-postgres.ts";
+import { startQueryCounter } from "../support/query-counter.ts";
 
 /** As Neon would answer the hub's query, with a policy that no hub could follow. */
 const ROW_OUT_OF_BOUNDS = JSON.stringify({
@@ -49,7 +51,9 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("outages", () => {
     const before = await open(sub);
     await first.stop();
 
-    const refusal = await refused(topicUrls(hub.ws, TEST).pub);
+    // Unknown is not denied: it cannot be known.
+    const unknown = { ...TEST, key: crypto.randomUUID() };
+    const refusal = await refused(topicUrls(hub.ws, unknown).pub);
     expect(refusal.status).toBe(503);
     expect(Number(refusal.headers["retry-after"])).toBeGreaterThan(0);
     expect(JSON.parse(refusal.body)).toMatchObject({
@@ -60,12 +64,34 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("outages", () => {
     expect(await before.texts(1)).toEqual(["on and on"]);
     expect(await during.texts(1)).toEqual(["on and on"]);
 
-    await postgres({ port: first.port });
+    // A key that was verified within the hour opens, also what nobody has opened before.
     await open(topicUrls(hub.ws, TEST).pub);
+
+    await postgres({ port: first.port });
+    expect((await refused(topicUrls(hub.ws, unknown).pub)).status).toBe(401);
     await hub.logged(/key-store-unavailable/);
     expect(hub.output()).not.toContain(
       `/ws/pub/${TEST.key}/${TEST.domain}/${pub.split("/").at(-1)}`,
     );
+  });
+
+  test("12.10 a thousand publishers that come at once cost a few queries, their subscribers none", async () => {
+    const { url, endpoint } = await postgres();
+    const counter = await startQueryCounter(endpoint);
+    const hub = await hubOn(`postgres://postgres:postgres@127.0.0.1:${counter.port}/postgres`);
+    try {
+      neonConfig.fetchEndpoint = endpoint;
+      await neon(url).query("insert into domains (domain, publishers) values ('test', 'shared')");
+      const { pub, sub } = topicUrls(hub.ws, TEST);
+      const publishers = await Promise.all(Array.from({ length: 1000 }, () => open(pub)));
+      const subscribers = await Promise.all(Array.from({ length: 100 }, () => open(sub)));
+      publishers[0]?.send("through");
+      expect(await subscribers[0]?.texts(1)).toEqual(["through"]);
+      // One, unless a second passes that is the fifteenth.
+      expect(counter.count()).toBeLessThanOrEqual(3);
+    } finally {
+      counter.stop();
+    }
   });
 
   test("4.3 a database that takes the connection and never answers is 503 after 2 seconds", async () => {

@@ -44,6 +44,20 @@ export function databaseUrl(): string {
   return `postgres://postgres:postgres@${new URL(sqlEndpoint).host}/postgres`;
 }
 
+/** Creates another key of a domain; returns it with its number. */
+export async function freshKey(
+  domain: string,
+  columns: { active?: boolean; expiresInSeconds?: number } = {},
+): Promise<{ key: string; id: number }> {
+  const key = crypto.randomUUID();
+  const [row] = await sql(
+    `insert into apikeys (domain, username, apikey, active, expires_at)
+      values ($1, 'tester@example.com', $2, $3, now() + $4::float8 * interval '1 second') returning id`,
+    [domain, key, columns.active ?? true, columns.expiresInSeconds ?? null],
+  );
+  return { key, id: Number(row?.["id"]) };
+}
+
 /** Creates a domain with a key and, where columns are given, a policy. */
 export async function freshDomain(
   policy: Record<string, string | number | boolean> | null = null,

@@ -12,27 +12,32 @@ export interface HubUnderTest {
   readonly url: string;
   readonly key: string;
   readonly domain: string;
+  /** Opens the routes under /v1, `null` when it is not known. */
+  readonly adminToken: string | null;
   /** Where its Postgres takes SQL, `null` when it runs somewhere else. */
   readonly sqlEndpoint: string | null;
 }
 
+const ADMIN_TOKEN = "an-admin-token-for-tests-and-nothing-else";
 const TEST_KEY = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
 
 /** Vitest's global setup; what it returns is the teardown. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { HUB_URL, HUB_KEY, HUB_DOMAIN } = process.env;
+  const { HUB_URL, HUB_KEY, HUB_DOMAIN, HUB_ADMIN_TOKEN } = process.env;
   if (HUB_URL) {
     const url = HUB_URL.replace(/^http/, "ws").replace(/\/$/, "");
     const [key, domain] = [HUB_KEY ?? TEST_KEY, HUB_DOMAIN ?? "test"];
-    project.provide("hub", { url, key, domain, sqlEndpoint: null });
+    const adminToken = HUB_ADMIN_TOKEN ?? null;
+    project.provide("hub", { url, key, domain, adminToken, sqlEndpoint: null });
     return async () => {};
   }
   const postgres = await startPostgres();
-  const hub = await startHub({ env: { DATABASE_URL: postgres.url } });
+  const hub = await startHub({ env: { DATABASE_URL: postgres.url, ADMIN_TOKEN } });
   project.provide("hub", {
     url: hub.url.replace(/^http/, "ws"),
     key: TEST_KEY,
     domain: "test",
+    adminToken: ADMIN_TOKEN,
     sqlEndpoint: postgres.endpoint,
   });
   return async () => {

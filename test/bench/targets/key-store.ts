@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import { findFreePort } from "../processes/free-port.ts";
 import { ServerProcess } from "../processes/server-process.ts";
-import { type QueryCounter, startQueryCounter } from "./query-counter.ts";
+import { type QueryCounter, startQueryCounter } from "../../support/query-counter.ts";
 
 const program: string = fileURLToPath(new URL("../../../src/local/postgres.ts", import.meta.url));
 

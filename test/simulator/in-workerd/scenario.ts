@@ -27,6 +27,8 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   maxMessageBytes: fc.constant(MAX_MESSAGE_BYTES),
   pathKeys: fc.constant(DEFAULT_POLICY.pathKeys),
   messagesPerSecond: fc.constant(DEFAULT_POLICY.messagesPerSecond),
+  maxPublishers: fc.constant(DEFAULT_POLICY.maxPublishers),
+  maxSubscribers: fc.constant(DEFAULT_POLICY.maxSubscribers),
   maxBacklogBytes: fc.constantFrom(AMPLE_BACKLOG_BYTES, AMPLE_BACKLOG_BYTES, 1024),
 });
 

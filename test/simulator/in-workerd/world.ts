@@ -118,6 +118,8 @@ export class World {
       takeover,
       heartbeatSeconds,
       policy,
+      grant: null,
+      isRechecked: false,
     });
     const number = this.publishers.length;
     if (typeof answer !== "string") {
@@ -171,7 +173,16 @@ export class World {
   ): Promise<SubscriberConnection | null> {
     const { protocol, gap } = wish;
     const subprotocol = subprotocolOf(protocol);
-    const admission = { v: 1, role: "subscriber", subprotocol, since, gap, policy: null } as const;
+    const admission = {
+      v: 1,
+      role: "subscriber",
+      subprotocol,
+      since,
+      gap,
+      policy: null,
+      grant: null,
+      isRechecked: false,
+    } as const;
     let answer = await this.topic.connect(admission);
     // As the edge does: only a vacant topic needs to be told.
     if (answer === "policy-needed") {

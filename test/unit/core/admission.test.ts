@@ -13,6 +13,12 @@ describe("parseAdmission", () => {
   test("reads what formatAdmission wrote", () => {
     const policy = fc.constantFrom(DEFAULT_POLICY, { ...DEFAULT_POLICY, messagesPerSecond: 5 });
     const subprotocol = fc.constantFrom("wspubsub.v1", "wspubsub.raw", null);
+    const grant = fc.record({
+      keyId: fc.option(fc.nat()),
+      expiresAtMs: fc.option(fc.nat()),
+      checkedAtMs: fc.nat(),
+    });
+    const credential = { grant: fc.option(grant), isRechecked: fc.boolean() };
     const admission: fc.Arbitrary<Admission> = fc.oneof(
       fc.record({
         v: fc.constant(1 as const),
@@ -21,6 +27,7 @@ describe("parseAdmission", () => {
         takeover: fc.boolean(),
         heartbeatSeconds: fc.option(fc.integer({ min: 1, max: 300 })),
         policy,
+        ...credential,
       }),
       fc.record({
         v: fc.constant(1 as const),
@@ -29,6 +36,7 @@ describe("parseAdmission", () => {
         since: fc.option(fc.constantFrom("earliest", "-5", "k3x9q0v7h2ma-41")),
         gap: fc.constantFrom("skip", "close"),
         policy: fc.option(policy),
+        ...credential,
       }),
     );
     fc.assert(
@@ -39,7 +47,8 @@ describe("parseAdmission", () => {
   });
 
   test("reads one of version 0.1, which knew no stream and no log", () => {
-    const { maxBacklogBytes, pathKeys, ...policy } = DEFAULT_POLICY;
+    // eslint-disable-next-line no-unused-vars -- the names are what it lacked
+    const { maxBacklogBytes, pathKeys, maxPublishers, maxSubscribers, ...policy } = DEFAULT_POLICY;
     const header = JSON.stringify({ v: 1, role: "subscriber", policy });
     expect(parseAdmission(header)).toEqual({
       v: 1,
@@ -47,7 +56,9 @@ describe("parseAdmission", () => {
       subprotocol: null,
       since: null,
       gap: "skip",
-      policy: { ...policy, maxBacklogBytes, pathKeys },
+      grant: null,
+      isRechecked: false,
+      policy: DEFAULT_POLICY,
     });
   });
 

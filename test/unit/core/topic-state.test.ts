@@ -22,15 +22,21 @@ const connect: TopicEvent = {
   policy: exclusive,
   takeover: false,
   incumbentSilent: false,
+  publishers: 1,
 };
 const connectShared: TopicEvent = { ...connect, policy: shared };
 const takeover: TopicEvent = { ...connect, takeover: true };
 const afterSilence: TopicEvent = { ...connect, incumbentSilent: true };
 const lastLeaves: TopicEvent = { type: "publisher-leaves", remaining: 0 };
 const oneLeaves: TopicEvent = { type: "publisher-leaves", remaining: 1 };
-const subscribe: TopicEvent = { type: "subscriber-connects", policy: null };
-const subscribeExclusive: TopicEvent = { type: "subscriber-connects", policy: exclusive };
-const subscribeShared: TopicEvent = { type: "subscriber-connects", policy: shared };
+const subscribe = {
+  type: "subscriber-connects",
+  policy: null,
+  isGranted: false,
+  subscribers: 1,
+} as const;
+const subscribeExclusive: TopicEvent = { ...subscribe, policy: exclusive };
+const subscribeShared: TopicEvent = { ...subscribe, policy: shared };
 const alarm: TopicEvent = { type: "alarm-fires" };
 
 const displace = { type: "displace-publishers" } as const;
@@ -103,8 +109,9 @@ describe("transition", () => {
   test("5.4 a domain whose subscribers need a token admits nobody without one", () => {
     const policy: Policy = { ...shared, subscribers: "token" };
     for (const state of [VACANT, { phase: "live", policy } as const]) {
-      const event: TopicEvent = { type: "subscriber-connects", policy };
-      expect(transition(state, event, NOW).refusal).toBe("token-rejected");
+      expect(transition(state, { ...subscribe, policy }, NOW).refusal).toBe("token-required");
+      const granted = { ...subscribe, policy, isGranted: true };
+      expect(transition(state, granted, NOW).refusal).toBe(null);
     }
   });
 

@@ -77,6 +77,8 @@ export function publisher(
     subprotocol: protocol === "stream" ? STREAM_PROTOCOL : null,
     takeover: false,
     heartbeatSeconds: null,
+    grant: null,
+    isRechecked: false,
     ...options,
     policy: { ...DEFAULT_POLICY, ...policy },
   };
@@ -93,6 +95,8 @@ export function subscriber(
     subprotocol: protocol === "stream" ? STREAM_PROTOCOL : null,
     since: null,
     gap: "skip",
+    grant: null,
+    isRechecked: false,
     ...options,
     policy: policy && { ...DEFAULT_POLICY, ...policy },
   };

@@ -1,7 +1,20 @@
 /** Topic objects in tests: a fresh one for each, awake or out of memory. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import type { Domain } from "../../../src/domain/domain.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
+
+/** A topic of a domain that nobody else uses, and the domain. */
+export function freshDomain(): {
+  readonly domain: DurableObjectStub<Domain>;
+  readonly topic: (name?: string) => DurableObjectStub<Topic>;
+} {
+  const name = `domain-${crypto.randomUUID()}`;
+  return {
+    domain: env.DOMAIN.getByName(name),
+    topic: (topic = "topic") => env.TOPIC.getByName(`${name}/${topic}`),
+  };
+}
 
 /** An address that nobody else uses. */
 export function freshTopic(): DurableObjectStub<Topic> {
@@ -9,12 +22,12 @@ export function freshTopic(): DurableObjectStub<Topic> {
 }
 
 /** Makes sure the object is in memory. */
-export function wake(topic: DurableObjectStub<Topic>): Promise<void> {
+export function wake(topic: DurableObjectStub<Topic | Domain>): Promise<void> {
   return runInDurableObject(topic, () => {});
 }
 
 /** Takes the object out of memory; its sockets hibernate. */
-export async function evict(topic: DurableObjectStub<Topic>): Promise<void> {
+export async function evict(topic: DurableObjectStub<Topic | Domain>): Promise<void> {
   await wake(topic);
   await evictDurableObject(topic);
 }

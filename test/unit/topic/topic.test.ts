@@ -223,7 +223,7 @@ describe.each([
     await runInDurableObject(topic, (instance, ctx) => {
       const [displaced] = ctx.getWebSockets("publisher");
       if (displaced === undefined) throw new Error("There is no publisher");
-      instance.fetch(upgradeRequest(publisher({}, { takeover: true })));
+      void instance.fetch(upgradeRequest(publisher({}, { takeover: true })));
       instance.webSocketMessage(displaced, "late");
     });
     await settle(topic);

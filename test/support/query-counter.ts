@@ -5,8 +5,11 @@
 import { once } from "node:events";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 
+/** A running counter. */
 export interface QueryCounter {
   readonly port: number;
+  /** The number so far. */
+  count(): number;
   stop(): void;
 }
 
@@ -28,6 +31,7 @@ export async function startQueryCounter(sqlUrl: string): Promise<QueryCounter> {
   await once(server, "listening");
   return {
     port: portOf(server),
+    count: () => queries,
     stop: () => {
       server.close();
       server.closeAllConnections();

@@ -1,0 +1,33 @@
+/**
+ * Tickets (PROTOCOL.md, 13.5): for clients that can send neither a header nor a subprotocol when they open a
+ * socket. Who holds a token or a key exchanges it for a text that opens one topic, once.
+ */
+import type { Address } from "../core/address.ts";
+import type { Problem } from "../core/problem.ts";
+import { ok, type Result } from "../core/result.ts";
+import { TICKET_SECONDS } from "../core/ticket.ts";
+import { readBearer } from "./admin-access.ts";
+import type { Caller } from "./caller.ts";
+import { checkCredential } from "./check-credential.ts";
+import { readKeyOrToken } from "./credential.ts";
+import { hashKey } from "./key-hash.ts";
+
+/** Gives a ticket for a topic to whoever may subscribe to it. */
+export async function issueTicket(
+  caller: Caller,
+  authorization: string | null,
+  address: Address,
+): Promise<Result<object, Problem>> {
+  const text = readBearer(authorization);
+  if (!text.ok) return text;
+  const credential = readKeyOrToken(text.value);
+  if (!credential.ok) return credential;
+  const checked = await checkCredential(caller, credential.value, address);
+  if (!checked.ok) return checked;
+  const ticket = crypto
+    .getRandomValues(new Uint8Array(32))
+    .toBase64({ alphabet: "base64url", omitPadding: true });
+  const object = caller.env.DOMAIN.getByName(address.domain);
+  await object.issueTicket(await hashKey(ticket), address.topic, checked.value.grant);
+  return ok({ ticket, expires_in: TICKET_SECONDS });
+}

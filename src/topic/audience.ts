@@ -1,0 +1,171 @@
+/**
+ * A topic's subscribers: from the handshake through the replay of the past to the fan-out of the present, and
+ * what they say of how far they are. Knows nothing of phases, publishers or keys.
+ * Invariant: a subscriber is in the replay or in the fan-out, never in both.
+ */
+import type { SubscriberAdmission } from "../core/admission.ts";
+import { HISTORY_GAP, INVALID_FRAME, SLOW_CONSUMER, type Close } from "../core/close-code.ts";
+import { formatCursor, parseCursor, type Cursor } from "../core/cursor.ts";
+import type { Grant } from "../core/grant.ts";
+import type { Message } from "../core/message.ts";
+import { parseSince } from "../core/since.ts";
+import { formatError, parseCredit } from "../core/stream.ts";
+import { protocolOf } from "../core/subprotocol.ts";
+import { readAttachment, writeAttachment, type SubscriberAttachment } from "./attachment.ts";
+import type { Batch } from "./batch.ts";
+import { FanOut } from "./fan-out.ts";
+import type { Log, Resumption } from "./log.ts";
+import type { Publication } from "./publication.ts";
+import { Replay } from "./replay.ts";
+import { sendFrame } from "./send-frame.ts";
+import { Subscriber } from "./subscriber.ts";
+
+/** What an audience needs of its topic. */
+export interface AudienceTopic {
+  /** Puts publications into the log; `null` when they have no message. */
+  append(publications: readonly Publication[]): Batch | null;
+  /** Bytes that may wait for a subscriber. */
+  maxBacklogBytes(): number;
+  /** A subscriber must go; it is in the audience no more. */
+  dismiss(socket: WebSocket, close: Close): void;
+  /** Everything is sent and nothing lingers. */
+  onIdle(): void;
+  /** Lets nothing else happen to the topic until the work is done. */
+  hold(work: () => Promise<void>): void;
+}
+
+/** The audience of one topic. */
+export class Audience {
+  readonly fanOut: FanOut;
+  readonly #topic: AudienceTopic;
+  readonly #log: Log;
+  readonly #replay: Replay;
+
+  constructor(log: Log, topic: AudienceTopic) {
+    this.#log = log;
+    this.#topic = topic;
+    this.fanOut = new FanOut({
+      append: (publications) => topic.append(publications),
+      isDurable: () => log.isDurable,
+      maxBacklogBytes: () => topic.maxBacklogBytes(),
+      onSlow: (subscriber) => this.dismiss(subscriber.socket, SLOW_CONSUMER),
+      onIdle: () => topic.onIdle(),
+      hold: (work) => topic.hold(work),
+    });
+    this.#replay = new Replay(log, {
+      maxBacklogBytes: () => topic.maxBacklogBytes(),
+      onProgress: (subscriber, offset) => {
+        rememberPlace(subscriber, { ...this.#log.head, offset });
+      },
+      onCurrent: (subscriber) => {
+        rememberPlace(subscriber, null);
+        this.fanOut.add(subscriber);
+      },
+      onGap: (subscriber) => this.dismiss(subscriber.socket, HISTORY_GAP),
+      onSlow: (subscriber) => this.dismiss(subscriber.socket, SLOW_CONSUMER),
+    });
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.fanOut.size + this.#replay.size;
+  }
+
+  /** Takes a socket that was admitted, and lets it begin where it asked to. */
+  accept(socket: WebSocket, { subprotocol, since, gap, grant }: SubscriberAdmission): void {
+    const protocol = protocolOf(subprotocol);
+    const subscriber = new Subscriber(socket, protocol, gap === "close");
+    writeAttachment(socket, { v: 1, role: "subscriber", protocol, gap, behind: null, grant });
+    if (since === null) {
+      subscriber.open(this.#log.head, null);
+      this.fanOut.add(subscriber);
+      return;
+    }
+    const parsed = parseSince(since);
+    // The edge has checked it.
+    if (!parsed.ok) throw new Error(parsed.error);
+    const resumption = this.#log.resume(parsed.value, Date.now());
+    subscriber.open(resumption.gapFrom ?? resumption.cursor, resumption.gapFrom === null);
+    this.#follow(subscriber, resumption);
+  }
+
+  /** Takes a socket back after a wake, with the log where it was. */
+  adopt(socket: WebSocket, { protocol, gap, behind }: SubscriberAttachment): void {
+    const subscriber = new Subscriber(socket, protocol, gap === "close");
+    const cursor = behind === null ? null : parseCursor(behind);
+    if (cursor === null) this.fanOut.add(subscriber);
+    else this.#follow(subscriber, this.#log.resume({ type: "cursor", cursor }, Date.now()));
+  }
+
+  /** A raw subscriber's data is ignored, and what a dismissed socket still sends is fenced out. */
+  hear(socket: WebSocket, message: Message): void {
+    const subscriber = this.#find(socket);
+    if (subscriber === undefined || subscriber.protocol === "raw") return;
+    const credit = parseCredit(message);
+    if (credit.ok) {
+      const { epoch } = this.#log.head;
+      if (credit.value.epoch === epoch) subscriber.acknowledge(credit.value.offset);
+      return;
+    }
+    const { id, detail } = credit.error;
+    sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
+    this.dismiss(socket, INVALID_FRAME);
+  }
+
+  /** Gives everyone all there is, and says goodbye; they are in the audience no more. */
+  end(close: Close): void {
+    this.fanOut.drain();
+    this.#replay.drain();
+    for (const subscriber of this.fanOut.release()) {
+      subscriber.end();
+      this.#topic.dismiss(subscriber.socket, close);
+    }
+  }
+
+  /** Makes another grant part of a subscriber's socket. */
+  regrant(socket: WebSocket, grant: Grant): void {
+    const attachment = readAttachment(socket);
+    if (attachment?.role === "subscriber") writeAttachment(socket, { ...attachment, grant });
+  }
+
+  /** Closes a subscriber. */
+  dismiss(socket: WebSocket, close: Close): void {
+    this.remove(socket);
+    this.#topic.dismiss(socket, close);
+  }
+
+  /** Forgets a socket; whether it was here. */
+  remove(socket: WebSocket): boolean {
+    const isHere = this.#find(socket) !== undefined;
+    this.fanOut.remove(socket);
+    this.#replay.remove(socket);
+    return isHere;
+  }
+
+  #find(socket: WebSocket): Subscriber | undefined {
+    return this.fanOut.get(socket) ?? this.#replay.get(socket);
+  }
+
+  /** Lets a subscriber go on from a place in the past; tells it of a gap. */
+  #follow(subscriber: Subscriber, { cursor, gapFrom }: Resumption): void {
+    if (gapFrom !== null) {
+      subscriber.gap(gapFrom, cursor);
+      if (subscriber.closesOnGap) {
+        this.dismiss(subscriber.socket, HISTORY_GAP);
+        return;
+      }
+    }
+    if (cursor.offset === this.#log.head.offset) this.fanOut.add(subscriber);
+    else this.#replay.add(subscriber, cursor.offset);
+  }
+}
+
+/** Makes how far a subscriber has got while it is behind part of its socket. */
+function rememberPlace({ socket }: Subscriber, behind: Cursor | null): void {
+  const attachment = readAttachment(socket);
+  if (attachment?.role !== "subscriber") return;
+  writeAttachment(socket, {
+    ...attachment,
+    behind: behind === null ? null : formatCursor(behind),
+  });
+}

@@ -1,0 +1,259 @@
+/** PROTOCOL.md, section 13: private topics, with tokens that were made by a library of others. */
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { describe, expect, inject, test } from "vitest";
+import { freshDomain, freshKey, topicUrls } from "../support/addresses.ts";
+import { admin } from "../support/admin.ts";
+import { open, refused, type Client } from "../support/client.ts";
+
+const { url, sqlEndpoint } = inject("hub");
+const SECRET = "a secret of at least 32 characters, for tests";
+
+interface PrivateTopic {
+  readonly domain: string;
+  readonly key: string;
+  readonly topic: string;
+  readonly sub: string;
+  readonly publisher: Client;
+}
+
+/** A live topic of a domain whose subscribers need a token. */
+async function privateTopic(
+  policy: Parameters<typeof freshDomain>[0] = { token_secret: SECRET },
+): Promise<PrivateTopic> {
+  const domain = await freshDomain({ subscribers: "token", ...policy });
+  const { pub, sub } = topicUrls(url, domain);
+  return { ...domain, topic: sub.split("/").at(-1) ?? "", sub, publisher: await open(pub) };
+}
+
+interface TokenOptions {
+  readonly topics?: readonly string[];
+  readonly seconds?: number;
+  readonly claims?: Record<string, unknown>;
+}
+
+function claimsOf(
+  { domain, topic }: Pick<PrivateTopic, "domain" | "topic">,
+  { topics = [topic], seconds = 60, claims = {} }: TokenOptions,
+): SignJWT {
+  return new SignJWT({
+    authorization_details: [{ type: "wspubsub", actions: ["subscribe"], topics }],
+    ...claims,
+  })
+    .setAudience(`wspubsub:${encodeURIComponent(domain)}`)
+    .setSubject("user")
+    .setExpirationTime(Math.floor(Date.now() / 1000) + seconds);
+}
+
+function tokenFor(of: PrivateTopic, options: TokenOptions = {}): Promise<string> {
+  return claimsOf(of, options)
+    .setProtectedHeader({ alg: "HS256" })
+    .sign(new TextEncoder().encode(SECRET));
+}
+
+function bearer(token: string): Record<string, string> {
+  return { Authorization: `Bearer ${token}` };
+}
+
+function credential(token: string): string {
+  return `base64url.bearer.authorization.wspubsub.${Buffer.from(token).toString("base64url")}`;
+}
+
+async function slugOf(refusal: Promise<{ status: number; body: string }>): Promise<string> {
+  const { status, body } = await refusal;
+  const { type } = JSON.parse(body) as { type: string };
+  return `${status} ${type.replace("urn:wspubsub:problem:", "")}`;
+}
+
+describe.runIf(sqlEndpoint !== null)("a private topic", () => {
+  test("5.4 13.1 nobody without a token or a key of the domain is let in", async () => {
+    const { sub, key } = await privateTopic();
+    expect(await slugOf(refused(sub))).toBe("401 token-required");
+    expect(await slugOf(refused(sub, [], bearer("wrong")))).toBe("401 key-rejected");
+    await open(sub, [], bearer(key));
+  });
+
+  test("13.2 a token opens it, in a header and in a subprotocol", async () => {
+    const topic = await privateTopic();
+    const token = await tokenFor(topic, { topics: [`${topic.topic.slice(0, 8)}*`] });
+    const subscribers = [
+      await open(topic.sub, [], bearer(token)),
+      await open(topic.sub, ["wspubsub.raw", credential(token)]),
+    ];
+    topic.publisher.send("for your eyes");
+    for (const subscriber of subscribers) {
+      expect(await subscriber.texts(1)).toEqual(["for your eyes"]);
+    }
+    expect(subscribers[1]?.socket.protocol).toBe("wspubsub.raw");
+  });
+
+  test("13.2 ES256 and EdDSA by the domain's public keys", async () => {
+    const es256 = await generateKeyPair("ES256", { extractable: true });
+    const eddsa = await generateKeyPair("EdDSA", { extractable: true });
+    const keys = [
+      { ...(await exportJWK(es256.publicKey)), kid: "a" },
+      await exportJWK(eddsa.publicKey),
+    ];
+    const topic = await privateTopic({ token_keys: JSON.stringify({ keys }) });
+    const byEs256 = await claimsOf(topic, {})
+      .setProtectedHeader({ alg: "ES256", kid: "a" })
+      .sign(es256.privateKey);
+    const byEddsa = await claimsOf(topic, {})
+      .setProtectedHeader({ alg: "EdDSA" })
+      .sign(eddsa.privateKey);
+    await open(topic.sub, [], bearer(byEs256));
+    await open(topic.sub, [], bearer(byEddsa));
+    expect(await slugOf(refused(topic.sub, [], bearer(await tokenFor(topic))))).toBe(
+      "401 token-rejected",
+    );
+  });
+
+  test("13.3 a token that is wrong in any way opens nothing, in an open domain neither", async () => {
+    const topic = await privateTopic();
+    const elsewhere = await privateTopic();
+    const wrong = [
+      await tokenFor(topic, { topics: ["another"] }),
+      await tokenFor(topic, { seconds: -1 }),
+      await tokenFor(elsewhere),
+      `${await tokenFor(topic)}x`,
+    ];
+    for (const token of wrong) {
+      expect(await slugOf(refused(topic.sub, [], bearer(token)))).toBe("401 token-rejected");
+      const protocols = ["wspubsub.v1", credential(token)];
+      expect(await slugOf(refused(topic.sub, protocols))).toBe("401 token-rejected");
+    }
+    const { domain, key } = await freshDomain();
+    const publicTopic = topicUrls(url, { domain, key });
+    await open(publicTopic.pub);
+    expect(await slugOf(refused(publicTopic.sub, [], bearer(wrong[0] ?? "")))).toBe(
+      "401 token-rejected",
+    );
+  });
+
+  test("13.3 the issuer is the domain's, where it has one", async () => {
+    const topic = await privateTopic({ token_secret: SECRET, token_issuer: "https://id.example" });
+    expect(await slugOf(refused(topic.sub, [], bearer(await tokenFor(topic))))).toBe(
+      "401 token-rejected",
+    );
+    const token = await tokenFor(topic, { claims: { iss: "https://id.example" } });
+    await open(topic.sub, [], bearer(token));
+  });
+
+  test("13.6 the socket closes when the token expires, and says: renew and come back", async () => {
+    const topic = await privateTopic();
+    const subscriber = await open(topic.sub, [], bearer(await tokenFor(topic, { seconds: 3 })));
+    const stays = await open(topic.sub, [], bearer(await tokenFor(topic)));
+    topic.publisher.send("in time");
+    expect(await subscriber.texts(1)).toEqual(["in time"]);
+    expect(await subscriber.closed()).toEqual({ code: 4401, reason: "token-expired" });
+    topic.publisher.send("too late");
+    expect(await stays.texts(2)).toEqual(["in time", "too late"]);
+  });
+
+  test("13.1 4.6 a browser is told why", async () => {
+    const { sub } = await privateTopic();
+    const anonymous = await open(`${sub}?explain=1`);
+    expect(await anonymous.closed()).toEqual({ code: 4501, reason: "token-required" });
+  });
+
+  test("13.1 a token publishes nothing", async () => {
+    const topic = await privateTopic();
+    const pub = topic.sub.replace("/ws/sub/", "/ws/pub/");
+    const token = await tokenFor(topic, { topics: ["*"] });
+    expect(await slugOf(refused(`${pub}?takeover=1`, [], bearer(token)))).toBe("401 key-rejected");
+  });
+});
+
+describe.runIf(sqlEndpoint !== null)("a ticket", () => {
+  test("13.5 opens its topic once, to one who sends neither header nor subprotocol", async () => {
+    const topic = await privateTopic();
+    const path = `${topic.domain}/topics/${topic.topic}/tickets`;
+    const { status, body } = await admin("POST", path, await tokenFor(topic));
+    expect({ status, body }).toEqual({
+      status: 201,
+      body: { ticket: expect.stringMatching(/^[\w-]{43}$/), expires_in: 30 },
+    });
+    const withTicket = `${topic.sub}?ticket=${String(body["ticket"])}`;
+    const subscriber = await open(withTicket);
+    topic.publisher.send("once");
+    expect(await subscriber.texts(1)).toEqual(["once"]);
+    expect(await slugOf(refused(withTicket))).toBe("401 ticket-rejected");
+  });
+
+  test("13.5 of two who use it at once one is let in", async () => {
+    const topic = await privateTopic();
+    const path = `${topic.domain}/topics/${topic.topic}/tickets`;
+    const { body } = await admin("POST", path, topic.key);
+    const withTicket = `${topic.sub}?ticket=${String(body["ticket"])}`;
+    const outcomes = await Promise.allSettled([1, 2, 3, 4].map(() => open(withTicket)));
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  });
+
+  test("13.5 opens no other topic, and is used up by trying", async () => {
+    const topic = await privateTopic();
+    const path = `${topic.domain}/topics/${topic.topic}/tickets`;
+    const { body } = await admin("POST", path, topic.key);
+    const other = topic.sub.replace(topic.topic, "other");
+    expect(await slugOf(refused(`${other}?ticket=${String(body["ticket"])}`))).toBe(
+      "401 ticket-rejected",
+    );
+    expect(await slugOf(refused(`${topic.sub}?ticket=${String(body["ticket"])}`))).toBe(
+      "401 ticket-rejected",
+    );
+  });
+
+  test("13.5 nobody gets one for what they may not read", async () => {
+    const topic = await privateTopic();
+    const path = `${topic.domain}/topics/${topic.topic}/tickets`;
+    const stranger = await freshDomain();
+    for (const [credential_, status] of [
+      [null, 401],
+      ["wrong", 401],
+      [stranger.key, 401],
+      [await tokenFor(topic, { topics: ["other"] }), 401],
+    ] as const) {
+      expect((await admin("POST", path, credential_)).status).toBe(status);
+    }
+    for (const ticket of ["", "short", "x".repeat(43), "%00"]) {
+      expect(await slugOf(refused(`${topic.sub}?ticket=${ticket}`))).toBe("401 ticket-rejected");
+    }
+  });
+
+  test("13.5 13.6 what it opens ends with the token", async () => {
+    const topic = await privateTopic();
+    const path = `${topic.domain}/topics/${topic.topic}/tickets`;
+    const { body } = await admin("POST", path, await tokenFor(topic, { seconds: 3 }));
+    const subscriber = await open(`${topic.sub}?ticket=${String(body["ticket"])}`);
+    subscriber.send("here");
+    expect(await subscriber.closed()).toEqual({ code: 4401, reason: "token-expired" });
+  });
+
+  test("13.5 a page of another origin may ask for one", async () => {
+    const topic = await privateTopic();
+    const tickets = `${url.replace(/^ws/, "http")}/v1/domains/${topic.domain}/topics/${topic.topic}/tickets`;
+    const preflight = await fetch(tickets, {
+      method: "OPTIONS",
+      headers: {
+        Origin: "https://page.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+      },
+    });
+    expect(preflight.ok).toBe(true);
+    expect(preflight.headers.get("Access-Control-Allow-Origin")).toBe("*");
+    expect(preflight.headers.get("Access-Control-Allow-Headers")?.toLowerCase()).toContain(
+      "authorization",
+    );
+    const { key } = await freshKey(topic.domain);
+    const answer = await fetch(tickets, {
+      method: "POST",
+      headers: { Origin: "https://page.example", ...bearer(key) },
+    });
+    expect(answer.status).toBe(201);
+    expect(answer.headers.get("Access-Control-Allow-Origin")).toBe("*");
+    const problem = await fetch(tickets, {
+      method: "POST",
+      headers: { Origin: "https://page.example", ...bearer("wrong") },
+    });
+    expect(problem.headers.get("Access-Control-Allow-Origin")).toBe("*");
+  });
+});

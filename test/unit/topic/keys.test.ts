@@ -1,0 +1,294 @@
+/**
+ * PROTOCOL.md, 12.7 to 12.9 and 13.6: what keys and tokens that end do to a topic's sockets. Every test runs
+ * twice, the second time with topic and domain evicted between its steps.
+ */
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { describe, expect, test, vi } from "vitest";
+import { REFUSAL_HEADER } from "../../../src/core/admission.ts";
+import type { Grant } from "../../../src/core/grant.ts";
+import type { Topic } from "../../../src/topic/topic.ts";
+import { ask, open, publisher, subscriber } from "../support/sockets.ts";
+import { crash, evict, freshDomain, wake } from "../support/topics.ts";
+
+const KEY_REJECTED = { code: 4501, reason: "key-rejected" };
+const TOKEN_EXPIRED = { code: 4401, reason: "token-expired" };
+const DEAD = { type: "dead" } as const;
+
+/** A key's grant, checked just now unless the changes say otherwise. */
+function keyGrant(changes: Partial<Grant> = {}): Grant {
+  return { keyId: 1, expiresAtMs: null, checkedAtMs: Date.now(), ...changes };
+}
+
+function tokenGrant(expiresAtMs: number): Grant {
+  return { keyId: null, expiresAtMs, checkedAtMs: Date.now() };
+}
+
+async function refusalOf(response: Promise<Response>): Promise<string | null> {
+  return (await response).headers.get(REFUSAL_HEADER);
+}
+
+function alarmOf(topic: DurableObjectStub<Topic>): Promise<number | null> {
+  return runInDurableObject(topic, (_, { storage }) => storage.getAlarm());
+}
+
+/** Lets the alarm fire at a time, whenever it is set to. */
+async function fireAt(topic: DurableObjectStub<Topic>, nowMs: number): Promise<void> {
+  vi.useFakeTimers({ toFake: ["Date"], now: nowMs });
+  try {
+    await runDurableObjectAlarm(topic);
+  } finally {
+    vi.useRealTimers();
+  }
+}
+
+describe.each([
+  { name: "awake", settle: wake },
+  { name: "evicted between steps", settle: evict },
+])("keys on a topic, $name", ({ settle }) => {
+  test("12.7 a key that dies closes its publisher and its subscribers, and nobody else", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    const kicked = await open(topic, publisher({ publishers: "shared" }, { grant: keyGrant() }));
+    const stays = await open(
+      topic,
+      publisher({ publishers: "shared" }, { grant: keyGrant({ keyId: 2 }) }),
+    );
+    const byKey = await open(topic, subscriber(null, { grant: keyGrant() }));
+    const anyone = await open(topic, subscriber());
+    await settle(topic);
+    await settle(domain);
+    expect(await domain.applyKey(1, DEAD)).toBe(2);
+    expect(await kicked.next()).toEqual(KEY_REJECTED);
+    expect(await byKey.next()).toEqual(KEY_REJECTED);
+    await settle(topic);
+    stays.send("still here");
+    expect(await anyone.next()).toBe("still here");
+    expect(await domain.applyKey(1, DEAD)).toBe(0);
+  });
+
+  test("12.7 a publisher that is closed for its key has left: grace begins", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    await open(topic, publisher({}, { grant: keyGrant() }));
+    await settle(topic);
+    await domain.applyKey(1, DEAD);
+    expect(await topic.describe()).toMatchObject({ phase: "grace", publishers: 0 });
+    await settle(topic);
+    await open(topic, publisher({}, { grant: keyGrant({ keyId: 2 }) }));
+    expect(await topic.describe()).toMatchObject({ phase: "live", publishers: 1 });
+  });
+
+  test("12.9 no cached grant of a key that died opens anything, until the key store was asked", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const live = topicOf("live");
+    await open(live, publisher({ publishers: "shared" }, { grant: keyGrant({ keyId: 2 }) }));
+    const hourOld = keyGrant({ checkedAtMs: Date.now() - 3_600_000 });
+    const shared = { publishers: "shared" } as const;
+    await settle(live);
+    const grant = keyGrant();
+    await domain.applyKey(1, DEAD);
+    // Told just now, it knows better than a check that was under way meanwhile.
+    expect(await refusalOf(ask(live, publisher(shared, { grant })))).toBe("key-stale");
+    for (const topic of [live, topicOf("nobody was here")]) {
+      await settle(topic);
+      await settle(domain);
+      const old = { grant: hourOld };
+      expect(await refusalOf(ask(topic, publisher(shared, old)))).toBe("key-stale");
+      expect(await refusalOf(ask(topic, subscriber(shared, old)))).toBe("key-stale");
+      await settle(topic);
+      await open(topic, publisher(shared, { ...old, isRechecked: true }));
+    }
+  });
+
+  test("12.9 a grant that slipped through while its key died is closed as soon as the topic registers", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const grant = keyGrant();
+    await domain.applyKey(1, DEAD);
+    await settle(domain);
+    const late = await open(topicOf(), publisher({}, { grant }));
+    expect(await late.next()).toEqual(KEY_REJECTED);
+  });
+
+  test("12.9 a key that is switched on again opens", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    await open(topic, publisher({ publishers: "shared" }, { grant: keyGrant({ keyId: 2 }) }));
+    await domain.applyKey(1, DEAD);
+    await settle(domain);
+    await domain.applyKey(1, { type: "live", expiresAtMs: null });
+    await settle(topic);
+    const again = await open(topic, publisher({ publishers: "shared" }, { grant: keyGrant() }));
+    const reader = await open(topic, subscriber());
+    again.send("again");
+    expect(await reader.next()).toBe("again");
+  });
+
+  test("12.7 13.6 keys and tokens that expire close their sockets, each at its time", async () => {
+    const { topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    const [soon, later] = [Date.now() + 3_600_000, Date.now() + 7_200_000];
+    const source = await open(topic, publisher({}, { grant: keyGrant({ expiresAtMs: later }) }));
+    const reader = await open(topic, subscriber(null, { grant: tokenGrant(soon) }));
+    const anyone = await open(topic, subscriber());
+    await settle(topic);
+    expect(await alarmOf(topic)).toBe(soon);
+    // Too early: nothing happens, and it is set again.
+    await fireAt(topic, soon - 1);
+    expect(await alarmOf(topic)).toBe(soon);
+    await settle(topic);
+    await fireAt(topic, soon);
+    expect(await reader.next()).toEqual(TOKEN_EXPIRED);
+    expect(await alarmOf(topic)).toBe(later);
+    source.send("still here");
+    expect(await anyone.next()).toBe("still here");
+    await settle(topic);
+    await fireAt(topic, later);
+    expect(await source.next()).toEqual(KEY_REJECTED);
+  });
+
+  test("12.7 an end that is moved moves the alarm with it, through sleep too", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    const source = await open(topic, publisher({}, { grant: keyGrant() }));
+    const reader = await open(topic, subscriber(null, { grant: keyGrant() }));
+    await settle(topic);
+    expect(await alarmOf(topic)).toBe(null);
+    const atMs = Date.now() + 60_000;
+    expect(await domain.applyKey(1, { type: "live", expiresAtMs: atMs })).toBe(0);
+    await settle(topic);
+    expect(await alarmOf(topic)).toBe(atMs);
+    await fireAt(topic, atMs);
+    expect(await source.next()).toEqual(KEY_REJECTED);
+    expect(await reader.next()).toEqual(KEY_REJECTED);
+  });
+
+  test("12.8 a topic with keys that do not end sets no alarm: nothing wakes it", async () => {
+    const { topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    await open(topic, publisher({}, { grant: keyGrant() }));
+    await open(topic, subscriber());
+    await settle(topic);
+    expect(await alarmOf(topic)).toBe(null);
+  });
+
+  test("12.8 a key store that does not answer says nothing about a key in use", async () => {
+    const { topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    const longAgo = keyGrant({ checkedAtMs: Date.now() - 3_000_000 });
+    const source = await open(topic, publisher({}, { grant: longAgo }));
+    const reader = await open(topic, subscriber());
+    await settle(topic);
+    source.send("one");
+    source.send("two");
+    expect(await reader.take(2)).toEqual(["one", "two"]);
+    await settle(topic);
+    source.send("three");
+    expect(await reader.next()).toBe("three");
+  });
+
+  test("15.2 the domain knows which topics are live, and since when", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const before = Date.now();
+    const [a, b] = [topicOf("a"), topicOf("b/ü")];
+    const source = await open(a, publisher({ graceSeconds: 0 }, { grant: keyGrant() }));
+    await open(b, publisher({}, { grant: keyGrant() }));
+    // Registering runs beside the handshake; whatever the topic answers next comes after it.
+    await vi.waitFor(async () => expect(await domain.topics("", 9)).toHaveLength(2));
+    await settle(domain);
+    const topics = await domain.topics("", 9);
+    expect(topics.map(({ topic }) => topic)).toEqual(["a", "b/ü"]);
+    expect(topics.every(({ sinceMs }) => sinceMs >= before)).toBe(true);
+    const since = await domain.liveSince("b/ü");
+    await settle(b);
+    await open(b, publisher({}, { grant: keyGrant(), takeover: true }));
+    expect(await domain.liveSince("b/ü")).toBe(since);
+    source.close(1000);
+    await source.next();
+    await vi.waitFor(async () => expect(await domain.liveSince("a")).toBe(null));
+  });
+
+  test("15.2 a topic that a crash kept from saying that it is over is struck when it is next told of a key", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    await domain.register("topic", true);
+    await settle(domain);
+    expect(await domain.applyKey(1, DEAD)).toBe(0);
+    expect(await domain.topics("", 9)).toEqual([]);
+    expect(await topic.describe()).toEqual({ phase: "vacant", publishers: 0, subscribers: 0 });
+  });
+
+  test("a socket that version 0.1 accepted goes on, and knows no key", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    const source = await open(topic, publisher());
+    const reader = await open(topic, subscriber());
+    await runInDurableObject(topic, (_, ctx) => {
+      for (const socket of ctx.getWebSockets("publisher")) {
+        socket.serializeAttachment({
+          v: 1,
+          role: "publisher",
+          heartbeatSeconds: null,
+          connectedAtMs: 0,
+        });
+      }
+      for (const socket of ctx.getWebSockets("subscriber")) {
+        socket.serializeAttachment({ v: 1, role: "subscriber" });
+      }
+    });
+    await evict(topic);
+    await settle(topic);
+    await domain.applyKey(1, DEAD);
+    source.send("as ever");
+    expect(await reader.next()).toBe("as ever");
+  });
+
+  test("14.2 a publisher that sends too much is closed, and has then left", async () => {
+    const { topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    const source = await open(topic, publisher({ messagesPerSecond: 2 }));
+    const reader = await open(topic, subscriber());
+    await settle(topic);
+    for (const text of ["1", "2", "3"]) source.send(text);
+    expect(await reader.take(2)).toEqual(["1", "2"]);
+    expect(await source.next()).toEqual({ code: 4429, reason: "too-many-requests" });
+    await settle(topic);
+    expect(await topic.describe()).toMatchObject({ phase: "grace" });
+  });
+
+  test("14.3 a topic takes as many as its domain allows, and counts those who left", async () => {
+    const { topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    const policy = { publishers: "shared", maxPublishers: 1, maxSubscribers: 1 } as const;
+    const source = await open(topic, publisher(policy));
+    const reader = await open(topic, subscriber());
+    await settle(topic);
+    expect(await refusalOf(ask(topic, publisher(policy)))).toBe("too-many-publishers");
+    expect(await refusalOf(ask(topic, subscriber()))).toBe("too-many-subscribers");
+    reader.close(1000);
+    await reader.next();
+    await settle(topic);
+    await open(topic, subscriber());
+    source.close(1000);
+    await source.next();
+    await open(topic, publisher(policy));
+  });
+});
+
+test("12.9 a crash of the domain forgets no revocation", async () => {
+  const { domain, topic: topicOf } = freshDomain();
+  await domain.applyKey(1, DEAD);
+  await evict(domain);
+  const grant = keyGrant({ checkedAtMs: Date.now() - 60_000 });
+  expect(await refusalOf(ask(topicOf(), publisher({}, { grant })))).toBe("key-stale");
+});
+
+test("12.7 a topic that crashed is told of keys all the same", async () => {
+  const { domain, topic: topicOf } = freshDomain();
+  const topic = topicOf();
+  await open(topic, publisher({}, { grant: keyGrant() }));
+  await vi.waitFor(async () => expect(await domain.liveSince("topic")).not.toBe(null));
+  await crash(topic);
+  const back = await open(topic, publisher({}, { grant: keyGrant() }));
+  expect(await domain.applyKey(1, DEAD)).toBe(1);
+  expect(await back.next()).toEqual(KEY_REJECTED);
+});
