@@ -12,7 +12,7 @@ import { Revocations } from "./revocations.ts";
 import { Tickets } from "./tickets.ts";
 
 /** Topics that are told of a key at the same time. */
-const PUSHES_AT_ONCE = 64;
+const PUSHES_AT_ONCE = 1000;
 /** When topics that could not be reached are told again. */
 const RETRY_MS = 5000;
 

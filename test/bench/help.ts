@@ -36,7 +36,7 @@ Options:
 Method: all servers run on this machine, started anew for every round. A round goes measurement by
 measurement through the targets, A B C A B C; every number is the median over the rounds, and every
 ratio is taken within a round. Server and load generator are pinned to a processor each where taskset
-exists. A measurement of throughput or ingest during which other work took more than 15% of a processor
+exists. A measurement of throughput, connect or ingest during which other work took more than 15% of a processor
 is repeated, twice at most. Linux only (/proc).
 
   throughput  A closed loop keeps up to --window messages under way to the slowest of 16 sampled
@@ -47,6 +47,10 @@ is repeated, twice at most. Linux only (/proc).
   latency     50 messages per second to 100 subscribers, publish to receive on one clock.
   memory      growth of resident memory by 3,000 subscribers, which have received a message and idle,
               after 500 others have warmed the server up; first round only.
+  connect     Publishers whose key the server knows join a live topic and leave, 16 at a time (hub, floor):
+              processor time of each.
+  kick        A key with one publisher on each of 100 live topics is revoked over HTTP: the time until each
+              publisher's Close frame. Ten keys, first round only (hub).
   ingest      One stream publisher with up to 4,000 unacknowledged messages, in frames of 100 and of 20,
               and one subscriber (stream-durable). All acks must come in order, and all messages.
   join        10,000 messages are in the log, then 100 subscribers join at once with since=earliest

@@ -90,6 +90,9 @@ function mostSockets(options: Options): number {
           return options.latencySubscribers;
         case "join":
           return options.joinSubscribers;
+        case "kick":
+          return options.kickTopics;
+        case "connect":
         case "ingest":
           return 1;
       }

@@ -65,6 +65,34 @@ export async function measureTarget(
         },
       };
     }
+    case "connect": {
+      const { connects } = options;
+      const warmupConnects = Math.ceil(connects / 3);
+      const connect = await runLoad({ ...common, kind: "connect", connects, warmupConnects });
+      return {
+        line:
+          `connects ${Math.round(connect.connectsPerSecond)}/s, ` +
+          `${Math.round(connect.cpuMicrosPerConnect)} µs each; ${describeBusy(connect)}`,
+        othersLoad: connect.othersLoad,
+        record: (result) => {
+          result.connect = connect;
+        },
+      };
+    }
+    case "kick": {
+      if (server.revocation === undefined) throw new Error("It has no keys to revoke");
+      const load = { kind: "kick", topics: options.kickTopics, ...server.revocation } as const;
+      const kick = await runLoad({ ...common, ...load });
+      return {
+        line:
+          `kick on ${kick.topics} topics: p50 ${kick.p50Ms.toFixed(1)} ms, ` +
+          `p99 ${kick.p99Ms.toFixed(1)} ms`,
+        othersLoad: undefined,
+        record: (result) => {
+          result.kick = kick;
+        },
+      };
+    }
     case "join": {
       const { joinSubscribers: subscribers, messagesInLog } = options;
       const join = await runLoad({

@@ -25,6 +25,9 @@ const LEAST_INGEST: readonly BySize[] = [
 const MOST_P50_RATIO = 1.15;
 const MOST_MEMORY_RATIO = 1.15;
 const MOST_STORM_QUERIES = 1;
+/** Processor time of a connect by a key that is known, as a multiple of the floor's upgrade. */
+const MOST_CONNECT_RATIO = 2;
+const MOST_KICK_P99_MS = 1000;
 
 /** One sentence per missed goal; empty when all that was measured is met. */
 export function missedGoals(summaries: readonly TargetSummary[]): string[] {
@@ -40,7 +43,7 @@ export function missedGoals(summaries: readonly TargetSummary[]): string[] {
 type Goal = (summary: TargetSummary) => string[];
 
 const GOALS: Readonly<Record<string, readonly Goal[]>> = {
-  hub: [rawThroughput, latencyToFloor, memoryToFloor],
+  hub: [rawThroughput, latencyToFloor, memoryToFloor, connect, kick],
   // Joining has no goal in time: a hole, a repeat or a change of order has failed the run already.
   "hub-durable": [],
   stream: [streamThroughput, latencyToHub, storm],
@@ -92,6 +95,20 @@ function memoryToFloor({ kilobytesPerSocket: memory }: TargetSummary): string[] 
   if (memory === undefined || (memory.toFloor ?? Infinity) <= MOST_MEMORY_RATIO) return [];
   return [
     `memory per idle socket is ${times(memory.toFloor)} the floor's, more than ${MOST_MEMORY_RATIO} x`,
+  ];
+}
+
+function connect({ microsPerConnect: micros }: TargetSummary): string[] {
+  if (micros === undefined || (micros.toFloor ?? Infinity) < MOST_CONNECT_RATIO) return [];
+  return [
+    `a connect costs ${times(micros.toFloor)} the floor's, not less than ${MOST_CONNECT_RATIO} x`,
+  ];
+}
+
+function kick({ kick: result }: TargetSummary): string[] {
+  if (result === undefined || result.p99Ms <= MOST_KICK_P99_MS) return [];
+  return [
+    `a revoked key's publishers live on for ${Math.round(result.p99Ms)} ms (p99), over a second`,
   ];
 }
 

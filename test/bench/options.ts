@@ -19,6 +19,8 @@ export interface Options {
   readonly joinSubscribers: number;
   readonly messagesInLog: number;
   readonly stormSubscribers: number;
+  readonly connects: number;
+  readonly kickTopics: number;
   readonly rounds: number;
   readonly warmupSeconds: number;
   readonly seconds: number;
@@ -71,6 +73,8 @@ export function parseOptions(args: readonly string[]): Options | "help" {
     joinSubscribers: isQuick ? 20 : 100,
     messagesInLog: isQuick ? 1_000 : 10_000,
     stormSubscribers: isQuick ? 200 : 5_000,
+    connects: isQuick ? 100 : 3_000,
+    kickTopics: isQuick ? 10 : 100,
     rounds: parseNumber("rounds", values.rounds ?? (isQuick ? "1" : "5"), 1),
     warmupSeconds: isQuick ? 0.2 : 1,
     seconds: parseNumber("seconds", values.seconds ?? (isQuick ? "0.5" : "2"), 0.1),

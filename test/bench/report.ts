@@ -18,7 +18,7 @@ interface Table {
 }
 
 export function formatReport(facts: Facts, summaries: readonly TargetSummary[]): string {
-  const tables = [throughput, latencyAndMemory, ingest, join, storm]
+  const tables = [throughput, latencyAndMemory, connect, kick, ingest, join, storm]
     .map((build) => build(summaries))
     .filter(({ rows }) => rows.length > 0)
     .map(({ heads, rows }) => markdownTable(heads, rows));
@@ -85,6 +85,32 @@ function latencyAndMemory(summaries: readonly TargetSummary[]): Table {
       fixed(kilobytesPerSocket, 1),
       ratio(kilobytesPerSocket?.toFloor),
     ]);
+  return { heads, rows };
+}
+
+function connect(summaries: readonly TargetSummary[]): Table {
+  const heads = ["connect by a known key", "CPU µs", "to the floor"];
+  const rows = summaries.flatMap(({ target, microsPerConnect: micros }) =>
+    micros === undefined ? [] : [[target, fixed(micros, 0), ratio(micros.toFloor)]],
+  );
+  return { heads, rows };
+}
+
+function kick(summaries: readonly TargetSummary[]): Table {
+  const heads = ["revoked key", "live topics", "publishers", "closed after: p50 ms", "p99 ms"];
+  const rows = summaries.flatMap(({ target, kick: row }) =>
+    row === undefined
+      ? []
+      : [
+          [
+            target,
+            grouped(row.topics),
+            grouped(row.samples),
+            row.p50Ms.toFixed(1),
+            row.p99Ms.toFixed(1),
+          ],
+        ],
+  );
   return { heads, rows };
 }
 

@@ -12,6 +12,8 @@ export interface RoundResult {
   memory?: ResultOf["memory"];
   join?: ResultOf["join"];
   storm?: ResultOf["storm"];
+  connect?: ResultOf["connect"];
+  kick?: ResultOf["kick"];
 }
 
 export function emptyRound(target: string, round: number): RoundResult {

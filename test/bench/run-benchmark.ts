@@ -67,12 +67,14 @@ function planRound(round: number, options: Options): Step[] {
       case "ingest":
         return INGEST_FRAMES.map((messagesPerFrame) => ({ kind, messagesPerFrame }));
       case "latency":
+      case "connect":
       case "join":
         return [{ kind }];
       case "memory":
       case "storm":
-        // The longest ones; memory does not vary from round to round, and a storm must lose nothing
-        // in any.
+      case "kick":
+        // The longest ones; memory does not vary from round to round, a storm must lose nothing in
+        // any, and a kick spends its keys.
         return round === 0 ? [{ kind }] : [];
     }
   });

@@ -1,7 +1,16 @@
 /** What can be measured, and one thing to measure of every target before the next thing. */
 
 /** In the order of a round. Memory comes first: after a throughput test a server has pages to spare. */
-export const MEASUREMENTS = ["memory", "latency", "join", "storm", "ingest", "throughput"] as const;
+export const MEASUREMENTS = [
+  "memory",
+  "latency",
+  "connect",
+  "kick",
+  "join",
+  "storm",
+  "ingest",
+  "throughput",
+] as const;
 
 export type Measurement = (typeof MEASUREMENTS)[number];
 

@@ -1,6 +1,6 @@
 /** All rounds of a run as one row per target and measurement: medians, and what they compare with. */
 import { type Pick, medianOf, ratioOf } from "./compare-rounds.ts";
-import type { ResultOf, StormResult } from "./load/load-command.ts";
+import type { KickResult, ResultOf, StormResult } from "./load/load-command.ts";
 import type { RoundResult } from "./round-result.ts";
 
 /** A number and what it is relative to others'; undefined to whom was not measured. */
@@ -46,6 +46,9 @@ export interface TargetSummary {
   readonly p50Ms: Compared | undefined;
   readonly p99Ms: Compared | undefined;
   readonly kilobytesPerSocket: Compared | undefined;
+  /** Processor time of the server's. */
+  readonly microsPerConnect: Compared | undefined;
+  readonly kick: KickResult | undefined;
   readonly join: JoinRow | undefined;
   readonly storm: StormResult | undefined;
 }
@@ -64,6 +67,8 @@ export function summarize(results: readonly RoundResult[]): TargetSummary[] {
       kilobytesPerSocket: compare(({ memory }) =>
         memory === undefined ? undefined : memory.bytesPerSocket / 1024,
       ),
+      microsPerConnect: compare(({ connect }) => connect?.cpuMicrosPerConnect),
+      kick: own.find(({ kick }) => kick !== undefined)?.kick,
       join: joinRow(own, target),
       storm: own.find(({ storm }) => storm !== undefined)?.storm,
     };

@@ -78,6 +78,11 @@ export class BenchClient {
     return this.#options.sink.messages;
   }
 
+  /** The code of the server's Close frame; undefined while there was none. */
+  get closeCode(): number | undefined {
+    return this.#reader.closeCode;
+  }
+
   /** Why the connection ended before it was told to, or what came wrong; undefined while it is well. */
   get fault(): string | undefined {
     const { closeCode } = this.#reader;

@@ -4,8 +4,10 @@
  * A process per measurement gives each the same fresh heap, and its end frees thousands of sockets.
  */
 import { type LoadCommand, type LoadReply, type ResultOf, isLoadCommand } from "./load-command.ts";
+import { measureConnect } from "./measure-connect.ts";
 import { measureIngest } from "./measure-ingest.ts";
 import { measureJoin } from "./measure-join.ts";
+import { measureKick } from "./measure-kick.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { measureMemory } from "./measure-memory.ts";
 import { measureStorm } from "./measure-storm.ts";
@@ -43,5 +45,9 @@ function measure(command: LoadCommand): Promise<ResultOf[LoadCommand["kind"]]> {
       return measureJoin(command);
     case "storm":
       return measureStorm(command);
+    case "connect":
+      return measureConnect(command);
+    case "kick":
+      return measureKick(command);
   }
 }

@@ -74,13 +74,35 @@ export interface StormCommand extends Load {
   readonly queryCountUrl: string | undefined;
 }
 
+export interface ConnectCommand extends Load {
+  readonly kind: "connect";
+  readonly connects: number;
+  readonly warmupConnects: number;
+}
+
+/** A key that can be spent: what is measured is its end. */
+export interface RevocableKey {
+  readonly id: number;
+  readonly key: string;
+}
+
+export interface KickCommand extends Load {
+  readonly kind: "kick";
+  readonly topics: number;
+  readonly adminToken: string;
+  readonly domain: string;
+  readonly keys: readonly RevocableKey[];
+}
+
 export type LoadCommand =
   | ThroughputCommand
   | LatencyCommand
   | MemoryCommand
   | IngestCommand
   | JoinCommand
-  | StormCommand;
+  | StormCommand
+  | ConnectCommand
+  | KickCommand;
 
 /** Shares of one processor. */
 export interface Busy {
@@ -136,6 +158,18 @@ export interface StormResult extends Busy {
   readonly lastCurrentMs: number;
 }
 
+export interface ConnectResult extends Busy {
+  readonly connectsPerSecond: number;
+  readonly cpuMicrosPerConnect: number;
+}
+
+export interface KickResult {
+  readonly topics: number;
+  readonly samples: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
 export interface ResultOf {
   readonly throughput: ThroughputResult;
   readonly latency: LatencyResult;
@@ -143,6 +177,8 @@ export interface ResultOf {
   readonly ingest: IngestResult;
   readonly join: JoinResult;
   readonly storm: StormResult;
+  readonly connect: ConnectResult;
+  readonly kick: KickResult;
 }
 
 export type LoadReply<Result> =

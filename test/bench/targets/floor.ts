@@ -13,7 +13,7 @@ export function createFloor(hubConfigPath: string): Target {
   let bundled: Promise<WorkerBundle> | undefined;
   return {
     name: "floor",
-    measurements: BROADCAST,
+    measurements: [...BROADCAST, "connect"],
     unavailable: () => undefined,
     async start() {
       bundled ??= bundleWorker(configPath, hubConfigPath);

@@ -24,5 +24,5 @@ function measurementsOf(isStream: boolean, isDurable: boolean): readonly Measure
       ? ["latency", "join", "storm", "ingest", "throughput"]
       : [...BROADCAST, "storm"];
   }
-  return isDurable ? ["join"] : BROADCAST;
+  return isDurable ? ["join"] : [...BROADCAST, "connect", "kick"];
 }

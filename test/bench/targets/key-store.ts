@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 
+import type { RevocableKey } from "../load/load-command.ts";
 import { findFreePort } from "../processes/free-port.ts";
 import { ServerProcess } from "../processes/server-process.ts";
 import { type QueryCounter, startQueryCounter } from "../../support/query-counter.ts";
@@ -21,6 +22,7 @@ export interface RunningKeyStore {
   readonly databaseUrl: string;
   /** Answers a GET with the number of queries so far. */
   readonly queryCountUrl: string;
+  readonly revocableKeys: readonly RevocableKey[];
 }
 
 /** The documented test row: a domain with the defaults. */
@@ -33,6 +35,15 @@ export const DURABLE_DOMAIN: Domain = {
   domain: "durable",
   key: "0b6d3c1e-7f5e-4c0b-9d2a-3f1f6f6b8a51",
 };
+
+/** Many publishers a topic. */
+export const SHARED_DOMAIN: Domain = {
+  domain: "shared",
+  key: "7c1f0a52-6a0e-4d2b-8f53-9d7f3c1b2e64",
+};
+
+/** Keys of the shared domain that a measurement may revoke. */
+const REVOCABLE_KEYS = 10;
 
 /** Messages that the log of a topic of the durable domain keeps. */
 export const HISTORY_MESSAGES = 10_000;
@@ -50,20 +61,27 @@ export class KeyStore {
     this.#process = new ServerProcess("the embedded Postgres", command);
     const sqlUrl = `http://127.0.0.1:${port}/sql`;
     await this.#process.waitForOutput(sqlUrl);
-    const { domain, key } = DURABLE_DOMAIN;
-    await runSql(sqlUrl, "insert into apikeys (domain, apikey, active) values ($1, $2, true)", [
-      domain,
-      key,
-    ]);
+    await addKey(sqlUrl, DURABLE_DOMAIN);
     await runSql(sqlUrl, "insert into domains (domain, history_messages) values ($1, $2)", [
-      domain,
+      DURABLE_DOMAIN.domain,
       String(HISTORY_MESSAGES),
     ]);
+    await addKey(sqlUrl, SHARED_DOMAIN);
+    await runSql(sqlUrl, "insert into domains (domain, publishers) values ($1, 'shared')", [
+      SHARED_DOMAIN.domain,
+    ]);
+    const revocableKeys: RevocableKey[] = [];
+    for (let n = 0; n < REVOCABLE_KEYS; n++) {
+      const key = crypto.randomUUID();
+      const id = await addKey(sqlUrl, { domain: SHARED_DOMAIN.domain, key });
+      revocableKeys.push({ id, key });
+    }
     this.#counter = await startQueryCounter(sqlUrl);
     const host = `127.0.0.1:${this.#counter.port}`;
     this.#running = {
       databaseUrl: `postgres://postgres:postgres@${host}/postgres`,
       queryCountUrl: `http://${host}/`,
+      revocableKeys,
     };
     return this.#running;
   }
@@ -74,7 +92,14 @@ export class KeyStore {
   }
 }
 
-async function runSql(url: string, query: string, params: readonly string[]): Promise<void> {
+/** Adds a key; returns its number. */
+async function addKey(url: string, { domain, key }: Domain): Promise<number> {
+  const insert = "insert into apikeys (domain, apikey, active) values ($1, $2, true) returning id";
+  return Number(await runSql(url, insert, [domain, key]));
+}
+
+/** Runs a statement; returns the first field of the first row, if it answers with rows. */
+async function runSql(url: string, query: string, params: readonly string[]): Promise<unknown> {
   const response = await fetch(url, {
     method: "POST",
     // Its value names a database where there are several; here it only has to be there.
@@ -82,4 +107,6 @@ async function runSql(url: string, query: string, params: readonly string[]): Pr
     body: JSON.stringify({ query, params }),
   });
   if (!response.ok) throw new Error(`The key store answered: ${await response.text()}`);
+  const { rows } = (await response.json()) as { rows: unknown[][] };
+  return rows[0]?.[0];
 }

@@ -1,5 +1,5 @@
 /** A server that can be measured. */
-import type { Endpoint } from "../load/load-command.ts";
+import type { Endpoint, RevocableKey } from "../load/load-command.ts";
 import type { Measurement } from "../step.ts";
 
 export interface RunningTarget {
@@ -7,11 +7,19 @@ export interface RunningTarget {
   readonly pid: number;
   /** Answers a GET with the number of queries to the target's database; absent = it has none. */
   readonly queryCountUrl?: string;
+  /** What revokes keys, and keys that may be; absent = it cannot. */
+  readonly revocation?: Revocation;
   /** A topic nobody has used yet in this run of the server. */
   endpoint(measurement: Measurement): Endpoint;
   /** Throws when the server has died. */
   assertAlive(): void;
   stop(): Promise<void>;
+}
+
+export interface Revocation {
+  readonly adminToken: string;
+  readonly domain: string;
+  readonly keys: readonly RevocableKey[];
 }
 
 export interface Target {
