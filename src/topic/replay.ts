@@ -111,7 +111,8 @@ export class Replay {
   }
 
   #isFull(subscriber: Subscriber): boolean {
-    return subscriber.backlog > Math.min(FILL_BYTES, this.#topic.maxBacklogBytes());
+    // Half the bound: it is not to be over it when it goes live with its last batch still under way.
+    return subscriber.backlog > Math.min(FILL_BYTES, this.#topic.maxBacklogBytes() / 2);
   }
 
   /** Gives a subscriber its next batch; who then has all is current. */
