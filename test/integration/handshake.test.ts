@@ -131,24 +131,6 @@ describe.runIf(isLocal)("keys in Postgres", () => {
     for (const refusal of [foreign, inactive]) expect(refusal).toEqual(unknown);
   });
 
-  test("a domain has several keys, each until it is switched off", async () => {
-    const { key: first, domain } = await freshDomain();
-    const second = crypto.randomUUID();
-    await sql("insert into apikeys (domain, username, apikey, active) values ($1, 'x', $2, true)", [
-      domain,
-      second,
-    ]);
-    const urls = topicUrls(hub.url, { key: second, domain });
-    await (await open(topicUrls(hub.url, { key: first, domain }).pub)).close();
-    await (await open(urls.pub)).close();
-    await sql("update apikeys set active = false where domain = $1 and apikey like $2", [
-      domain,
-      `${second.slice(0, 4)}%`,
-    ]);
-    expect((await refused(urls.pub)).status).toBe(401);
-    await open(topicUrls(hub.url, { key: first, domain }).pub);
-  });
-
   test("a key with characters that need encoding", async () => {
     const { domain } = await freshDomain();
     const key = "k/ä 100%?#👋 and more";
