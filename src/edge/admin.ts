@@ -17,6 +17,9 @@ import { describeTopic, listTopics } from "./topic-reports.ts";
 type AdminContext = Context<{ Bindings: Env }>;
 type Answer = Promise<Result<object, Problem>>;
 
+/** Postgres's `serial`. */
+const MAX_KEY_ID = 2_147_483_647;
+
 /** Handles everything under /v1. */
 export function createAdmin(): Hono<{ Bindings: Env }> {
   const admin = new Hono<{ Bindings: Env }>();
@@ -65,7 +68,9 @@ function changeKey(
     const domain = domainOf(c);
     if (!domain.ok) return domain;
     const id = segment(c, 5);
-    if (!/^[1-9]\d{0,8}$/.test(id)) return invalidAddress("The key's number is not one");
+    if (!/^[1-9]\d{0,9}$/.test(id) || Number(id) > MAX_KEY_ID) {
+      return invalidAddress("The key's number is not one");
+    }
     const allowed = await requireAdmin(caller, authorization);
     return allowed.ok ? change(caller, domain.value, Number(id)) : allowed;
   });
