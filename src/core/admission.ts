@@ -98,6 +98,7 @@ const REFUSALS = [
   "too-many-publishers",
   "too-many-subscribers",
   "topic-full",
+  "topic-unavailable",
 ] as const;
 
 const RefusalSchema: v.GenericSchema<unknown, Refusal> = v.picklist(REFUSALS);

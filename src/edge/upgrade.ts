@@ -116,6 +116,8 @@ function refusalProblem(refusal: Refusal): Problem {
     case "too-many-subscribers":
     case "topic-full":
       return { slug: refusal, detail: "Try again when other sockets have left" };
+    case "topic-unavailable":
+      return { slug: refusal, detail: "Try again in a few seconds" };
     case "policy-needed":
     case "key-stale":
       // The object asks for the policy while it was given none, and for a check while it was promised none.

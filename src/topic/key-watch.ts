@@ -60,9 +60,16 @@ export class KeyWatch {
     }
   }
 
-  /** Whether the key store must be asked again about a grant. Rejects when that cannot be known. */
-  async isStale(grant: Grant): Promise<boolean> {
-    return grant.keyId !== null && this.#registration.isStale(grant, Date.now());
+  /** Why a grant must not be believed, `null` when it may be. */
+  async doubt(grant: Grant): Promise<"key-stale" | "topic-unavailable" | null> {
+    if (grant.keyId === null) return null;
+    try {
+      return (await this.#registration.isStale(grant, Date.now())) ? "key-stale" : null;
+    } catch (error) {
+      // The domain is out of reach, overloaded or was reset: nobody gets in by what cannot be checked.
+      logError({ event: "domain-unreachable", error: String(error) });
+      return "topic-unavailable";
+    }
   }
 
   /** Whether the domain may not know that this topic is live. */

@@ -92,8 +92,9 @@ export class Topic extends DurableObject<Env> {
   override async fetch(request: Request): Promise<Response> {
     const admission = parseAdmission(request.headers.get(ADMISSION_HEADER));
     const { grant, isRechecked } = admission;
-    if (grant !== null && !isRechecked && (await this.#keyWatch.isStale(grant))) {
-      return refuse("key-stale");
+    if (grant !== null && !isRechecked) {
+      const doubt = await this.#keyWatch.doubt(grant);
+      if (doubt !== null) return refuse(doubt);
     }
     // From here on without a pause: what is decided is done before anything else happens.
     if (this.#publishers.size + this.#audience.size >= MAX_SOCKETS) return refuse("topic-full");
