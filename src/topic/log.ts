@@ -157,9 +157,11 @@ export class Log {
 
   /** Writes what storage must know beside the rows. */
   store(): void {
+    // All ids: the rows that hold them may go before they do. A value holds 2 MB (platform limits).
+    const ids = this.#window.newest(this.isDurable ? Infinity : POSITION_IDS);
     const meta: Meta = {
       v: 1,
-      position: this.position,
+      position: { ...this.position, ids },
       history: this.#history,
       keepUntilMs: this.#keepUntilMs,
     };
@@ -312,7 +314,7 @@ export class Log {
   expire(nowMs: number): void {
     const oldestAtMs = this.#rows?.oldestAtMs ?? null;
     if (oldestAtMs === null || oldestAtMs >= this.#expiryMs(nowMs)) return;
-    // Where the log ends must not go with its last row.
+    // Where the log ends, and the last ids, must not go with the rows.
     this.store();
     const last = this.#rows?.lastBefore(this.#expiryMs(nowMs)) ?? 0;
     this.#rows?.deleteUpTo(Math.min(last, this.#held));
@@ -349,7 +351,8 @@ export class Log {
   }
 
   #mayGo({ last, atMs }: RowPlace, nowMs: number): boolean {
-    return last <= this.#needless() || (last <= this.#held && atMs < this.#expiryMs(nowMs));
+    const isOver = last <= this.#overBound() || atMs < this.#expiryMs(nowMs);
+    return isOver && last < this.#window.oldestOffset && last <= this.#held;
   }
 
   /** Deletes rows when batches have become larger, so that too few are overwritten. */

@@ -37,6 +37,11 @@ function numbers(first: number, last: number): string[] {
   return Array.from({ length: last - first + 1 }, (_, n) => String(first + n));
 }
 
+/** Appends so many batches, of raw messages. */
+function append(log: Log, batches: number, nowMs: number): void {
+  for (let n = 0; n < batches; n++) log.append(raw("x"), nowMs);
+}
+
 /** Everything after an offset, read as a replay reads it. */
 function readAll(log: Log, offset: number): Message[] {
   const messages: Message[] = [];
@@ -206,6 +211,21 @@ describe("a durable log", () => {
       expect(later.find("id-501")).toEqual({ ...log.head, offset: 501 });
       expect(later.find("id-500")).toBeNull();
     }));
+
+  test.each([
+    ["deleted", (log: Log) => log.expire(START_MS + 3_600_000)],
+    ["overwritten", (log: Log) => append(log, 5, START_MS + 3_600_000)],
+  ])("10.9 keeps the ids of publishes whose rows are %s for their age", (_, age) =>
+    onStorage((storage) => {
+      const history = { historySeconds: 60 };
+      const log = openLog(storage, history);
+      for (let n = 1; n <= 1001; n++) log.append([publish(`id${n}`, "x")], START_MS);
+      age(log);
+      const later = openLog(storage, history);
+      expect(later.find("id1")).toBeNull();
+      for (let n = 2; n <= 1001; n++) expect(later.find(`id${n}`)?.offset).toBe(n);
+    }),
+  );
 
   test("9.8 leaves nothing behind when it ends without an age", () =>
     onStorage((storage) => {
