@@ -56,6 +56,15 @@ export class Domain extends DurableObject<Env> {
     return this.#push(keyId, standing);
   }
 
+  /** The same for a key that the key store called dead at a time; nothing, if that is known. */
+  async reportDead(keyId: number, checkedAtMs: number): Promise<void> {
+    const isKnown = this.#revocations
+      .list()
+      .some((known) => known.keyId === keyId && known.atMs >= checkedAtMs);
+    // Every topic on which the key is used finds out by itself, and says so.
+    if (!isKnown) await this.applyKey(keyId, { type: "dead" });
+  }
+
   /** A page of the live topics, in the order of their names. */
   topics(after: string, limit: number): LiveTopic[] {
     return this.#liveTopics.list(after, limit);

@@ -32,7 +32,8 @@ export class KeyDesk extends WorkerEntrypoint<Env> {
     });
     const object = this.env.DOMAIN.getByName(domain);
     for (const { keyId, standing } of standings) {
-      if (standing.type === "dead") this.ctx.waitUntil(object.applyKey(keyId, standing));
+      if (standing.type === "live") continue;
+      this.ctx.waitUntil(object.reportDead(keyId, found.checkedAtMs));
     }
     return { checkedAtMs: found.checkedAtMs, standings };
   }

@@ -35,7 +35,7 @@ export class KeyWatch {
   constructor(topic: WatchedTopic) {
     this.#topic = topic;
     const { domain, topic: name } = topic.address;
-    this.#registration = new Registration(topic.env.DOMAIN.getByName(domain), name);
+    this.#registration = new Registration(() => topic.env.DOMAIN.getByName(domain), name);
   }
 
   /** Watches a socket from now on; `null`: it needed no key. */

@@ -11,7 +11,8 @@ const JUST_CHECKED_MS = 3000;
 
 /** The registration of one topic. */
 export class Registration {
-  readonly #domain: DurableObjectStub<Domain>;
+  readonly #open: () => DurableObjectStub<Domain>;
+  #domain: DurableObjectStub<Domain>;
   readonly #topic: string;
   #isConfirmed = false;
   /** By key, when it was revoked. */
@@ -19,9 +20,10 @@ export class Registration {
   /** What was told to the domain last; calls of one stub arrive in their order. */
   #told: Promise<unknown> = Promise.resolve();
 
-  /** The stub must be this topic's alone. */
-  constructor(domain: DurableObjectStub<Domain>, topic: string) {
-    this.#domain = domain;
+  /** `open` makes a stub of the domain that is nobody else's. */
+  constructor(open: () => DurableObjectStub<Domain>, topic: string) {
+    this.#open = open;
+    this.#domain = open();
     this.#topic = topic;
   }
 
@@ -32,7 +34,7 @@ export class Registration {
 
   /** Registers; returns what was revoked of late. Rejects when the domain cannot be reached. */
   async register(isStart: boolean): Promise<readonly Revocation[]> {
-    const answer = this.#domain.register(this.#topic, isStart);
+    const answer = this.#ask((domain) => domain.register(this.#topic, isStart));
     this.#told = answer;
     const revocations = await answer;
     // Unless it ended meanwhile.
@@ -45,7 +47,7 @@ export class Registration {
   async withdraw(): Promise<void> {
     this.#isConfirmed = false;
     this.#revocations.clear();
-    const answer = this.#domain.unregister(this.#topic, Date.now());
+    const answer = this.#ask((domain) => domain.unregister(this.#topic, Date.now()));
     this.#told = answer;
     await answer;
   }
@@ -71,7 +73,17 @@ export class Registration {
     const revocations =
       this.#isConfirmed || isJustChecked
         ? [...this.#revocations.values()]
-        : await this.#domain.revocations();
+        : await this.#ask((domain) => domain.revocations());
     return revocations.some((revocation) => mayPrecede(grant, revocation));
+  }
+
+  /** Asks over the one stub, whose calls arrive in their order; one that failed may be broken for good. */
+  async #ask<T>(question: (domain: DurableObjectStub<Domain>) => Promise<T>): Promise<T> {
+    try {
+      return await question(this.#domain);
+    } catch (error) {
+      this.#domain = this.#open();
+      throw error;
+    }
   }
 }

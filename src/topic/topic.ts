@@ -98,7 +98,7 @@ export class Topic extends DurableObject<Env> {
     }
     // From here on without a pause: what is decided is done before anything else happens.
     if (this.#publishers.size + this.#audience.size >= MAX_SOCKETS) return refuse("topic-full");
-    const isStart = this.#state.phase === "vacant";
+    const isStart = this.describe().phase === "vacant";
     const refusal = this.#apply(this.#arrival(admission));
     return refusal === null ? this.#accept(admission, isStart) : refuse(refusal);
   }

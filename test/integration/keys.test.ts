@@ -192,7 +192,7 @@ describe.runIf(sqlEndpoint !== null && adminToken !== null)("a key that ends", (
 });
 
 describe.runIf(sqlEndpoint !== null && adminToken !== null)("the routes under /v1", () => {
-  test("15.2 lists the live topics of a domain, page by page", async () => {
+  test("15.2 15.6 lists the live topics of a domain, page by page", async () => {
     const { domain, key } = await freshTopicWithKey({ grace_seconds: 0 });
     const names = ["a", "b/c", "ü", "%25"];
     const open3 = await Promise.all(

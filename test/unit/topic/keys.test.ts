@@ -274,6 +274,22 @@ describe.each([
   });
 });
 
+test("12.8 of many topics that find a key dead the first is believed, until it was checked again", async () => {
+  const { domain } = freshDomain();
+  const checkedAtMs = Date.now();
+  await domain.reportDead(1, checkedAtMs);
+  const [first] = await domain.revocations();
+  vi.useFakeTimers({ toFake: ["Date"], now: checkedAtMs + 60_000 });
+  try {
+    await domain.reportDead(1, checkedAtMs);
+    expect(await domain.revocations()).toEqual([first]);
+    await domain.reportDead(1, checkedAtMs + 60_000);
+    expect(await domain.revocations()).not.toEqual([first]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test("12.9 a crash of the domain forgets no revocation", async () => {
   const { domain, topic: topicOf } = freshDomain();
   await domain.applyKey(1, DEAD);
