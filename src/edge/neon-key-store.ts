@@ -20,8 +20,8 @@ const POLICY_COLUMNS = `d.domain is not null as "hasRow", d.publishers,
   d.messages_per_second as "messagesPerSecond", d.max_publishers as "maxPublishers",
   d.max_subscribers as "maxSubscribers"`;
 
-/** What is too far away for a clock of this runtime, "infinity" among it, is never. */
-const EXPIRY_COLUMN = `case when k.expires_at < timestamptz '9999-01-01'
+/** What is too far away for an alarm ("This API doesn't support dates after 2189"), such as "infinity", is never. */
+const EXPIRY_COLUMN = `case when k.expires_at < timestamptz '2100-01-01'
   then (extract(epoch from k.expires_at) * 1000)::float8 end as "expiresAtMs"`;
 
 /** Served by the unique index on `apikey_hash`. */

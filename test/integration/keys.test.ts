@@ -61,7 +61,7 @@ describe.runIf(sqlEndpoint !== null && adminToken !== null)("a key that ends", (
     expect(answers.size).toBe(1);
   });
 
-  test.each(["infinity", "294276-01-01"])("12.6 a key that expires at %s does not", async (end) => {
+  test.each(["infinity", "294276-01-01", "2190-01-01"])("12.6 a key that expires at %s does not", async (end) => {
     const { domain, id, pub } = await freshTopicWithKey();
     await sql("update apikeys set expires_at = $2 where id = $1", [id, end]);
     await open(pub);
