@@ -4,9 +4,10 @@ import { describe, expect, inject, test } from "vitest";
 import { freshDomain, freshKey, topicUrls } from "../support/addresses.ts";
 import { admin } from "../support/admin.ts";
 import { open, refused, type Client } from "../support/client.ts";
+import { noteSecret } from "../support/secrets.ts";
 
 const { url, sqlEndpoint } = inject("hub");
-const SECRET = "a secret of at least 32 characters, for tests";
+const SECRET = noteSecret("signing secret", "a secret of at least 32 characters, for tests");
 
 interface PrivateTopic {
   readonly domain: string;
@@ -44,10 +45,16 @@ function claimsOf(
     .setExpirationTime(Math.floor(Date.now() / 1000) + seconds);
 }
 
-function tokenFor(of: PrivateTopic, options: TokenOptions = {}): Promise<string> {
-  return claimsOf(of, options)
+async function tokenFor(of: PrivateTopic, options: TokenOptions = {}): Promise<string> {
+  const token = await claimsOf(of, options)
     .setProtectedHeader({ alg: "HS256" })
     .sign(new TextEncoder().encode(SECRET));
+  return noteSecret("token", token);
+}
+
+/** A ticket that the hub gave. */
+function ticketOf({ body }: { readonly body: Record<string, unknown> }): string {
+  return noteSecret("ticket", String(body["ticket"]));
 }
 
 function bearer(token: string): Record<string, string> {
@@ -172,7 +179,7 @@ describe.runIf(sqlEndpoint !== null)("a ticket", () => {
       status: 201,
       body: { ticket: expect.stringMatching(/^[\w-]{43}$/), expires_in: 30 },
     });
-    const withTicket = `${topic.sub}?ticket=${String(body["ticket"])}`;
+    const withTicket = `${topic.sub}?ticket=${ticketOf({ body })}`;
     const subscriber = await open(withTicket);
     topic.publisher.send("once");
     expect(await subscriber.texts(1)).toEqual(["once"]);
@@ -183,7 +190,7 @@ describe.runIf(sqlEndpoint !== null)("a ticket", () => {
     const topic = await privateTopic();
     const path = `${topic.domain}/topics/${topic.topic}/tickets`;
     const { body } = await admin("POST", path, topic.key);
-    const withTicket = `${topic.sub}?ticket=${String(body["ticket"])}`;
+    const withTicket = `${topic.sub}?ticket=${ticketOf({ body })}`;
     const outcomes = await Promise.allSettled([1, 2, 3, 4].map(() => open(withTicket)));
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
   });
@@ -193,10 +200,10 @@ describe.runIf(sqlEndpoint !== null)("a ticket", () => {
     const path = `${topic.domain}/topics/${topic.topic}/tickets`;
     const { body } = await admin("POST", path, topic.key);
     const other = topic.sub.replace(topic.topic, "other");
-    expect(await slugOf(refused(`${other}?ticket=${String(body["ticket"])}`))).toBe(
+    expect(await slugOf(refused(`${other}?ticket=${ticketOf({ body })}`))).toBe(
       "401 ticket-rejected",
     );
-    expect(await slugOf(refused(`${topic.sub}?ticket=${String(body["ticket"])}`))).toBe(
+    expect(await slugOf(refused(`${topic.sub}?ticket=${ticketOf({ body })}`))).toBe(
       "401 ticket-rejected",
     );
   });
@@ -222,7 +229,7 @@ describe.runIf(sqlEndpoint !== null)("a ticket", () => {
     const topic = await privateTopic();
     const path = `${topic.domain}/topics/${topic.topic}/tickets`;
     const { body } = await admin("POST", path, await tokenFor(topic, { seconds: 3 }));
-    const subscriber = await open(`${topic.sub}?ticket=${String(body["ticket"])}`);
+    const subscriber = await open(`${topic.sub}?ticket=${ticketOf({ body })}`);
     subscriber.send("here");
     expect(await subscriber.closed()).toEqual({ code: 4401, reason: "token-expired" });
   });

@@ -4,6 +4,7 @@
  */
 import { neon, neonConfig } from "@neondatabase/serverless";
 import { inject } from "vitest";
+import { noteSecret } from "./secrets.ts";
 
 /** The URLs of one topic. */
 export interface TopicUrls {
@@ -49,7 +50,7 @@ export async function freshKey(
   domain: string,
   columns: { active?: boolean; expiresInSeconds?: number } = {},
 ): Promise<{ key: string; id: number }> {
-  const key = crypto.randomUUID();
+  const key = noteSecret("key", crypto.randomUUID());
   const [row] = await sql(
     `insert into apikeys (domain, username, apikey, active, expires_at)
       values ($1, 'tester@example.com', $2, $3, now() + $4::float8 * interval '1 second') returning id`,
@@ -63,6 +64,7 @@ export async function freshDomain(
   policy: Record<string, string | number | boolean> | null = null,
 ): Promise<{ key: string; domain: string }> {
   const [key, domain] = [crypto.randomUUID(), `domain-${crypto.randomUUID()}`];
+  noteSecret("key", key);
   await sql("insert into apikeys (domain, username, apikey, active) values ($1, $2, $3, true)", [
     domain,
     "tester@example.com",

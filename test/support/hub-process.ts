@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { startProgram } from "./process.ts";
+import { assertNoSecrets } from "./secrets.ts";
 
 /** A running hub. */
 export interface HubProcess {
@@ -20,7 +21,7 @@ export interface HubProcess {
   output(): string;
   /** Waits until a line that matches is logged: the log comes after the answer. */
   logged(pattern: RegExp): Promise<unknown>;
-  /** Ends it as Ctrl+C does, and deletes its folder. */
+  /** Ends it as Ctrl+C does, and deletes its folder; throws when it logged a secret. */
   stop(): Promise<void>;
   /** Ends it without warning (SIGKILL); its folder stays. */
   kill(): Promise<void>;
@@ -45,10 +46,12 @@ export async function startHub(
     stop: async () => {
       await program.end("SIGINT");
       await rm(state, { recursive: true, force: true });
+      assertNoSecrets(program.output());
     },
     kill: async () => {
       await program.end("SIGKILL");
       await untilFree(port);
+      assertNoSecrets(program.output());
     },
   };
 }

@@ -2,9 +2,13 @@
  * Starts the one hub that most integration tests share, or takes the one that HUB_URL names. Runs once,
  * before the first test file.
  */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { startHub } from "./hub-process.ts";
 import { startPostgres } from "./local-postgres.ts";
+import { noteSecret, SECRETS_FILE } from "./secrets.ts";
 
 /** The hub under test, as `inject("hub")` gives it to tests. */
 export interface HubUnderTest {
@@ -31,6 +35,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
     project.provide("hub", { url, key, domain, adminToken, sqlEndpoint: null });
     return async () => {};
   }
+  const folder = await mkdtemp(join(tmpdir(), "wspubsub-secrets-"));
+  // The processes of the tests inherit it.
+  process.env[SECRETS_FILE] = join(folder, "secrets.jsonl");
+  noteSecret("key", TEST_KEY);
+  noteSecret("admin token", ADMIN_TOKEN);
   const postgres = await startPostgres();
   const hub = await startHub({ env: { DATABASE_URL: postgres.url, ADMIN_TOKEN } });
   project.provide("hub", {
@@ -41,7 +50,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     sqlEndpoint: postgres.endpoint,
   });
   return async () => {
-    await hub.stop();
-    await postgres.stop();
+    try {
+      await hub.stop();
+    } catch (error) {
+      // Vitest reports what a teardown throws and ends with 0 all the same.
+      process.exitCode = 1;
+      throw error;
+    } finally {
+      await postgres.stop();
+      await rm(folder, { recursive: true });
+    }
   };
 }
