@@ -61,13 +61,16 @@ describe.runIf(sqlEndpoint !== null && adminToken !== null)("a key that ends", (
     expect(answers.size).toBe(1);
   });
 
-  test.each(["infinity", "294276-01-01", "2190-01-01"])("12.6 a key that expires at %s does not", async (end) => {
-    const { domain, id, pub } = await freshTopicWithKey();
-    await sql("update apikeys set expires_at = $2 where id = $1", [id, end]);
-    await open(pub);
-    const { body } = await admin("POST", `${domain}/keys/${id}/sync`);
-    expect(body).toMatchObject({ state: "live", expires_at: null, closed: 0 });
-  });
+  test.each(["infinity", "294276-01-01", "2190-01-01"])(
+    "12.6 a key that expires at %s does not",
+    async (end) => {
+      const { domain, id, pub } = await freshTopicWithKey();
+      await sql("update apikeys set expires_at = $2 where id = $1", [id, end]);
+      await open(pub);
+      const { body } = await admin("POST", `${domain}/keys/${id}/sync`);
+      expect(body).toMatchObject({ state: "live", expires_at: null, closed: 0 });
+    },
+  );
 
   test("12.7 a publisher is closed when its key expires, and stays out", async () => {
     const { pub, sub } = await freshTopicWithKey(null, { expiresInSeconds: 2 });
