@@ -201,6 +201,11 @@ export class Log {
     this.#reads.clear();
   }
 
+  /** Until when a log without publisher is kept, `null` when it was not said; milliseconds since the epoch. */
+  get keepUntilMs(): number | null {
+    return this.#keepUntilMs;
+  }
+
   /** Whether a log without publisher has outlived its time. */
   isOver(nowMs: number): boolean {
     return this.#keepUntilMs === null || nowMs >= this.#keepUntilMs;

@@ -83,7 +83,7 @@ export class Topic extends DurableObject<Env> {
     this.#state = state ?? VACANT;
     this.#adoptSockets(state !== null);
     // It was set for this or something earlier, and must not be set to anything later.
-    this.#alarmAtMs = this.#keyWatch.nextExpiryMs;
+    this.#alarmAtMs = this.#dueAtMs;
     // After a restart of the runtime all sockets are gone and nobody was told.
     if (this.#state.phase === "live" && this.#publishers.size === 0) this.#publisherLeft();
   }
@@ -312,6 +312,15 @@ export class Topic extends DurableObject<Env> {
       this.ctx.abort(`The log failed: ${reason}`);
       throw error;
     }
+  }
+
+  /** When the first thing is due that the alarm is for, `null` when nothing is. */
+  get #dueAtMs(): number | null {
+    const deadlineMs = this.#state.phase === "grace" ? this.#state.deadlineMs : null;
+    const keepUntilMs = this.#state.phase === "vacant" ? this.#log.keepUntilMs : null;
+    const due = [deadlineMs, keepUntilMs, this.#log.nextExpiryMs, this.#keyWatch.nextExpiryMs];
+    const known = due.filter((atMs) => atMs !== null);
+    return known.length === 0 ? null : Math.min(...known);
   }
 
   /** Makes sure that the alarm fires at a time or before. */

@@ -162,6 +162,42 @@ describe.each([
     expect(await reader.next()).toEqual(KEY_REJECTED);
   });
 
+  test("13.6 a log that is to forget something later does not put the end of a token off", async () => {
+    const { topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    const soon = Date.now() + 5000;
+    const source = await open(topic, publisher({ historySeconds: 3600 }));
+    const reader = await open(topic, subscriber(null, { grant: tokenGrant(soon) }));
+    await settle(topic);
+    source.send("kept for an hour");
+    expect(await reader.next()).toBe("kept for an hour");
+    await settle(topic);
+    expect(await alarmOf(topic)).toBe(soon);
+  });
+
+  test.each([
+    ["a grace period", { graceSeconds: 60 }, true],
+    ["what a vacant topic's log keeps", { publishers: "shared", historySeconds: 60 }, true],
+    ["what a live topic's log keeps", { historySeconds: 60 }, false],
+  ] as const)(
+    "13.6 a token that ends late does not put off the end of %s",
+    async (_, policy, leaves) => {
+      const { topic: topicOf } = freshDomain();
+      const topic = topicOf();
+      const source = await open(topic, publisher(policy));
+      const reader = await open(topic, subscriber());
+      source.send("one");
+      await reader.next();
+      if (leaves) source.close(1000);
+      const phase = leaves ? /grace|vacant/ : /live/;
+      await vi.waitFor(async () => expect((await topic.describe()).phase).toMatch(phase));
+      const due = await alarmOf(topic);
+      await settle(topic);
+      await open(topic, subscriber(policy, { grant: tokenGrant(Date.now() + 86_400_000) }));
+      expect(await alarmOf(topic)).toBe(due);
+    },
+  );
+
   test("12.8 a topic with keys that do not end sets no alarm: nothing wakes it", async () => {
     const { topic: topicOf } = freshDomain();
     const topic = topicOf();
