@@ -3,10 +3,14 @@
  * `wspubsub`, the operator's command line: starts it and turns how it ends into an exit code. 0: done.
  * 1: could not be done. 2: used wrongly. What was asked for goes to stdout, everything else to stderr.
  */
-import { CommanderError } from "commander";
+import { enableCompileCache } from "node:module";
 import { failWith } from "../local/fail.ts";
-import { buildProgram } from "./build-program.ts";
 import { UsageError } from "./usage-error.ts";
+
+// Half of a run is loading: from the second one on the program comes compiled.
+enableCompileCache();
+const { CommanderError } = await import("commander");
+const { buildProgram } = await import("./build-program.ts");
 
 // `… | head` closes the pipe once it has enough.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
