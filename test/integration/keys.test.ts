@@ -191,7 +191,7 @@ describe.runIf(sqlEndpoint !== null && adminToken !== null)("a key that ends", (
     }
     for (let n = 0; n < 20; n++) await publish(before);
     const next = await freshKey(domain);
-    await sql("update apikeys set expires_at = now() + interval '3 seconds' where id = $1", [id]);
+    await sql("update apikeys set expires_at = now() + interval '8 seconds' where id = $1", [id]);
     await admin("POST", `${domain}/keys/${id}/sync`);
     for (let n = 0; n < 20; n++) await publish(before);
     const after = await StreamPublisher.open(pub.replace(key, next.key));

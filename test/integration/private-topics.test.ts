@@ -147,7 +147,7 @@ describe.runIf(sqlEndpoint !== null)("a private topic", () => {
 
   test("13.6 the socket closes when the token expires, and says: renew and come back", async () => {
     const topic = await privateTopic();
-    const subscriber = await open(topic.sub, [], bearer(await tokenFor(topic, { seconds: 3 })));
+    const subscriber = await open(topic.sub, [], bearer(await tokenFor(topic, { seconds: 6 })));
     const stays = await open(topic.sub, [], bearer(await tokenFor(topic)));
     topic.publisher.send("in time");
     expect(await subscriber.texts(1)).toEqual(["in time"]);
@@ -228,7 +228,7 @@ describe.runIf(sqlEndpoint !== null)("a ticket", () => {
   test("13.5 13.6 what it opens ends with the token", async () => {
     const topic = await privateTopic();
     const path = `${topic.domain}/topics/${topic.topic}/tickets`;
-    const { body } = await admin("POST", path, await tokenFor(topic, { seconds: 3 }));
+    const { body } = await admin("POST", path, await tokenFor(topic, { seconds: 6 }));
     const subscriber = await open(`${topic.sub}?ticket=${ticketOf({ body })}`);
     subscriber.send("here");
     expect(await subscriber.closed()).toEqual({ code: 4401, reason: "token-expired" });
