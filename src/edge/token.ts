@@ -4,6 +4,7 @@
  */
 import { compactVerify, decodeProtectedHeader, errors, importJWK } from "jose";
 import type { Address } from "../core/address.ts";
+import { err, ok, type Result } from "../core/result.ts";
 import { readAccess } from "../core/token-claims.ts";
 import type { PublicKey, TokenSettings } from "../core/token-settings.ts";
 
@@ -32,15 +33,14 @@ export async function verifyToken(
   if (token.length > MAX_TOKEN_LENGTH || !isToken(token)) return denied("The token is malformed");
   const payload = await verifySignature(token, settings);
   if (payload === null) return denied("The token's signature is not by a key of this domain");
-  const access = readAccess(payload.claims, address, settings, nowMs);
+  const claims = parseClaims(payload);
+  if (!claims.ok) return denied(claims.error);
+  const access = readAccess(claims.value, address, settings, nowMs);
   return access.ok ? { type: "granted", ...access.value } : denied(access.error);
 }
 
 /** The payload of a token that a key of the domain signed, `null` for any other. */
-async function verifySignature(
-  token: string,
-  settings: TokenSettings,
-): Promise<{ readonly claims: unknown } | null> {
+async function verifySignature(token: string, settings: TokenSettings): Promise<Uint8Array | null> {
   const header = readHeader(token);
   // An unencoded payload has no place in a JWT (RFC 7797, section 7).
   if (header === null || header.b64 !== undefined) return null;
@@ -48,7 +48,7 @@ async function verifySignature(
     try {
       const verifyingKey = key instanceof Uint8Array ? key : await importJWK({ ...key }, alg);
       const { payload } = await compactVerify(token, verifyingKey, { algorithms: [alg] });
-      return { claims: JSON.parse(decodeText(payload)) };
+      return payload;
     } catch (error) {
       if (!isBadToken(error)) throw error;
     }
@@ -91,16 +91,22 @@ function candidates({ alg, kid }: Header, { secret, keys }: TokenSettings): Cand
 function isBadToken(error: unknown): boolean {
   return (
     error instanceof errors.JOSEError ||
-    // Not base64url, not UTF-8, or a key that the runtime does not take.
+    // A header that is not base64url, UTF-8 or a JSON object.
     error instanceof TypeError ||
-    // Not JSON.
-    error instanceof SyntaxError ||
+    // A key that the runtime does not take.
     error instanceof DOMException
   );
 }
 
-function decodeText(bytes: Uint8Array): string {
-  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+function parseClaims(payload: Uint8Array): Result<unknown> {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(payload);
+    return ok(JSON.parse(text));
+  } catch (error) {
+    // TypeError: not UTF-8. SyntaxError: not JSON.
+    if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error;
+    return err("The token's payload is not JSON");
+  }
 }
 
 function denied(reason: string): TokenCheck {
