@@ -35,22 +35,36 @@ describe("readAccess", () => {
     ["details of other types beside", { authorization_details: [{ type: "payment" }, DETAIL] }],
     ["members it does not know", { scope: "all", authorization_details: [{ ...DETAIL, x: 1 }] }],
     ["fractions of a second", { exp: NOW + 0.5 }],
+    ["a subject of 256 characters", { sub: "s".repeat(256) }],
+    ["100 details", { authorization_details: Array.from({ length: 100 }, () => DETAIL) }],
+    [
+      "1,000 topics",
+      { authorization_details: [{ ...DETAIL, topics: Array(1000).fill("news/1") }] },
+    ],
   ])("13.3 13.4 takes %s", (_, changes) => {
     expect(read(changes).ok).toBe(true);
   });
 
   test.each([
     ["another audience", { aud: "wspubsub:other" }],
+    ["an audience that begins alike", { aud: `${CLAIMS.aud}/other` }],
+    ["a list of other audiences", { aud: ["other", `${CLAIMS.aud}2`] }],
+    ["an empty list of audiences", { aud: [] }],
     ["no audience", { aud: undefined }],
     ["an audience that is no text", { aud: [1] }],
     ["no subject", { sub: undefined }],
     ["an empty subject", { sub: "" }],
+    ["a subject of 257 characters", { sub: "s".repeat(257) }],
+    ["a subject that is no text", { sub: 1 }],
     ["no end", { exp: undefined }],
     ["an end that is a text", { exp: String(NOW + 60) }],
     ["an end that is not finite", { exp: Infinity }],
     ["an end that has come", { exp: NOW }],
     ["a beginning to come", { nbf: NOW + 61 }],
     ["a making to come", { iat: NOW + 61 }],
+    ["a beginning that is a text", { nbf: String(NOW) }],
+    ["a beginning that is null", { nbf: null }],
+    ["a making that is a text", { iat: String(NOW) }],
     ["no details", { authorization_details: undefined }],
     ["empty details", { authorization_details: [] }],
     ["details that are no list", { authorization_details: DETAIL }],
@@ -58,6 +72,15 @@ describe("readAccess", () => {
     ["another action", { authorization_details: [{ ...DETAIL, actions: ["publish"] }] }],
     ["other topics", { authorization_details: [{ ...DETAIL, topics: ["news", "new*s/1"] }] }],
     ["topics that are no list", { authorization_details: [{ ...DETAIL, topics: "*" }] }],
+    [
+      "topics of which one is no text",
+      { authorization_details: [{ ...DETAIL, topics: ["*", 1] }] },
+    ],
+    [
+      "1,001 topics",
+      { authorization_details: [{ ...DETAIL, topics: Array(1001).fill("news/1") }] },
+    ],
+    ["actions that are a text", { authorization_details: [{ ...DETAIL, actions: "subscribe" }] }],
     ["too many details", { authorization_details: Array.from({ length: 101 }, () => DETAIL) }],
   ])("13.3 13.4 refuses %s", (_, changes) => {
     expect(read(changes).ok).toBe(false);

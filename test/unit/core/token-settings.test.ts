@@ -16,11 +16,28 @@ describe("TokenSettingsSchema", () => {
     expect(v.parse(TokenSettingsSchema, ROW)).toEqual(NO_TOKENS);
   });
 
+  test("passes on who issues and what signs", () => {
+    const [issuer, secret] = ["https://id.example", "s".repeat(32)];
+    expect(
+      v.parse(TokenSettingsSchema, { ...ROW, tokenIssuer: issuer, tokenSecret: secret }),
+    ).toEqual({ issuer, secret, keys: [] });
+  });
+
   test("binds each key to its algorithm, and takes no more of it than the key", () => {
     expect(keysOf({ ...P256, kid: "1", use: "sig", ext: true }, ED25519)).toEqual([
       { alg: "ES256", kid: "1", jwk: P256 },
       { alg: "EdDSA", kid: null, jwk: ED25519 },
     ]);
+  });
+
+  test("takes a key that names its own algorithm, Ed25519 in both spellings", () => {
+    const algorithms = keysOf(
+      { ...P256, alg: "ES256" },
+      { ...ED25519, alg: "EdDSA" },
+      // RFC 9864, section 2.2, names the curve.
+      { ...ED25519, alg: "Ed25519" },
+    ).map((key) => (key as { alg: string }).alg);
+    expect(algorithms).toEqual(["ES256", "EdDSA", "EdDSA"]);
   });
 
   test("leaves keys of other types and for other uses out", () => {
@@ -29,7 +46,11 @@ describe("TokenSettingsSchema", () => {
       { ...P256, crv: "P-384" },
       { ...P256, use: "enc" },
       { ...P256, alg: "ES384" },
+      { ...P256, alg: "EdDSA" },
       { ...ED25519, crv: "X25519" },
+      { ...ED25519, use: "enc" },
+      { ...ED25519, alg: "ES256" },
+      { ...ED25519, alg: "HS256" },
       { kty: "EC", crv: "P-256" },
     ];
     expect(keysOf(...others)).toEqual([]);
@@ -39,9 +60,22 @@ describe("TokenSettingsSchema", () => {
     ["a private P-256 key", { ...P256, d: "d" }],
     ["a private Ed25519 key", { ...ED25519, d: "d" }],
     ["a private RSA key", { kty: "RSA", n: "n", e: "e", d: "d" }],
+    ["a private key for another use", { ...P256, use: "enc", d: "d" }],
     ["a secret", { kty: "oct", k: "k" }],
   ])("refuses %s", (_, key) => {
     expect(() => keysOf(key)).toThrow();
+  });
+
+  test.each([
+    ["no set", []],
+    ["a set without keys", {}],
+    ["a text", '{"keys":[]}'],
+  ])("refuses %s", (_, tokenKeys) => {
+    expect(v.is(TokenSettingsSchema, { ...ROW, tokenKeys })).toBe(false);
+  });
+
+  test("one private key spoils the set", () => {
+    expect(() => keysOf(ED25519, { ...P256, d: "d" })).toThrow();
   });
 
   test("refuses a secret of fewer than 32 characters", () => {

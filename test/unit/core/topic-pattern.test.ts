@@ -18,6 +18,13 @@ test.each([
   ["a**", "ab", false],
   ["*b", "ab", false],
   ["", "a", false],
+  ["*", "*", true],
+  // Composed and decomposed: two topics, whatever they look like.
+  ["\u00e9", "e\u0301", false],
+  ["caf\u00e9*", "cafe\u0301", false],
+  ["a%2Fb", "a/b", false],
+  // Half of a character is a prefix like others.
+  ["\ud83d*", "\ud83d\ude00", true],
 ])("13.4 %j and the topic %j: %s", (pattern, topic, matches) => {
   expect(matchesTopic(pattern, topic)).toBe(matches);
 });

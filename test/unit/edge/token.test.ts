@@ -1,9 +1,13 @@
 /** PROTOCOL.md, 13.2: whose signature counts, and what hostile tokens come to. */
 import fc from "fast-check";
-import { CompactSign, exportJWK, generateKeyPair, UnsecuredJWT } from "jose";
+import { CompactEncrypt, CompactSign, exportJWK, generateKeyPair, UnsecuredJWT } from "jose";
 import * as v from "valibot";
 import { beforeAll, describe, expect, test } from "vitest";
-import { TokenSettingsSchema, type TokenSettings } from "../../../src/core/token-settings.ts";
+import {
+  TokenSettingsSchema,
+  type PublicKey,
+  type TokenSettings,
+} from "../../../src/core/token-settings.ts";
 import { isToken, MAX_TOKEN_LENGTH, verifyToken } from "../../../src/edge/token.ts";
 
 const NOW_MS = 1_800_000_000_000;
@@ -47,18 +51,20 @@ function bytes(text: string): Uint8Array {
 function sign(
   header: { alg: string } & Record<string, unknown>,
   key: SigningKey,
-  payload: string = JSON.stringify(CLAIMS),
+  payload: string | Uint8Array = JSON.stringify(CLAIMS),
 ): Promise<string> {
-  return new CompactSign(bytes(payload)).setProtectedHeader(header).sign(key);
+  const signed = typeof payload === "string" ? bytes(payload) : payload;
+  return new CompactSign(signed).setProtectedHeader(header).sign(key);
 }
 
 function check(token: string, of: TokenSettings = settings): ReturnType<typeof verifyToken> {
   return verifyToken(token, ADDRESS, of, NOW_MS);
 }
 
-/** Claims that are good, and so many characters longer. */
+/** Claims that are good, in exactly so many characters. */
 function filled(length: number): string {
-  return JSON.stringify({ ...CLAIMS, fill: "x".repeat(length) });
+  const fill = length - JSON.stringify({ ...CLAIMS, fill: "" }).length;
+  return JSON.stringify({ ...CLAIMS, fill: "x".repeat(fill) });
 }
 
 /** The bytes that a token stands for. */
@@ -139,6 +145,105 @@ describe("verifyToken", () => {
       .setProtectedHeader({ alg: "HS256", crit: ["exp"], exp: 1 })
       .sign(bytes(SECRET), { crit: { exp: true } });
     expect(await check(token)).toEqual(DENIED);
+    // jose knows this one, but it has no place in a JWT (RFC 7797, section 7).
+    for (const header of [{ b64: true, crit: ["b64"] }, { b64: true }, { b64: false }]) {
+      expect(await check(await sign({ alg: "HS256", ...header }, bytes(SECRET)))).toEqual(DENIED);
+    }
+  });
+
+  test("13.2 other algorithms are refused, whoever signed", async () => {
+    for (const alg of ["RS256", "PS256", "ES384"]) {
+      const { privateKey } = await generateKeyPair(alg);
+      expect(await check(await sign({ alg }, privateKey))).toEqual(DENIED);
+    }
+    for (const alg of ["HS384", "HS512"]) {
+      const secret = SECRET.repeat(2);
+      expect(await check(await sign({ alg }, bytes(secret)), { ...settings, secret })).toEqual(
+        DENIED,
+      );
+    }
+  });
+
+  test("13.2 an encrypted token is none", async () => {
+    const token = await new CompactEncrypt(bytes(JSON.stringify(CLAIMS)))
+      .setProtectedHeader({ alg: "dir", enc: "A256GCM" })
+      .encrypt(bytes(SECRET).slice(0, 32));
+    expect(isToken(token)).toBe(false);
+    expect(await check(token)).toEqual(DENIED);
+  });
+
+  test("13.2 tries 16 keys of the token's algorithm, and those of its name alone", async () => {
+    const good = settings.keys.filter((key) => key.alg === "ES256");
+    const withKeys = (keys: PublicKey[]): TokenSettings => ({ ...settings, keys });
+    const unnamed = await sign({ alg: "ES256" }, es256.privateKey);
+    const named = await sign({ alg: "ES256", kid: "one" }, es256.privateKey);
+    const stranger = (await exportJWK(strangers.publicKey)) as PublicKey["jwk"];
+    const others = (count: number, kid: string | null): PublicKey[] =>
+      Array.from({ length: count }, () => ({ alg: "ES256", kid, jwk: stranger }));
+
+    expect(await check(unnamed, withKeys([...others(15, null), ...good]))).toEqual(GRANTED);
+    expect(await check(unnamed, withKeys([...others(16, null), ...good]))).toEqual(DENIED);
+    expect(await check(named, withKeys([...others(16, "two"), ...good]))).toEqual(GRANTED);
+    const eddsaKeys = settings.keys.filter((key) => key.alg === "EdDSA");
+    const sixteen = Array.from({ length: 16 }, () => eddsaKeys).flat();
+    expect(await check(unnamed, withKeys([...sixteen, ...good]))).toEqual(GRANTED);
+  });
+
+  test.each([
+    ["empty", { kty: "EC", crv: "P-256", x: "", y: "" }],
+    ["not base64url", { kty: "EC", crv: "P-256", x: "\u00e9", y: "\ud800" }],
+    ["no point of the curve", { kty: "EC", crv: "P-256", x: "A".repeat(43), y: "A".repeat(43) }],
+    ["too long", { kty: "EC", crv: "P-256", x: "A".repeat(5000), y: "A" }],
+    ["of another type", { kty: "OKP", crv: "Ed25519", x: "A".repeat(43) }],
+  ])("13.2 a key that is %s opens nothing, and stands in no other's way", async (_, jwk) => {
+    const token = await sign({ alg: "ES256" }, es256.privateKey);
+    const bad: PublicKey = { alg: "ES256", kid: null, jwk };
+    expect(await check(token, { ...settings, keys: [bad] })).toEqual(DENIED);
+    expect(await check(token, { ...settings, keys: [bad, ...settings.keys] })).toEqual(GRANTED);
+  });
+
+  test.each([
+    ["the audience", { aud: "wspubsub:other" }, /"aud"/],
+    ["the issuer", { iss: "https://other.example" }, /"iss"/],
+    ["the end", { exp: NOW_MS / 1000 - 1 }, /expired/],
+    ["the beginning", { nbf: NOW_MS / 1000 + 61 }, /not valid yet/],
+    ["the making", { iat: NOW_MS / 1000 + 61 }, /not valid yet/],
+    ["the topics", { authorization_details: [] }, /"authorization_details"/],
+  ])("13.3 says that it is %s", async (_, changes, reason) => {
+    const issuer = "https://id.example";
+    const own = { ...settings, issuer };
+    const good = JSON.stringify({ ...CLAIMS, iss: issuer });
+    const bad = JSON.stringify({ ...CLAIMS, iss: issuer, ...changes });
+    expect(await check(await sign({ alg: "EdDSA" }, eddsa.privateKey, good), own)).toEqual(GRANTED);
+    expect(await check(await sign({ alg: "EdDSA" }, eddsa.privateKey, bad), own)).toEqual({
+      type: "denied",
+      reason: expect.stringMatching(reason),
+    });
+  });
+
+  test("13.2 goes by the time that it is given, not by the machine's clock", async () => {
+    const exp = 1000;
+    const token = await sign(
+      { alg: "HS256" },
+      bytes(SECRET),
+      JSON.stringify({ ...CLAIMS, exp, nbf: 900 }),
+    );
+    expect(await verifyToken(token, ADDRESS, settings, 950_000)).toEqual({
+      type: "granted",
+      expiresAtMs: exp * 1000,
+    });
+  });
+
+  test("13.3 a well-signed payload that is no JSON in UTF-8 is called that", async () => {
+    const notUtf8 = bytes(JSON.stringify(CLAIMS).replace("user", "us~r")).map((byte) =>
+      byte === 0x7e ? 0xff : byte,
+    );
+    for (const payload of ["{", "", "\ufeff{}", notUtf8]) {
+      expect(await check(await sign({ alg: "HS256" }, bytes(SECRET), payload))).toEqual({
+        type: "denied",
+        reason: "The token's payload is not JSON",
+      });
+    }
   });
 
   test.each([
@@ -156,7 +261,14 @@ describe("verifyToken", () => {
         .replace("{", '{"aud":"wspubsub:acme",')
         .replace(/"aud":"wspubsub:acme","sub"/, '"aud":"other","sub"'),
     ],
-    ["deep nesting", `${"[".repeat(2000)}${"]".repeat(2000)}`],
+    ["deep nesting", "[".repeat(3000) + "]".repeat(3000)],
+    [
+      "deep nesting in its details",
+      JSON.stringify({ ...CLAIMS, authorization_details: 1 }).replace(
+        '"authorization_details":1',
+        `"authorization_details":${"[".repeat(2800)}${"]".repeat(2800)}`,
+      ),
+    ],
     [
       "a lone surrogate",
       JSON.stringify({ ...CLAIMS, sub: 1 })
@@ -168,11 +280,37 @@ describe("verifyToken", () => {
   });
 
   test("13.2 refuses more than 8,192 characters, unread", async () => {
-    const short = await sign({ alg: "HS256" }, bytes(SECRET), filled(5000));
-    expect(await check(short)).toEqual(GRANTED);
-    const long = await sign({ alg: "HS256" }, bytes(SECRET), filled(6500));
-    expect(long.length).toBeGreaterThan(MAX_TOKEN_LENGTH);
+    const longest = await sign({ alg: "HS256" }, bytes(SECRET), filled(6095));
+    expect(longest).toHaveLength(8192);
+    expect(await check(longest)).toEqual(GRANTED);
+    const long = await sign({ alg: "HS256" }, bytes(SECRET), filled(6096));
+    expect(long).toHaveLength(MAX_TOKEN_LENGTH + 1);
     expect(await check(long)).toEqual(DENIED);
+  });
+
+  test.each(["=", " ", "\n", "\0", ".", "é"])(
+    "13.2 refuses %j anywhere in a token, where a decoder of base64 might overlook it",
+    async (character) => {
+      const token = await sign({ alg: "HS256" }, bytes(SECRET));
+      for (let at = 0; at <= token.length; at++) {
+        const changed = token.slice(0, at) + character + token.slice(at);
+        expect(isToken(changed)).toBe(false);
+        expect(await check(changed)).toEqual(DENIED);
+      }
+    },
+  );
+
+  test("13.2 changing any single character closes it, but for bits that stand for nothing", async () => {
+    const token = await sign({ alg: "HS256" }, bytes(SECRET));
+    for (let at = 0; at < token.length; at++) {
+      const [before, after] = [token.slice(0, at), token.slice(at + 1)];
+      for (const changed of [before + after, `${before}A${token.slice(at)}`]) {
+        expect((await check(changed)).type).toBe("denied");
+      }
+      const other = token[at] === "A" ? "Q" : "A";
+      const isSame = at === token.length - 1 && saysTheSame(before + other, token);
+      expect((await check(before + other + after)).type).toBe(isSame ? "granted" : "denied");
+    }
   });
 
   test("13.2 a token that is changed in any place opens nothing, unless it says the same", async () => {
@@ -219,6 +357,34 @@ describe("verifyToken", () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe("isToken", () => {
+  test.each([
+    ["eyJ.e.s", true],
+    ["eyJhbGciOiJub25lIn0.e30.", true],
+    ["eyJ..", true],
+    ["eyJ-_09.-_.AZ", true],
+    ["", false],
+    ["eyJ", false],
+    ["eyJ.e", false],
+    ["eyJ.e.s.", false],
+    ["eyJ.e.s.t.u", false],
+    ["EyJ.e.s", false],
+    ["xeyJ.e.s", false],
+    ["eyJ.e.s\n", false],
+    ["eyJ.e.s=", false],
+    ["eyJ.e+.s", false],
+    ["eyJ.e/.s", false],
+    ["eyJ.\u0131.s", false],
+  ])("13.2 %j: %s", (text, is) => {
+    expect(isToken(text)).toBe(is);
+  });
+
+  test("reads a megabyte at once", () => {
+    expect(isToken(`eyJ${"a".repeat(1_000_000)}!`)).toBe(false);
+    expect(isToken(`eyJ${".".repeat(1_000_000)}`)).toBe(false);
   });
 });
 
