@@ -12,6 +12,8 @@ import { RAW_PROTOCOL, type Subprotocol } from "./subprotocol.ts";
 
 /** The request header that carries an admission. */
 export const ADMISSION_HEADER = "wspubsub-admission";
+/** The request header that carries the object's name, percent-encoded: it may not know it (own-address.ts). */
+export const NAME_HEADER = "wspubsub-name";
 /** The response header that carries a refusal. */
 export const REFUSAL_HEADER = "wspubsub-refusal";
 

@@ -5,6 +5,7 @@
 import {
   ADMISSION_HEADER,
   formatAdmission,
+  NAME_HEADER,
   parseRefusal,
   REFUSAL_HEADER,
   type Admission,
@@ -24,8 +25,13 @@ export async function joinTopic(
   address: Address,
   admission: Admission,
 ): Promise<Joined> {
-  const response = await topics.getByName(objectName(address)).fetch("https://topic/", {
-    headers: { Upgrade: "websocket", [ADMISSION_HEADER]: formatAdmission(admission) },
+  const name = objectName(address);
+  const response = await topics.getByName(name).fetch("https://topic/", {
+    headers: {
+      Upgrade: "websocket",
+      [ADMISSION_HEADER]: formatAdmission(admission),
+      [NAME_HEADER]: encodeURIComponent(name),
+    },
   });
   if (response.status === 101) return { type: "joined", response };
   return { type: "refused", refusal: parseRefusal(response.headers.get(REFUSAL_HEADER)) };

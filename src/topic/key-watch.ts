@@ -17,7 +17,8 @@ const RETRY_MS = 5000;
 export interface WatchedTopic {
   readonly ctx: DurableObjectState;
   readonly env: Env;
-  readonly address: Address;
+  /** Known once somebody has connected. */
+  address(): Address;
   /** A socket must go. */
   close(socket: WebSocket, close: Close): void;
   /** A socket's grant has changed: it must outlive hibernation. */
@@ -34,8 +35,7 @@ export class KeyWatch {
 
   constructor(topic: WatchedTopic) {
     this.#topic = topic;
-    const { domain, topic: name } = topic.address;
-    this.#registration = new Registration(() => topic.env.DOMAIN.getByName(domain), name);
+    this.#registration = new Registration(topic.env.DOMAIN, () => topic.address());
   }
 
   /** Watches a socket from now on; `null`: it needed no key. */
@@ -125,9 +125,10 @@ export class KeyWatch {
   }
 
   async #recheck(keyIds: readonly number[]): Promise<void> {
-    const { ctx, address } = this.#topic;
+    const { ctx } = this.#topic;
     try {
-      const answer = await ctx.exports.KeyDesk.standings(address.domain, keyIds);
+      const { domain } = this.#topic.address();
+      const answer = await ctx.exports.KeyDesk.standings(domain, keyIds);
       if (answer === null) return;
       for (const { keyId, standing } of answer.standings) {
         this.#settle(keyId, standing, answer.checkedAtMs);

@@ -3,6 +3,7 @@
  * registered, the domain tells it of every one. After a wake or a failure it must register again before it
  * can rely on that. Knows nothing of sockets.
  */
+import type { Address } from "../core/address.ts";
 import { mayPrecede, type Grant, type Revocation } from "../core/grant.ts";
 import type { Domain } from "../domain/domain.ts";
 
@@ -11,20 +12,20 @@ const JUST_CHECKED_MS = 3000;
 
 /** The registration of one topic. */
 export class Registration {
-  readonly #open: () => DurableObjectStub<Domain>;
-  #domain: DurableObjectStub<Domain>;
-  readonly #topic: string;
+  readonly #domains: DurableObjectNamespace<Domain>;
+  readonly #address: () => Address;
+  /** This topic's alone. */
+  #domain: DurableObjectStub<Domain> | null = null;
   #isConfirmed = false;
   /** By key, when it was revoked. */
   readonly #revocations: Map<number, Revocation> = new Map();
   /** What was told to the domain last; calls of one stub arrive in their order. */
   #told: Promise<unknown> = Promise.resolve();
 
-  /** `open` makes a stub of the domain that is nobody else's. */
-  constructor(open: () => DurableObjectStub<Domain>, topic: string) {
-    this.#open = open;
-    this.#domain = open();
-    this.#topic = topic;
+  /** The address need not be known before something is asked. */
+  constructor(domains: DurableObjectNamespace<Domain>, address: () => Address) {
+    this.#domains = domains;
+    this.#address = address;
   }
 
   /** Whether the domain tells this topic of what it revokes. */
@@ -34,7 +35,7 @@ export class Registration {
 
   /** Registers; returns what was revoked of late. Rejects when the domain cannot be reached. */
   async register(isStart: boolean): Promise<readonly Revocation[]> {
-    const answer = this.#ask((domain) => domain.register(this.#topic, isStart));
+    const answer = this.#ask((domain, topic) => domain.register(topic, isStart));
     this.#told = answer;
     const revocations = await answer;
     // Unless it ended meanwhile.
@@ -47,7 +48,7 @@ export class Registration {
   async withdraw(): Promise<void> {
     this.#isConfirmed = false;
     this.#revocations.clear();
-    const answer = this.#ask((domain) => domain.unregister(this.#topic, Date.now()));
+    const answer = this.#ask((domain, topic) => domain.unregister(topic, Date.now()));
     this.#told = answer;
     await answer;
   }
@@ -78,11 +79,15 @@ export class Registration {
   }
 
   /** Asks over the one stub, whose calls arrive in their order; one that failed may be broken for good. */
-  async #ask<T>(question: (domain: DurableObjectStub<Domain>) => Promise<T>): Promise<T> {
+  async #ask<T>(
+    question: (domain: DurableObjectStub<Domain>, topic: string) => Promise<T>,
+  ): Promise<T> {
+    const { domain, topic } = this.#address();
+    this.#domain ??= this.#domains.getByName(domain);
     try {
-      return await question(this.#domain);
+      return await question(this.#domain, topic);
     } catch (error) {
-      this.#domain = this.#open();
+      this.#domain = null;
       throw error;
     }
   }

@@ -5,8 +5,13 @@
  * Invariant: what memory holds can be rebuilt from storage, `getWebSockets()` and attachments.
  */
 import { DurableObject } from "cloudflare:workers";
-import { addressOf } from "../core/address.ts";
-import { parseAdmission, REFUSAL_HEADER, ADMISSION_HEADER } from "../core/admission.ts";
+import { decodeSegment } from "../core/address.ts";
+import {
+  ADMISSION_HEADER,
+  NAME_HEADER,
+  parseAdmission,
+  REFUSAL_HEADER,
+} from "../core/admission.ts";
 import type { Admission, PublisherAdmission, Refusal } from "../core/admission.ts";
 import {
   answerTo,
@@ -28,6 +33,7 @@ import type { Batch } from "./batch.ts";
 import { Intake } from "./intake.ts";
 import { KeyWatch } from "./key-watch.ts";
 import { Log, type LogPosition } from "./log.ts";
+import { OwnAddress } from "./own-address.ts";
 import type { Publication } from "./publication.ts";
 import { Publisher } from "./publisher.ts";
 import { loadState, storeState } from "./state-store.ts";
@@ -45,6 +51,7 @@ export interface TopicDescription {
 /** One topic. */
 export class Topic extends DurableObject<Env> {
   #state: TopicState;
+  readonly #address: OwnAddress;
   readonly #log: Log;
   readonly #audience: Audience;
   readonly #intake: Intake;
@@ -61,7 +68,7 @@ export class Topic extends DurableObject<Env> {
     ctx.setWebSocketAutoResponse(
       new WebSocketRequestResponsePair(HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE),
     );
-    if (ctx.id.name === undefined) throw new Error("Topic has no name");
+    this.#address = new OwnAddress(ctx);
     this.#log = new Log(ctx.storage);
     this.#audience = new Audience(this.#log, {
       append: (publications) => this.#append(publications),
@@ -74,7 +81,7 @@ export class Topic extends DurableObject<Env> {
     this.#keyWatch = new KeyWatch({
       ctx,
       env,
-      address: addressOf(ctx.id.name),
+      address: () => this.#address.value,
       close: (socket, close) => this.#close(socket, close),
       regrant: (socket, grant) => this.#regrant(socket, grant),
       wakeBy: (atMs) => this.#wakeBy(atMs),
@@ -91,6 +98,7 @@ export class Topic extends DurableObject<Env> {
   /** Takes the socket of an upgrade that the edge admitted, or refuses it by header. */
   override async fetch(request: Request): Promise<Response> {
     const admission = parseAdmission(request.headers.get(ADMISSION_HEADER));
+    this.#address.learn(decodeSegment(request.headers.get(NAME_HEADER) ?? "") || null);
     const { grant, isRechecked } = admission;
     if (grant !== null && !isRechecked) {
       const doubt = await this.#keyWatch.doubt(grant);
@@ -217,6 +225,7 @@ export class Topic extends DurableObject<Env> {
   #accept(admission: Admission, isStart: boolean): Response {
     const { 0: client, 1: server } = new WebSocketPair();
     const { role, subprotocol, grant } = admission;
+    this.#address.store();
     this.ctx.acceptWebSocket(server, [role]);
     this.#keyWatch.add(server, grant);
     if (admission.role === "publisher") this.#acceptPublisher(server, admission, isStart);

@@ -100,6 +100,24 @@ describe.runIf(sqlEndpoint !== null && adminToken !== null)("a key that ends", (
     expect((await refused(elsewhere.sub, [], headers)).status).toBe(401);
   });
 
+  test("2.1 12.7 an address of any length is live, known to its domain, and told of its keys", async () => {
+    // The runtime tells an object no name of more than 1,024 bytes.
+    const domain = "😀".repeat(64);
+    const topic = "👋".repeat(256);
+    const { key, id } = await freshKey(domain);
+    const path = `${encodeURIComponent(domain)}/${encodeURIComponent(topic)}`;
+    const publisher = await open(`${url}/ws/pub/${key}/${path}`);
+    const subscriber = await open(`${url}/ws/sub/${path}`);
+    publisher.send("far out");
+    expect(await subscriber.texts(1)).toEqual(["far out"]);
+    const [of, name] = path.split("/");
+    const shown = await admin("GET", `${of}/topics/${name}`);
+    expect(shown.body).toMatchObject({ topic, phase: "live", publishers: 1, subscribers: 1 });
+    expect((await admin("DELETE", `${of}/keys/${id}`)).body).toMatchObject({ closed: 1 });
+    expect(await publisher.closed()).toEqual(REJECTED);
+    expect((await refused(`${url}/ws/pub/${key}/${path}`)).status).toBe(401);
+  });
+
   test("12.7 other keys of the domain are not touched", async () => {
     const { domain, id, key } = await freshTopicWithKey({ publishers: "shared" });
     const other = await freshKey(domain);

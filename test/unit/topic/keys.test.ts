@@ -3,11 +3,12 @@
  * twice, the second time with topic and domain evicted between its steps.
  */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
-import { REFUSAL_HEADER } from "../../../src/core/admission.ts";
+import { NAME_HEADER, REFUSAL_HEADER } from "../../../src/core/admission.ts";
 import type { Grant } from "../../../src/core/grant.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
-import { ask, open, publisher, subscriber } from "../support/sockets.ts";
+import { ask, Client, open, publisher, subscriber, upgradeRequest } from "../support/sockets.ts";
 import { crash, evict, freshDomain, wake } from "../support/topics.ts";
 
 const KEY_REJECTED = { code: 4501, reason: "key-rejected" };
@@ -324,6 +325,23 @@ test("12.8 of many topics that find a key dead the first is believed, until it w
   } finally {
     vi.useRealTimers();
   }
+});
+
+test("2.1 12.7 a topic that the runtime tells no name knows its address after sleep, too", async () => {
+  const domainName = `domain-${crypto.randomUUID()}`;
+  const name = `${domainName}/${"👋".repeat(256)}`;
+  const topic = env.TOPIC.getByName(name);
+  const request = upgradeRequest(publisher({}, { grant: keyGrant() }));
+  request.headers.set(NAME_HEADER, encodeURIComponent(name));
+  const { webSocket } = await topic.fetch(request);
+  if (webSocket === null) throw new Error("Refused");
+  const source = new Client(webSocket);
+  await evict(topic);
+  const again = upgradeRequest(publisher({}, { grant: keyGrant({ keyId: 2 }), takeover: true }));
+  expect((await topic.fetch(again)).status).toBe(101);
+  expect(await source.next()).toEqual({ code: 4509, reason: "publisher-displaced" });
+  await evict(topic);
+  expect(await env.DOMAIN.getByName(domainName).applyKey(2, DEAD)).toBe(1);
 });
 
 test("12.9 a crash of the domain forgets no revocation", async () => {
