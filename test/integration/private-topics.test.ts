@@ -107,8 +107,8 @@ describe.runIf(sqlEndpoint !== null)("a private topic", () => {
     const byEddsa = await claimsOf(topic, {})
       .setProtectedHeader({ alg: "EdDSA" })
       .sign(eddsa.privateKey);
-    await open(topic.sub, [], bearer(byEs256));
-    await open(topic.sub, [], bearer(byEddsa));
+    await open(topic.sub, [], bearer(noteSecret("token", byEs256)));
+    await open(topic.sub, [], bearer(noteSecret("token", byEddsa)));
     expect(await slugOf(refused(topic.sub, [], bearer(await tokenFor(topic))))).toBe(
       "401 token-rejected",
     );

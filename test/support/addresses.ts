@@ -6,6 +6,9 @@ import { neon, neonConfig } from "@neondatabase/serverless";
 import { inject } from "vitest";
 import { noteSecret } from "./secrets.ts";
 
+/** Shorter ones stand for a key that there is not, and are found in any text. */
+const LEAST_KEY_LENGTH = 16;
+
 /** The URLs of one topic. */
 export interface TopicUrls {
   readonly pub: string;
@@ -21,6 +24,8 @@ export function freshTopic(): TopicUrls {
 /** The URLs of a fresh topic of some hub. */
 export function topicUrls(url: string, of: { key: string; domain: string }): TopicUrls {
   const topic = crypto.randomUUID();
+  // Wrong ones, too: who mistypes a key would find most of it in the log.
+  if (of.key.length >= LEAST_KEY_LENGTH) noteSecret("key", decodeURIComponent(of.key));
   return {
     pub: `${url}/ws/pub/${of.key}/${of.domain}/${topic}`,
     sub: `${url}/ws/sub/${of.domain}/${topic}`,

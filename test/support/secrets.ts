@@ -24,29 +24,37 @@ export function noteSecret(kind: SecretKind, secret: string): string {
 export function assertNoSecrets(output: string): void {
   const file = process.env[SECRETS_FILE];
   if (file === undefined) return;
-  const log = output.replace(START_UP, "");
-  const found = new Set<string>();
-  for (const line of readFileSync(file, "utf8").split("\n")) {
-    if (line === "") continue;
+  const noted = new Set(readFileSync(file, "utf8").trimEnd().split("\n"));
+  const secrets = [...noted].map((line) => {
     const [kind, secret] = JSON.parse(line) as [SecretKind, string];
-    for (const form of formsOf(secret)) {
-      const at = log.indexOf(form);
-      if (at < 0) continue;
-      const start = log.lastIndexOf("\n", at) + 1;
-      const [whole = ""] = log.slice(start).split("\n", 1);
-      found.add(`a ${kind} in: ${whole.replaceAll(form, "***")}`);
-    }
+    return { kind, forms: formsOf(secret) };
+  });
+  const found = new Set<string>();
+  for (const line of output.replace(START_UP, "").split("\n")) {
+    const hits = secrets.filter(({ forms }) => forms.some((form) => line.includes(form)));
+    if (hits.length === 0) continue;
+    const blanked = hits.flatMap(({ forms }) => forms).reduce(blank, line);
+    found.add(`a ${[...new Set(hits.map(({ kind }) => kind))].join(", a ")} in: ${blanked}`);
   }
   if (found.size > 0) throw new Error(`The hub logged secrets:\n${[...found].join("\n")}`);
 }
 
+function blank(line: string, form: string): string {
+  return line.replaceAll(form, "***");
+}
+
+/** Longest first, so that blanking one leaves nothing of another. */
 function formsOf(secret: string): string[] {
   const bytes = Buffer.from(secret);
-  return [
+  const encoded = encodeURIComponent(secret);
+  const forms = [
     secret,
-    encodeURIComponent(secret),
+    JSON.stringify(secret).slice(1, -1),
+    encoded,
+    encoded.replace(/%../g, (code) => code.toLowerCase()),
     bytes.toString("base64url"),
     bytes.toString("base64"),
     bytes.toString("hex"),
   ];
+  return [...new Set(forms)].toSorted((one, other) => other.length - one.length);
 }
