@@ -16,6 +16,8 @@ const PARTS = 512;
 const MAX_ID_ROWS = 2000;
 /** Bytes of all rows; beyond them the oldest go, whatever the policy says. */
 const MAX_BYTES = 256 * 1024 * 1024;
+/** Rows that are read at a time. */
+const MAX_ROWS_AT_ONCE = 64;
 /** Units written between two looks at how much there is. */
 const UNITS_BETWEEN_LOOKS = 4 * 1024 * 1024;
 
@@ -25,6 +27,14 @@ export interface RowPlace {
   readonly last: number;
   readonly atMs: number;
 }
+
+/** A row as it is read; sql.exec wants a type, not an interface. */
+type Row = {
+  readonly id: number;
+  readonly last: number;
+  readonly at: number;
+  readonly list: string;
+};
 
 interface OldestRow extends RowPlace {
   readonly id: number;
@@ -128,12 +138,7 @@ export class LogRows {
     const batches: Batch[] = [];
     let parts: { first: number; last: number; atMs: number; list: string } | null = null;
     let units = 0;
-    const rows = this.#sql.exec<{ id: number; last: number; at: number; list: string }>(
-      "select id, last, at, list from log where id >= ? and last > ? order by id",
-      from,
-      offset,
-    );
-    for (const { id, last, at: atMs, list } of rows) {
+    for (const { id, last, at: atMs, list } of this.#read(from, offset)) {
       const first = Math.floor(id / PARTS);
       if (parts !== null && parts.first === first) {
         parts.list += list;
@@ -147,6 +152,27 @@ export class LogRows {
     }
     if (parts !== null) batches.push(Batch.ofList({ epoch, ...parts }, parts.list).after(offset));
     return batches;
+  }
+
+  /**
+   * The rows from an id on that end behind an offset. A few at a time, each time to the end of the cursor: one that
+   * is left open keeps the table from being dropped (SQLITE_LOCKED), and so the topic from ending.
+   */
+  *#read(from: number, offset: number): Generator<Row> {
+    for (let next = from, limit = 1; ; limit = Math.min(limit * 2, MAX_ROWS_AT_ONCE)) {
+      const rows = this.#sql
+        .exec<Row>(
+          "select id, last, at, list from log where id >= ? and last > ? order by id limit ?",
+          next,
+          offset,
+          limit,
+        )
+        .toArray();
+      yield* rows;
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < limit) return;
+      next = last.id + 1;
+    }
   }
 
   /** Deletes all rows, and the table, which costs nothing. */
