@@ -19,14 +19,23 @@ export function medianOf(
 /** The median ratio of the target to another; undefined when no round has measured both. */
 export function ratioOf(
   results: readonly RoundResult[],
-  { target, to }: { readonly target: string; readonly to: string },
+  pair: { readonly target: string; readonly to: string },
   pick: Pick,
 ): number | undefined {
-  const ratios = results.flatMap((result) => {
+  const ratios = ratiosOf(results, pair, pick);
+  return ratios.length === 0 ? undefined : median(ratios);
+}
+
+/** The ratios of the target to another, one for each round that has measured both. */
+export function ratiosOf(
+  results: readonly RoundResult[],
+  { target, to }: { readonly target: string; readonly to: string },
+  pick: Pick,
+): number[] {
+  return results.flatMap((result) => {
     if (result.target !== target) return [];
     const other = results.find((each) => each.target === to && each.round === result.round);
     const [value, base] = [pick(result), other === undefined ? undefined : pick(other)];
     return value === undefined || base === undefined ? [] : [value / base];
   });
-  return ratios.length === 0 ? undefined : median(ratios);
 }

@@ -18,26 +18,40 @@ Measures servers that send each message of one publisher to all subscribers, sid
 
 Options:
   --targets LIST      which of them (default: all)
-  --variant NAME=TOML another Worker with the hub's routes, measured as well; repeatable. A NAME that
-                      begins with "stream" or ends in "-durable" is used as those targets are
+  --variant NAME=PATH another version of the hub, measured as well; repeatable. PATH is a checkout's
+                      directory or a wrangler.toml; its dependencies are its own, where it has any,
+                      workerd and the key store are ours. A NAME that begins with "stream" or ends in
+                      "-durable" is used as those targets are, and compared with them, any other with
+                      hub. Use --rounds 9 at least: fewer than 6 cannot be judged
   --only LIST         which of ${MEASUREMENTS.join(", ")}
                       (default: all)
   --subscribers LIST  subscribers for throughput (default 100,1000,4000)
+  --kick-topics N     live topics for kick (default 100)
+  --kick-holders N    kick at scale: a key on N of those topics, one on all, and one on all while they
+                      hibernate; other publishers stay on all of them (default: one key on all, alone)
   --rounds N          rounds over all targets (default 5)
   --seconds S         length of a measurement (default 2, after 1 of warm-up)
   --window N          messages in flight at most (default 512; for streams 2,048)
   --size BYTES        message size (default 128, at least ${SEQUENCE_DIGITS})
   --quick             one short round of ${QUICK_TARGETS.slice(0, -1).join(", ")}
                       and ${QUICK_TARGETS.slice(-1).join("")} with few subscribers: does it still work?
-  --check             exit 1 when the hub misses its goals
+  --check             exit 1 when the hub misses its goals, or is worse than a variant
   --json              the result as JSON instead of tables
   --help              this text
 
 Method: all servers run on this machine, started anew for every round. A round goes measurement by
-measurement through the targets, A B C A B C; every number is the median over the rounds, and every
-ratio is taken within a round. Server and load generator are pinned to a processor each where taskset
-exists. A measurement of throughput, connect or ingest during which other work took more than 15% of a processor
-is repeated, twice at most. Linux only (/proc).
+measurement through the targets, A B C and in the next round C B A, so that a steady drift cancels out;
+every number is the median over the rounds, and every ratio is taken within a round. Server and load
+generator are pinned to a processor each where taskset exists. A measurement of throughput, connect or
+ingest during which other work took more than 15% of a processor is repeated, twice at most. Linux only
+(/proc).
+
+A variant is compared with this version by the ratios "hub / NAME" within each round: their median, and its
+95% interval from order statistics (of 9 rounds from the second smallest ratio to the second largest, of
+6 to 8 from the smallest to the largest), which assumes nothing about their distribution. The hub is worse
+when the median is worse by more than 5% and the interval does not hold 1. What a connect costs:
+
+  --variant before=../checkout --only connect --targets hub,floor --rounds 9 --check
 
   throughput  A closed loop keeps up to --window messages under way to the slowest of 16 sampled
               subscribers, and 131,072 deliveries at most (streams: 1,048,576). A stream's publisher
@@ -50,7 +64,8 @@ is repeated, twice at most. Linux only (/proc).
   connect     Publishers whose key the server knows join a live topic and leave, 16 at a time (hub, floor):
               processor time of each.
   kick        A key with one publisher on each of 100 live topics is revoked over HTTP: the time until each
-              publisher's Close frame. Ten keys, first round only (hub).
+              publisher's Close frame. Ten keys (hub). The floor makes as many bare calls instead, from
+              one object to others that are awake. A topic counts as awake while its storage is open.
   ingest      One stream publisher with up to 4,000 unacknowledged messages, in frames of 100 and of 20,
               and one subscriber (stream-durable). All acks must come in order, and all messages.
   join        10,000 messages are in the log, then 100 subscribers join at once with since=earliest

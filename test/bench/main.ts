@@ -5,8 +5,9 @@
 import { availableParallelism } from "node:os";
 import { spawnSync } from "node:child_process";
 
+import { compareVersions } from "./compare-versions.ts";
 import { HELP } from "./help.ts";
-import { missedGoals } from "./missed-goals.ts";
+import { missedGoals, worseRatios } from "./missed-goals.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { openFilesShortage } from "./processes/open-files.ts";
 import { serverCpu } from "./processes/pinned.ts";
@@ -59,14 +60,17 @@ async function bench(options: Options): Promise<number> {
     throw new Error("There is nothing to measure: no target can do what --only asks");
   }
   try {
-    const summaries = summarize(await runBenchmark(targets, options, say));
+    const results = await runBenchmark(targets, options, say);
+    const summaries = summarize(results);
+    const variants = [...options.variants.keys()];
+    const ratios = compareVersions(results, variants);
     const facts = factsOf(options);
     const report = options.isJson
-      ? JSON.stringify({ facts, targets: summaries }, undefined, 2)
-      : formatReport(facts, summaries);
+      ? JSON.stringify({ facts, targets: summaries, ratios }, undefined, 2)
+      : formatReport(facts, summaries, ratios);
     process.stdout.write(`${report}\n`);
     if (!options.isCheck) return 0;
-    const missed = missedGoals(summaries);
+    const missed = [...missedGoals(summaries), ...worseRatios(ratios, variants)];
     for (const sentence of missed) say(`Missed: ${sentence}`);
     return missed.length === 0 ? 0 : 1;
   } finally {
@@ -91,7 +95,8 @@ function mostSockets(options: Options): number {
         case "join":
           return options.joinSubscribers;
         case "kick":
-          return options.kickTopics;
+          // Each topic has a resident, and the key's publisher.
+          return options.kick.topics * (options.kick.holders === undefined ? 1 : 2);
         case "connect":
         case "ingest":
           return 1;

@@ -1,5 +1,6 @@
 /** One step of the plan on one running server: the command to the load generator, and its result. */
-import type { Busy, Endpoint } from "./load/load-command.ts";
+import type { Busy, CallsResult, Endpoint } from "./load/load-command.ts";
+import { kickScenarios } from "./kick-scenarios.ts";
 import { runLoad } from "./load/run-load.ts";
 import type { Options } from "./options.ts";
 import type { RoundResult } from "./round-result.ts";
@@ -12,6 +13,13 @@ const MEMORY_SETTLE_SECONDS = 15;
 const JOIN_MESSAGES_PER_SECOND = 200;
 const STORM_MESSAGES_PER_SECOND = 20;
 const STORM_JITTER_SECONDS = 2;
+
+/** What every command has. */
+interface Common {
+  readonly endpoint: Endpoint;
+  readonly serverPid: number;
+  readonly messageBytes: number;
+}
 
 export interface Measured {
   /** The numbers as a line for the user. */
@@ -80,16 +88,12 @@ export async function measureTarget(
       };
     }
     case "kick": {
-      if (server.revocation === undefined) throw new Error("It has no keys to revoke");
-      const load = { kind: "kick", topics: options.kickTopics, ...server.revocation } as const;
-      const kick = await runLoad({ ...common, ...load });
+      const rows = await measureKicks(server, options, common);
       return {
-        line:
-          `kick on ${kick.topics} topics: p50 ${kick.p50Ms.toFixed(1)} ms, ` +
-          `p99 ${kick.p99Ms.toFixed(1)} ms`,
+        line: `kick, last Close: ${rows.map(describeKick).join("; ")}`,
         othersLoad: undefined,
         record: (result) => {
-          result.kick = kick;
+          for (const row of rows) result.kick.set(row.scenario.name, row);
         },
       };
     }
@@ -167,6 +171,36 @@ export async function measureTarget(
       };
     }
   }
+}
+
+/** Revokes keys; where there are none, as many bare calls. */
+async function measureKicks(
+  { callsPath, revocation }: RunningTarget,
+  { kick }: Options,
+  common: Common,
+): Promise<readonly CallsResult[]> {
+  const scenarios = kickScenarios(kick);
+  if (callsPath !== undefined) {
+    const awake = scenarios.filter(({ isAsleep }) => !isAsleep);
+    return runLoad({ ...common, kind: "calls", callsPath, scenarios: awake });
+  }
+  const total = scenarios.reduce((sum, { keys }) => sum + keys, 0);
+  const revocable = await revocation?.(total);
+  if (revocable === undefined) throw new Error("It has no keys to revoke");
+  const { adminToken, domain, residentKey: key, keys: unused } = revocable;
+  const queue = [...unused];
+  return runLoad({
+    ...common,
+    kind: "kick",
+    adminToken,
+    domain,
+    residents: kick.holders === undefined ? undefined : { topics: kick.topics, key },
+    scenarios: scenarios.map((scenario) => ({ scenario, keys: queue.splice(0, scenario.keys) })),
+  });
+}
+
+function describeKick({ scenario, lastMs }: CallsResult): string {
+  return `${scenario.name} ${lastMs.toFixed(1)} ms`;
 }
 
 function withWindow(endpoint: Endpoint, messages: number | undefined): Endpoint {

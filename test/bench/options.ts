@@ -1,8 +1,10 @@
 /** The benchmark's command line. */
-import { resolve } from "node:path";
+import { statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
+import type { KickSize } from "./kick-scenarios.ts";
 import { SEQUENCE_DIGITS } from "./load/message-format.ts";
 import { MEASUREMENTS, type Measurement } from "./step.ts";
 import { QUICK_TARGETS, TARGETS } from "./targets/target-names.ts";
@@ -20,7 +22,7 @@ export interface Options {
   readonly messagesInLog: number;
   readonly stormSubscribers: number;
   readonly connects: number;
-  readonly kickTopics: number;
+  readonly kick: KickSize;
   readonly rounds: number;
   readonly warmupSeconds: number;
   readonly seconds: number;
@@ -43,6 +45,8 @@ export function parseOptions(args: readonly string[]): Options | "help" {
       rounds: { type: "string" },
       seconds: { type: "string" },
       window: { type: "string" },
+      "kick-topics": { type: "string" },
+      "kick-holders": { type: "string" },
       size: { type: "string" },
       quick: { type: "boolean", default: false },
       check: { type: "boolean", default: false },
@@ -74,7 +78,7 @@ export function parseOptions(args: readonly string[]): Options | "help" {
     messagesInLog: isQuick ? 1_000 : 10_000,
     stormSubscribers: isQuick ? 200 : 5_000,
     connects: isQuick ? 100 : 3_000,
-    kickTopics: isQuick ? 10 : 100,
+    kick: parseKick(values["kick-topics"] ?? (isQuick ? "10" : "100"), values["kick-holders"]),
     rounds: parseNumber("rounds", values.rounds ?? (isQuick ? "1" : "5"), 1),
     warmupSeconds: isQuick ? 0.2 : 1,
     seconds: parseNumber("seconds", values.seconds ?? (isQuick ? "0.5" : "2"), 0.1),
@@ -91,8 +95,24 @@ function parseNumber(option: string, text: string, least: number): number {
   throw new Error(`--${option} needs a number of at least ${least}, not "${text}"`);
 }
 
+function parseKick(topicsText: string, holdersText: string | undefined): KickSize {
+  const topics = parseNumber("kick-topics", topicsText, 1);
+  if (holdersText === undefined) return { topics, holders: undefined };
+  const holders = parseNumber("kick-holders", holdersText, 1);
+  if (holders <= topics) return { topics, holders };
+  throw new Error(`--kick-holders needs a number of at most ${topics}, not "${holdersText}"`);
+}
+
+/** The path is a checkout's directory, or a wrangler.toml. */
 function parseVariant(text: string): [string, string] {
   const separator = text.indexOf("=");
-  if (separator > 0) return [text.slice(0, separator), resolve(text.slice(separator + 1))];
-  throw new Error(`--variant needs NAME=path/to/wrangler.toml, not "${text}"`);
+  if (separator < 1) throw new Error(`--variant needs NAME=PATH, not "${text}"`);
+  const [name, path] = [text.slice(0, separator), resolve(text.slice(separator + 1))];
+  if (TARGETS.includes(name)) throw new Error(`--variant needs a name of its own, not "${name}"`);
+  const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const configPath = isDirectory ? join(path, "wrangler.toml") : path;
+  if (statSync(configPath, { throwIfNoEntry: false }) === undefined) {
+    throw new Error(`--variant ${name}: there is no "${configPath}"`);
+  }
+  return [name, configPath];
 }

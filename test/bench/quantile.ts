@@ -5,6 +5,8 @@ export function quantile(samples: readonly number[], share: number): number {
   return sorted[rank] ?? Number.NaN;
 }
 
+/** Between the two in the middle, where there are two. */
 export function median(samples: readonly number[]): number {
-  return quantile(samples, 0.5);
+  const upper = samples.toSorted((a, b) => a - b)[Math.floor(samples.length / 2)] ?? Number.NaN;
+  return (quantile(samples, 0.5) + upper) / 2;
 }

@@ -1,4 +1,5 @@
 /** The result for people: Markdown tables under a line of facts that do not depend on the day. */
+import { TOLERANCE, type VersionRatio } from "./compare-versions.ts";
 import { markdownTable } from "./markdown-table.ts";
 import type { Compared, TargetSummary } from "./summary.ts";
 
@@ -17,9 +18,13 @@ interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-export function formatReport(facts: Facts, summaries: readonly TargetSummary[]): string {
-  const tables = [throughput, latencyAndMemory, connect, kick, ingest, join, storm]
-    .map((build) => build(summaries))
+export function formatReport(
+  facts: Facts,
+  summaries: readonly TargetSummary[],
+  ratios: readonly VersionRatio[],
+): string {
+  const ofTargets = [throughput, latencyAndMemory, connect, kick, ingest, join, storm];
+  const tables = [...ofTargets.map((build) => build(summaries)), versionRatios(ratios)]
     .filter(({ rows }) => rows.length > 0)
     .map(({ heads, rows }) => markdownTable(heads, rows));
   return [formatFacts(facts), ...tables].join("\n\n");
@@ -97,19 +102,27 @@ function connect(summaries: readonly TargetSummary[]): Table {
 }
 
 function kick(summaries: readonly TargetSummary[]): Table {
-  const heads = ["revoked key", "live topics", "publishers", "closed after: p50 ms", "p99 ms"];
-  const rows = summaries.flatMap(({ target, kick: row }) =>
-    row === undefined
-      ? []
-      : [
-          [
-            target,
-            grouped(row.topics),
-            grouped(row.samples),
-            row.p50Ms.toFixed(1),
-            row.p99Ms.toFixed(1),
-          ],
-        ],
+  const heads = [
+    "revoked key",
+    "on live topics",
+    "awake",
+    "closed after: p50 ms",
+    "p99 ms",
+    "last, ms",
+    "to bare calls",
+    "CPU µs per topic",
+  ];
+  const rows = summaries.flatMap((summary) =>
+    summary.kick.map((row) => [
+      summary.target === "floor" ? "floor (bare calls)" : summary.target,
+      row.scenario.name,
+      row.awakeTopics === undefined ? "" : grouped(row.awakeTopics),
+      row.p50Ms?.toFixed(1) ?? "",
+      row.p99Ms?.toFixed(1) ?? "",
+      row.lastMs.value.toFixed(1),
+      ratio(row.lastMs.toFloor),
+      grouped(threeDigits(row.cpuMicrosPerHolder)),
+    ]),
   );
   return { heads, rows };
 }
@@ -171,6 +184,28 @@ function storm(summaries: readonly TargetSummary[]): Table {
         ],
   );
   return { heads, rows };
+}
+
+function versionRatios(ratios: readonly VersionRatio[]): Table {
+  const within = `within ${TOLERANCE * 100} %`;
+  const heads = ["ratio", "of", "better", "rounds", "median", "95 % interval", "holds 1", within];
+  const rows = ratios.map((row) => [
+    row.ratio,
+    row.figure,
+    row.better,
+    String(row.rounds),
+    row.median.toFixed(3),
+    row.interval === undefined
+      ? "too few rounds"
+      : `${row.interval.low.toFixed(3)} to ${row.interval.high.toFixed(3)}`,
+    row.holdsOne === undefined ? "" : yesOrNo(row.holdsOne),
+    yesOrNo(row.isWithinTolerance),
+  ]);
+  return { heads, rows };
+}
+
+function yesOrNo(claim: boolean): string {
+  return claim ? "yes" : "no";
 }
 
 function ratio(value: number | undefined): string {

@@ -1,5 +1,5 @@
 /** What one target did in one round. */
-import type { ResultOf } from "./load/load-command.ts";
+import type { CallsResult, KickResult, ResultOf } from "./load/load-command.ts";
 
 export interface RoundResult {
   readonly target: string;
@@ -8,14 +8,15 @@ export interface RoundResult {
   readonly throughput: Map<number, ResultOf["throughput"]>;
   /** By messages per frame. */
   readonly ingest: Map<number, ResultOf["ingest"]>;
+  /** By scenario; of the floor as many bare calls. */
+  readonly kick: Map<string, KickResult | CallsResult>;
   latency?: ResultOf["latency"];
   memory?: ResultOf["memory"];
   join?: ResultOf["join"];
   storm?: ResultOf["storm"];
   connect?: ResultOf["connect"];
-  kick?: ResultOf["kick"];
 }
 
 export function emptyRound(target: string, round: number): RoundResult {
-  return { target, round, throughput: new Map(), ingest: new Map() };
+  return { target, round, throughput: new Map(), ingest: new Map(), kick: new Map() };
 }

@@ -1,5 +1,6 @@
 /** All rounds of a run as one row per target and measurement: medians, and what they compare with. */
 import { type Pick, medianOf, ratioOf } from "./compare-rounds.ts";
+import type { KickScenario } from "./kick-scenarios.ts";
 import type { KickResult, ResultOf, StormResult } from "./load/load-command.ts";
 import type { RoundResult } from "./round-result.ts";
 
@@ -38,6 +39,16 @@ export interface JoinRow {
   readonly lastCurrentMs: number;
 }
 
+/** Of the floor: bare calls, as many as the key has holders. */
+export interface KickRow {
+  readonly scenario: KickScenario;
+  readonly p50Ms: number | undefined;
+  readonly p99Ms: number | undefined;
+  readonly lastMs: Compared;
+  readonly cpuMicrosPerHolder: number;
+  readonly awakeTopics: number | undefined;
+}
+
 export interface TargetSummary {
   readonly target: string;
   readonly throughput: readonly ThroughputRow[];
@@ -48,7 +59,7 @@ export interface TargetSummary {
   readonly kilobytesPerSocket: Compared | undefined;
   /** Processor time of the server's. */
   readonly microsPerConnect: Compared | undefined;
-  readonly kick: KickResult | undefined;
+  readonly kick: readonly KickRow[];
   readonly join: JoinRow | undefined;
   readonly storm: StormResult | undefined;
 }
@@ -68,7 +79,7 @@ export function summarize(results: readonly RoundResult[]): TargetSummary[] {
         memory === undefined ? undefined : memory.bytesPerSocket / 1024,
       ),
       microsPerConnect: compare(({ connect }) => connect?.cpuMicrosPerConnect),
-      kick: own.find(({ kick }) => kick !== undefined)?.kick,
+      kick: kickRows(results, target),
       join: joinRow(own, target),
       storm: own.find(({ storm }) => storm !== undefined)?.storm,
     };
@@ -117,6 +128,27 @@ function ingestRows(own: readonly RoundResult[], target: string): IngestRow[] {
       serverLoad: middle((result) => result.serverLoad),
       generatorLoad: middle((result) => result.generatorLoad),
       othersLoad: middle((result) => result.othersLoad),
+    };
+  });
+}
+
+function kickRows(results: readonly RoundResult[], target: string): KickRow[] {
+  const own = results.filter((result) => result.target === target);
+  return [...(own[0]?.kick.entries() ?? [])].map(([name, { scenario }]) => {
+    const ofKeys = (pick: (result: KickResult) => number): number | undefined =>
+      medianOf(own, target, ({ kick }) => {
+        const measured = kick.get(name);
+        return measured !== undefined && "samples" in measured ? pick(measured) : undefined;
+      });
+    const lastMs: Pick = ({ kick }) => kick.get(name)?.lastMs;
+    const cpuMicros: Pick = ({ kick }) => kick.get(name)?.cpuMicrosPerHolder;
+    return {
+      scenario,
+      p50Ms: ofKeys((result) => result.p50Ms),
+      p99Ms: ofKeys((result) => result.p99Ms),
+      lastMs: compareAll(results, target, lastMs) ?? { value: Number.NaN },
+      cpuMicrosPerHolder: medianOf(own, target, cpuMicros) ?? Number.NaN,
+      awakeTopics: ofKeys((result) => result.awakeTopics),
     };
   });
 }

@@ -1,11 +1,13 @@
 /**
- * The floor: the shortest broadcast on a hibernating Durable Object, as everyone first writes it. No
- * keys, no phases, no batches. What the hub is measured against; nobody should run it.
+ * The floor: the shortest broadcast on a hibernating Durable Object, as everyone first writes it, and the
+ * shortest way for one object to call many. No keys, no phases, no batches. What the hub is measured
+ * against; nobody should run it.
  */
 import { DurableObject } from "cloudflare:workers";
 
 interface Env {
   readonly TOPIC: DurableObjectNamespace<Topic>;
+  readonly CALLER: DurableObjectNamespace<Caller>;
 }
 
 export class Topic extends DurableObject<Env> {
@@ -23,13 +25,34 @@ export class Topic extends DurableObject<Env> {
   override webSocketClose(socket: WebSocket): void {
     socket.close();
   }
+
+  /** A call that does nothing. */
+  call(): void {
+    // Arriving is all.
+  }
+}
+
+/** Calls topics, all at once. */
+export class Caller extends DurableObject<Env> {
+  async callAll(topics: number): Promise<void> {
+    await Promise.all(
+      Array.from({ length: topics }, (_, n) => this.env.TOPIC.getByName(`called-${n}`).call()),
+    );
+  }
 }
 
 const worker: ExportedHandler<Env> = {
   fetch(request, env) {
-    const topic = new URL(request.url).pathname.split("/")[2] ?? "";
-    return env.TOPIC.getByName(topic).fetch(request);
+    const [, role, topic = ""] = new URL(request.url).pathname.split("/");
+    return role === "calls"
+      ? callAll(env, Number(topic))
+      : env.TOPIC.getByName(topic).fetch(request);
   },
 };
+
+async function callAll(env: Env, topics: number): Promise<Response> {
+  await env.CALLER.getByName("caller").callAll(topics);
+  return new Response();
+}
 
 export default worker;

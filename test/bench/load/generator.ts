@@ -4,6 +4,7 @@
  * A process per measurement gives each the same fresh heap, and its end frees thousands of sockets.
  */
 import { type LoadCommand, type LoadReply, type ResultOf, isLoadCommand } from "./load-command.ts";
+import { measureCalls } from "./measure-calls.ts";
 import { measureConnect } from "./measure-connect.ts";
 import { measureIngest } from "./measure-ingest.ts";
 import { measureJoin } from "./measure-join.ts";
@@ -49,5 +50,7 @@ function measure(command: LoadCommand): Promise<ResultOf[LoadCommand["kind"]]> {
       return measureConnect(command);
     case "kick":
       return measureKick(command);
+    case "calls":
+      return measureCalls(command);
   }
 }

@@ -1,4 +1,5 @@
 /** What the coordinator asks of the load generator, and what comes back. Crosses a process boundary. */
+import type { KickScenario } from "../kick-scenarios.ts";
 import type { DialectName } from "./dialect.ts";
 
 /** What may be under way at most in a closed loop. */
@@ -86,12 +87,27 @@ export interface RevocableKey {
   readonly key: string;
 }
 
+/** A scenario, and the keys to revoke. */
+export interface KickLoad {
+  readonly scenario: KickScenario;
+  readonly keys: readonly RevocableKey[];
+}
+
 export interface KickCommand extends Load {
   readonly kind: "kick";
-  readonly topics: number;
+  /** Publishers on all topics with a key that is not revoked; absent = each key has its own topics. */
+  readonly residents: { readonly topics: number; readonly key: string } | undefined;
   readonly adminToken: string;
   readonly domain: string;
-  readonly keys: readonly RevocableKey[];
+  readonly scenarios: readonly KickLoad[];
+}
+
+export interface CallsCommand extends Load {
+  readonly kind: "calls";
+  /** A GET of it with a number appended calls that many objects. */
+  readonly callsPath: string;
+  /** As many calls as a key has holders. */
+  readonly scenarios: readonly KickScenario[];
 }
 
 export type LoadCommand =
@@ -102,7 +118,8 @@ export type LoadCommand =
   | JoinCommand
   | StormCommand
   | ConnectCommand
-  | KickCommand;
+  | KickCommand
+  | CallsCommand;
 
 /** Shares of one processor. */
 export interface Busy {
@@ -163,11 +180,20 @@ export interface ConnectResult extends Busy {
   readonly cpuMicrosPerConnect: number;
 }
 
-export interface KickResult {
-  readonly topics: number;
+export interface CallsResult {
+  readonly scenario: KickScenario;
+  /** Until the last one, a median over the keys (or repeats). */
+  readonly lastMs: number;
+  /** Processor time of the server's until then; its clock's step is 10 ms. */
+  readonly cpuMicrosPerHolder: number;
+}
+
+export interface KickResult extends CallsResult {
   readonly samples: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Topics in memory when the key was revoked. */
+  readonly awakeTopics: number;
 }
 
 export interface ResultOf {
@@ -178,7 +204,8 @@ export interface ResultOf {
   readonly join: JoinResult;
   readonly storm: StormResult;
   readonly connect: ConnectResult;
-  readonly kick: KickResult;
+  readonly kick: readonly KickResult[];
+  readonly calls: readonly CallsResult[];
 }
 
 export type LoadReply<Result> =

@@ -13,7 +13,7 @@ export function createFloor(hubConfigPath: string): Target {
   let bundled: Promise<WorkerBundle> | undefined;
   return {
     name: "floor",
-    measurements: [...BROADCAST, "connect"],
+    measurements: [...BROADCAST, "connect", "kick"],
     unavailable: () => undefined,
     async start() {
       bundled ??= bundleWorker(configPath, hubConfigPath);
@@ -21,6 +21,7 @@ export function createFloor(hubConfigPath: string): Target {
       let topics = 0;
       return {
         pid: server.pid,
+        callsPath: "/calls",
         endpoint: () => {
           topics += 1;
           return {

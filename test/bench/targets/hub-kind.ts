@@ -17,6 +17,12 @@ export function hubKindOf(name: string): HubKind {
   return { isStream, isDurable, measurements: measurementsOf(isStream, isDurable) };
 }
 
+/** The target of this checkout that is used in the same way as a variant. */
+export function baselineOf(variant: string): string {
+  const { isStream, isDurable } = hubKindOf(variant);
+  return `${isStream ? "stream" : "hub"}${isDurable ? "-durable" : ""}`;
+}
+
 function measurementsOf(isStream: boolean, isDurable: boolean): readonly Measurement[] {
   // Raw publishers get no acks, and raw subscribers no cursors to come back with.
   if (isStream) {

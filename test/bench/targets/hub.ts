@@ -23,7 +23,7 @@ export function createHub(name: string, configPath: string, keyStore: KeyStore):
     unavailable: () => undefined,
     async start() {
       const bundle = await bundleOnce(configPath);
-      const { databaseUrl, queryCountUrl, revocableKeys } = await keyStore.start();
+      const { databaseUrl, queryCountUrl, addSharedKeys } = await keyStore.start();
       const known = new Map([
         ["DATABASE_URL", databaseUrl],
         ["ADMIN_TOKEN", ADMIN_TOKEN],
@@ -39,11 +39,12 @@ export function createHub(name: string, configPath: string, keyStore: KeyStore):
       return {
         pid: server.pid,
         queryCountUrl,
-        revocation: {
+        revocation: async (keys) => ({
           adminToken: ADMIN_TOKEN,
           domain: SHARED_DOMAIN.domain,
-          keys: revocableKeys,
-        },
+          residentKey: SHARED_DOMAIN.key,
+          keys: await addSharedKeys(keys),
+        }),
         endpoint: (measurement) => {
           topics += 1;
           const of = measurement === "connect" ? SHARED_DOMAIN : { domain, key };

@@ -22,7 +22,8 @@ export interface RunningKeyStore {
   readonly databaseUrl: string;
   /** Answers a GET with the number of queries so far. */
   readonly queryCountUrl: string;
-  readonly revocableKeys: readonly RevocableKey[];
+  /** Adds keys of the shared domain, which a measurement may revoke. */
+  readonly addSharedKeys: (count: number) => Promise<RevocableKey[]>;
 }
 
 /** The documented test row: a domain with the defaults. */
@@ -41,9 +42,6 @@ export const SHARED_DOMAIN: Domain = {
   domain: "shared",
   key: "7c1f0a52-6a0e-4d2b-8f53-9d7f3c1b2e64",
 };
-
-/** Keys of the shared domain that a measurement may revoke. */
-const REVOCABLE_KEYS = 10;
 
 /** Messages that the log of a topic of the durable domain keeps. */
 export const HISTORY_MESSAGES = 10_000;
@@ -70,18 +68,18 @@ export class KeyStore {
     await runSql(sqlUrl, "insert into domains (domain, publishers) values ($1, 'shared')", [
       SHARED_DOMAIN.domain,
     ]);
-    const revocableKeys: RevocableKey[] = [];
-    for (let n = 0; n < REVOCABLE_KEYS; n++) {
-      const key = crypto.randomUUID();
-      const id = await addKey(sqlUrl, { domain: SHARED_DOMAIN.domain, key });
-      revocableKeys.push({ id, key });
-    }
     this.#counter = await startQueryCounter(sqlUrl);
     const host = `127.0.0.1:${this.#counter.port}`;
     this.#running = {
       databaseUrl: `postgres://postgres:postgres@${host}/postgres`,
       queryCountUrl: `http://${host}/`,
-      revocableKeys,
+      addSharedKeys: (count) =>
+        Promise.all(
+          Array.from({ length: count }, async () => {
+            const key = crypto.randomUUID();
+            return { id: await addKey(sqlUrl, { domain: SHARED_DOMAIN.domain, key }), key };
+          }),
+        ),
     };
     return this.#running;
   }

@@ -7,8 +7,10 @@ export interface RunningTarget {
   readonly pid: number;
   /** Answers a GET with the number of queries to the target's database; absent = it has none. */
   readonly queryCountUrl?: string;
-  /** What revokes keys, and keys that may be; absent = it cannot. */
-  readonly revocation?: Revocation;
+  /** What revokes keys, and as many new keys that may be; absent = it cannot. */
+  readonly revocation?: (keys: number) => Promise<Revocation>;
+  /** A GET of it with a number appended has one object call that many; absent = it cannot. */
+  readonly callsPath?: string;
   /** A topic nobody has used yet in this run of the server. */
   endpoint(measurement: Measurement): Endpoint;
   /** Throws when the server has died. */
@@ -19,6 +21,8 @@ export interface RunningTarget {
 export interface Revocation {
   readonly adminToken: string;
   readonly domain: string;
+  /** One for the domain that stays. */
+  readonly residentKey: string;
   readonly keys: readonly RevocableKey[];
 }
 

@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { unstable_readConfig as readConfig } from "wrangler";
 
 import { createScratchDirectory } from "../processes/scratch-directory.ts";
+import { withDependencies } from "./checkout.ts";
 
 export interface WorkerBundle {
   /** Holds the module `worker.js`. */
@@ -19,6 +20,7 @@ export interface WorkerBundle {
   readonly compatibilityFlags: readonly string[];
   readonly objects: readonly { readonly binding: string; readonly className: string }[];
   readonly secrets: readonly string[];
+  readonly vars: Readonly<Record<string, unknown>>;
 }
 
 const wrangler: string = join(
@@ -34,8 +36,10 @@ export async function bundleWorker(
   const config = readConfig({ config: configPath });
   const compatibility = readConfig({ config: compatibilityConfigPath });
   const directory = createScratchDirectory("worker");
-  const args = ["deploy", "--dry-run", "--outdir", directory, "--config", configPath];
+  const source = await withDependencies(configPath);
+  const args = ["deploy", "--dry-run", "--outdir", directory, "--config", source];
   await promisify(execFile)(process.execPath, [wrangler, ...args], {
+    cwd: dirname(source),
     env: { ...process.env, WRANGLER_SEND_METRICS: "false", CI: "1" },
   });
   const module = (await readdir(directory)).find((name) => name.endsWith(".js"));
@@ -47,6 +51,7 @@ export async function bundleWorker(
     compatibilityFlags: compatibility.compatibility_flags,
     objects: config.durable_objects.bindings.map(toObject),
     secrets: config.secrets?.required ?? [],
+    vars: config.vars,
   };
 }
 

@@ -51,6 +51,11 @@ function workerdConfig(
     ...Object.entries(secrets).map(
       ([binding, value]) => `(name = ${quote(binding)}, text = ${quote(value)})`,
     ),
+    ...Object.entries(bundle.vars).map(([binding, value]) =>
+      typeof value === "string"
+        ? `(name = ${quote(binding)}, text = ${quote(value)})`
+        : `(name = ${quote(binding)}, json = ${quote(JSON.stringify(value))})`,
+    ),
   ];
   return `using Workerd = import "/workerd/workerd.capnp";
 
