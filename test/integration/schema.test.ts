@@ -287,6 +287,41 @@ describe.each([
   });
 });
 
+describe("two runs of schema.sql at once", () => {
+  const LOCKS = `select mode from pg_locks where locktype = 'advisory' and granted and objsubid = 1
+    and (classid::bigint << 32) | objid::bigint = hashtext('wspubsub schema.sql')`;
+
+  beforeEach(async () => {
+    await runInPglite("drop schema public cascade");
+    await runInPglite("create schema public");
+  });
+
+  // PGlite has one connection, which cannot wait for itself: the lock is looked at instead.
+  test("wait for each other: each holds a lock until it commits", async () => {
+    await database.transaction(async (transaction) => {
+      await transaction.exec(SCHEMA);
+      expect((await transaction.query(LOCKS)).rows).toEqual([{ mode: "ExclusiveLock" }]);
+    });
+    expect(await runInPglite(LOCKS)).toEqual([]);
+  });
+
+  test("wait before they change anything", async () => {
+    await runInPglite(`create function must_be_locked() returns event_trigger language plpgsql as $$
+      begin
+        if not exists (${LOCKS}) then raise exception '% without the lock', tg_tag; end if;
+      end $$`);
+    await runInPglite(
+      "create event trigger must_be_locked on ddl_command_start execute function must_be_locked()",
+    );
+    try {
+      await expect(runInPglite("create table other ()")).rejects.toThrow("without the lock");
+      await runInPglite(SCHEMA);
+    } finally {
+      await runInPglite("drop event trigger must_be_locked");
+    }
+  });
+});
+
 describe("npm run db:apply", () => {
   beforeEach(async () => {
     await runThroughDriver("drop schema public cascade");
