@@ -11,6 +11,8 @@ process.env["ADMIN_TOKEN"] ??= "unset";
 
 function inWorkerd(): ReturnType<typeof cloudflareTest> {
   return cloudflareTest({
+    // The real Worker, whose objects a test can make fail.
+    main: "./support-in-workerd/worker.ts",
     wrangler: { configPath: "../wrangler.toml" },
     // Unit tests see a hub without a key store; those of integration have a real one.
     miniflare: { bindings: { DATABASE_URL: "", ADMIN_TOKEN: "" } },
@@ -23,11 +25,23 @@ export default defineConfig({
     projects: [
       {
         plugins: [inWorkerd()],
-        test: { name: "unit", root: import.meta.dirname, include: ["unit/**/*.test.ts"] },
+        test: {
+          name: "unit",
+          root: import.meta.dirname,
+          include: ["unit/**/*.test.ts"],
+          // None of them waits for the clock: this is for machines that are busy.
+          testTimeout: 20_000,
+          setupFiles: ["support-in-workerd/after-each.ts"],
+        },
       },
       {
         plugins: [inWorkerd()],
-        test: { name: "simulator", root: import.meta.dirname, include: ["simulator/**/*.test.ts"] },
+        test: {
+          name: "simulator",
+          root: import.meta.dirname,
+          include: ["simulator/**/*.test.ts"],
+          setupFiles: ["support-in-workerd/after-each.ts"],
+        },
       },
       {
         test: {

@@ -1,7 +1,7 @@
 /**
- * The edge's decision about an upgrade, handed over typed to the object in one header, and the
- * object's answer when it refuses. The edge builds the request afresh, so no client can forge either.
- * Both sides may run different versions during a deploy: the shape carries a version.
+ * The edge's decision about an upgrade, handed over typed to the object in one header, and the object's
+ * answer where it does not admit. The edge builds the request afresh, so no client can forge either. Both
+ * sides may run different versions during a deploy: each reads what the other's version writes.
  */
 import * as v from "valibot";
 import { GrantSchema, type Grant } from "./grant.ts";
@@ -14,7 +14,9 @@ import { RAW_PROTOCOL, type Subprotocol } from "./subprotocol.ts";
 export const ADMISSION_HEADER = "wspubsub-admission";
 /** The request header that carries the object's name, percent-encoded: it may not know it (own-address.ts). */
 export const NAME_HEADER = "wspubsub-name";
-/** The response header that carries a refusal. */
+/** The response header that carries an answer other than the 101. */
+export const ANSWER_HEADER = "wspubsub-answer";
+/** The same for an edge of the version before, which knows refusals only. */
 export const REFUSAL_HEADER = "wspubsub-refusal";
 
 /** An upgrade that the edge found in order. */
@@ -31,9 +33,15 @@ export interface PublisherAdmission {
   /** The interval of the heartbeats it promised, `null` if it promised none. */
   readonly heartbeatSeconds: number | null;
   readonly policy: Policy;
+  /** When the policy held, by the key store's clock. */
+  readonly policyAtMs: number;
   /** Its key; `null` only from an edge of version 0.1. */
   readonly grant: Grant | null;
-  /** Postgres was asked after the object had called the grant stale. */
+  /** The key stood in the path. */
+  readonly isKeyInPath: boolean;
+  /** The key store was asked for this very handshake: nothing of it is out of a cache. */
+  readonly isFresh: boolean;
+  /** It was asked after the object had asked for it: its word is newer than all that the object had heard by then. */
   readonly isRechecked: boolean;
 }
 
@@ -49,9 +57,13 @@ export interface SubscriberAdmission {
   readonly gap: "skip" | "close";
   /** `null` while nobody has asked Postgres: a live topic knows its policy. */
   readonly policy: Policy | null;
+  /** When the policy held, by the key store's clock. */
+  readonly policyAtMs: number;
   /** The key or token that it presented, `null` when it presented none. */
   readonly grant: Grant | null;
-  /** Postgres was asked after the object had called the grant stale. */
+  /** The key store was asked for this very handshake: nothing of it is out of a cache. */
+  readonly isFresh: boolean;
+  /** It was asked after the object had asked for it: its word is newer than all that the object had heard by then. */
   readonly isRechecked: boolean;
 }
 
@@ -59,11 +71,14 @@ export interface SubscriberAdmission {
 const SubprotocolSchema = v.optional(v.nullable(v.picklist([STREAM_PROTOCOL, RAW_PROTOCOL])), null);
 
 const CREDENTIAL_ENTRIES = {
+  policyAtMs: v.optional(v.number()),
   grant: v.optional(v.nullable(GrantSchema), null),
+  // The version before knows only the other one.
+  isFresh: v.optional(v.boolean()),
   isRechecked: v.optional(v.boolean(), false),
 };
 
-const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.variant("role", [
+const WrittenSchema = v.variant("role", [
   v.object({
     v: v.literal(1),
     role: v.literal("publisher"),
@@ -73,6 +88,7 @@ const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.variant("role", [
       v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_HEARTBEAT_SECONDS)),
     ),
     policy: PolicySchema,
+    isKeyInPath: v.optional(v.boolean(), false),
     ...CREDENTIAL_ENTRIES,
   }),
   v.object({
@@ -86,28 +102,66 @@ const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.variant("role", [
   }),
 ]);
 
-/** Why an object turned an admission down; all but the first two are problem slugs. */
-export type Refusal = (typeof REFUSALS)[number];
+const AdmissionSchema: v.GenericSchema<unknown, Admission> = v.pipe(
+  WrittenSchema,
+  v.transform(({ isRechecked, isFresh = isRechecked, policyAtMs, ...rest }) => ({
+    ...rest,
+    // Before, key and policy came out of one answer, and the edge's clock stood for the key store's.
+    policyAtMs: policyAtMs ?? rest.grant?.checkedAtMs ?? 0,
+    isFresh,
+    isRechecked,
+  })),
+);
+
+/** An object's answer to an admission that it does not simply follow with a 101. */
+export type Answer =
+  | { readonly type: "refused"; readonly slug: RefusalSlug }
+  | {
+      readonly type: "needs";
+      /**
+       * `policy`: a vacant topic does not know what its domain allows. `recheck`: what the edge had out of a cache may
+       * be outdated, so the key store must be asked for this handshake.
+       */
+      readonly what: "policy" | "recheck";
+    };
+
+/** Why an object turns an admission down: slugs of problems. */
+export type RefusalSlug = (typeof REFUSALS)[number];
 
 const REFUSALS = [
-  // A vacant topic does not know what its domain allows.
-  "policy-needed",
-  // The key may have been revoked since it was checked.
-  "key-stale",
+  "key-rejected",
+  "key-in-path",
+  "token-required",
   "topic-not-live",
   "publisher-conflict",
-  "token-required",
   "too-many-publishers",
   "too-many-subscribers",
   "topic-full",
   "topic-unavailable",
 ] as const;
 
-const RefusalSchema: v.GenericSchema<unknown, Refusal> = v.picklist(REFUSALS);
+/** What an edge of the version before understands. */
+const REFUSALS_BEFORE: readonly RefusalSlug[] = [
+  "token-required",
+  "topic-not-live",
+  "publisher-conflict",
+  "too-many-publishers",
+  "too-many-subscribers",
+  "topic-full",
+  "topic-unavailable",
+];
 
-/** Writes an admission as a header value (ASCII: the text of a `since` that parses is). */
+const AnswerSchema: v.GenericSchema<unknown, Answer> = v.variant("type", [
+  v.object({ type: v.literal("refused"), slug: v.picklist(REFUSALS) }),
+  v.object({ type: v.literal("needs"), what: v.picklist(["policy", "recheck"]) }),
+]);
+
+/** Writes an admission as a header value: ASCII, whatever a token's subject contains. */
 export function formatAdmission(admission: Admission): string {
-  return JSON.stringify(admission);
+  return JSON.stringify(admission).replaceAll(
+    /[^ -~]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Reads an admission; throws on anything else, since only the edge calls the object. */
@@ -115,7 +169,37 @@ export function parseAdmission(header: string | null): Admission {
   return v.parse(AdmissionSchema, JSON.parse(header ?? "null"));
 }
 
-/** Reads a refusal; throws on anything else, since only the object writes it. */
-export function parseRefusal(header: string | null): Refusal {
-  return v.parse(RefusalSchema, header);
+/** The headers that carry an answer, for edges of this version and of the one before. */
+export function formatAnswer(answer: Answer): Record<string, string> {
+  return { [ANSWER_HEADER]: JSON.stringify(answer), [REFUSAL_HEADER]: refusalBefore(answer) };
+}
+
+/** Reads an answer. One that this version does not know says no more than that there was no admission. */
+export function parseAnswer(headers: Headers): Answer {
+  const unknown: Answer = { type: "refused", slug: "topic-unavailable" };
+  const text = headers.get(ANSWER_HEADER);
+  if (text === null) return answerOfBefore(headers.get(REFUSAL_HEADER)) ?? unknown;
+  const parsed = v.safeParse(AnswerSchema, parseJson(text));
+  return parsed.success ? parsed.output : unknown;
+}
+
+function refusalBefore(answer: Answer): string {
+  if (answer.type === "needs") return answer.what === "policy" ? "policy-needed" : "key-stale";
+  return REFUSALS_BEFORE.includes(answer.slug) ? answer.slug : "topic-unavailable";
+}
+
+function answerOfBefore(refusal: string | null): Answer | null {
+  if (refusal === "policy-needed") return { type: "needs", what: "policy" };
+  if (refusal === "key-stale") return { type: "needs", what: "recheck" };
+  const slug = REFUSALS_BEFORE.find((known) => known === refusal);
+  return slug === undefined ? null : { type: "refused", slug };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // SyntaxError: of a version to come.
+    return null;
+  }
 }

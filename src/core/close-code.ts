@@ -25,6 +25,8 @@ export const TOO_MANY_REQUESTS: Close = { code: 4429, reason: "too-many-requests
 export const INVALID_FRAME: Close = { code: 4500, reason: "invalid-frame" };
 /** The key that opened the socket was revoked, has expired or was switched off. */
 export const KEY_REJECTED: Close = { code: 4501, reason: "key-rejected" };
+/** The domain has become private, and the subscriber presented nothing. */
+export const TOKEN_REQUIRED: Close = { code: 4501, reason: "token-required" };
 /** Another publisher of the domain took the topic over. */
 export const PUBLISHER_DISPLACED: Close = { code: 4509, reason: "publisher-displaced" };
 /** What a subscriber asked for with `?since=` is gone, and it asked for `?gap=close`. */

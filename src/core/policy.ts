@@ -38,6 +38,12 @@ export interface Policy {
   readonly maxSubscribers: number | null;
 }
 
+/** A policy, and when it held by the key store's clock. */
+export interface DatedPolicy {
+  readonly policy: Policy;
+  readonly atMs: number;
+}
+
 const LimitSchema = v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1)));
 
 /** Validates a policy that comes from Postgres, an admission or storage. */

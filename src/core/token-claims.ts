@@ -10,6 +10,8 @@ import { matchesTopic } from "./topic-pattern.ts";
 
 /** What a token opens. */
 export interface Access {
+  /** Who the token is for, its `sub`. */
+  readonly subject: string;
   /** When the socket closes; milliseconds since the epoch. */
   readonly expiresAtMs: number;
 }
@@ -60,7 +62,7 @@ export function readAccess(
     const [name] = (v.getDotPath(parsed.issues[0]) ?? "payload").split(".");
     return err(`The token's "${name}" is missing or not of the right form`);
   }
-  const { iss, aud, exp, nbf, iat, authorization_details: details } = parsed.output;
+  const { iss, aud, sub, exp, nbf, iat, authorization_details: details } = parsed.output;
   if (![aud].flat().includes(audienceOf(domain))) {
     return err('The token is not meant for this domain: "aud" is another');
   }
@@ -72,7 +74,7 @@ export function readAccess(
   if (!details.some((detail) => opens(detail, topic))) {
     return err('The token\'s "authorization_details" do not let it subscribe to this topic');
   }
-  return ok({ expiresAtMs: Math.min(exp * 1000, nowMs + MAX_ACCESS_MS) });
+  return ok({ subject: sub, expiresAtMs: Math.min(exp * 1000, nowMs + MAX_ACCESS_MS) });
 }
 
 /** Whether an authorization detail lets its holder subscribe; those of other types are for others. */

@@ -5,32 +5,66 @@
  * and a lost one look alike.
  */
 import * as v from "valibot";
-import type { Refusal } from "./admission.ts";
+import type { Answer, RefusalSlug } from "./admission.ts";
 import { PolicySchema, type Policy } from "./policy.ts";
 
 /** Which phase a topic is in, and what holds in it; times in milliseconds since the epoch. */
-export type TopicState =
-  | { readonly phase: "vacant" }
-  | { readonly phase: "live"; readonly policy: Policy }
-  | { readonly phase: "grace"; readonly policy: Policy; readonly deadlineMs: number };
+export type TopicState = VacantState | LiveState | GraceState;
+
+/** Nobody has started the topic. */
+export interface VacantState {
+  readonly phase: "vacant";
+}
+
+/** What a topic has from its start to its end. */
+export interface Life {
+  /** Names this life; `""` for one that version 0.1 began. */
+  readonly life: string;
+  readonly policy: Policy;
+  /** When the policy held, by the key store's clock. */
+  readonly policyAtMs: number;
+}
+
+/** Publishers are there. */
+export interface LiveState extends Life {
+  readonly phase: "live";
+}
+
+/** The publisher has left, and another may take over. */
+export interface GraceState extends Life {
+  readonly phase: "grace";
+  readonly deadlineMs: number;
+}
+
+// Version 0.1 stored neither of the optional ones.
+const LIFE_ENTRIES = {
+  life: v.optional(v.string(), ""),
+  policy: PolicySchema,
+  policyAtMs: v.optional(v.number(), 0),
+};
 
 /** Validates a state that comes from storage. */
 export const TopicStateSchema: v.GenericSchema<unknown, TopicState> = v.variant("phase", [
   v.object({ phase: v.literal("vacant") }),
-  v.object({ phase: v.literal("live"), policy: PolicySchema }),
-  v.object({ phase: v.literal("grace"), policy: PolicySchema, deadlineMs: v.number() }),
+  v.object({ phase: v.literal("live"), ...LIFE_ENTRIES }),
+  v.object({ phase: v.literal("grace"), ...LIFE_ENTRIES, deadlineMs: v.number() }),
 ]);
 
 /** The state of a topic that nobody has started. */
-export const VACANT: TopicState = { phase: "vacant" };
+export const VACANT: VacantState = { phase: "vacant" };
 
 /** What can happen to a topic. */
 export type TopicEvent =
   | {
       readonly type: "publisher-connects";
+      /** The newest that is known. */
       readonly policy: Policy;
+      readonly policyAtMs: number;
+      /** Names the life that begins if none is under way. */
+      readonly life: string;
       /** It asked for `?takeover=1`. */
       readonly takeover: boolean;
+      readonly isKeyInPath: boolean;
       /** The incumbent used heartbeats and missed three. */
       readonly incumbentSilent: boolean;
       /** Those that are there. */
@@ -46,11 +80,20 @@ export type TopicEvent =
       /** Those that are there. */
       readonly subscribers: number;
     }
-  | { readonly type: "alarm-fires" };
+  | {
+      readonly type: "policy-changes";
+      readonly policy: Policy;
+      readonly policyAtMs: number;
+      readonly publishers: number;
+    }
+  /** Nothing but the clock went on. */
+  | { readonly type: "time-passes" };
 
 /** What the Topic must do, in this order. */
 export type TopicEffect =
   | { readonly type: "displace-publishers" }
+  /** The domain allows one publisher now: whoever was there first stays. */
+  | { readonly type: "keep-first-publisher" }
   /** Nobody took the topic over: its subscribers leave, and its log unless that is kept for a time. */
   | { readonly type: "end-topic" }
   | { readonly type: "set-alarm"; readonly atMs: number };
@@ -59,8 +102,8 @@ export type TopicEffect =
 export interface Transition {
   readonly state: TopicState;
   readonly effects: readonly TopicEffect[];
-  /** Why the socket that connects may not, `null` when it may or when none does. */
-  readonly refusal: Refusal | null;
+  /** Why the socket that connects is not admitted, `null` when it is or when none does. */
+  readonly refusal: Answer | null;
 }
 
 /** Applies an event at a time, in milliseconds since the epoch. */
@@ -76,7 +119,9 @@ export function transition(state: TopicState, event: TopicEvent, nowMs: number):
       return publisherLeaves(state, event.remaining, nowMs);
     case "subscriber-connects":
       return { state, effects: [], refusal: refuseSubscriber(state, event) };
-    case "alarm-fires":
+    case "policy-changes":
+      return policyChanges(state, event);
+    case "time-passes":
       // Early: the deadline moved since the alarm was set.
       return state.phase === "grace"
         ? go(state, { type: "set-alarm", atMs: state.deadlineMs })
@@ -88,16 +133,35 @@ function publisherConnects(
   state: TopicState,
   event: Extract<TopicEvent, { type: "publisher-connects" }>,
 ): Transition {
-  const next: TopicState = { phase: "live", policy: event.policy };
-  if (event.policy.publishers === "shared") {
-    const isFull = event.publishers >= (event.policy.maxPublishers ?? Infinity);
-    return isFull ? { state, effects: [], refusal: "too-many-publishers" } : go(next);
+  const { policy, policyAtMs } = event;
+  if (event.isKeyInPath && !policy.pathKeys) return refuse(state, "key-in-path");
+  const life = state.phase === "vacant" ? event.life : state.life;
+  const next: TopicState = { phase: "live", life, policy, policyAtMs };
+  if (policy.publishers === "shared") {
+    const isFull = event.publishers >= (policy.maxPublishers ?? Infinity);
+    return isFull ? refuse(state, "too-many-publishers") : go(next);
   }
   if (state.phase !== "live") return go(next);
-  if (!event.takeover && !event.incumbentSilent) {
-    return { state, effects: [], refusal: "publisher-conflict" };
-  }
+  if (!event.takeover && !event.incumbentSilent) return refuse(state, "publisher-conflict");
   return go(next, { type: "displace-publishers" });
+}
+
+function policyChanges(
+  state: TopicState,
+  { policy, policyAtMs, publishers }: Extract<TopicEvent, { type: "policy-changes" }>,
+): Transition {
+  const isExclusive = policy.publishers === "exclusive";
+  switch (state.phase) {
+    case "vacant":
+      return go(state);
+    case "grace":
+      // Nothing ends on a shared topic, so nothing is timed.
+      return isExclusive ? go({ ...state, policy, policyAtMs }) : go(VACANT);
+    case "live": {
+      const next = { ...state, policy, policyAtMs };
+      return isExclusive && publishers > 1 ? go(next, { type: "keep-first-publisher" }) : go(next);
+    }
+  }
 }
 
 function publisherLeaves(state: TopicState, remaining: number, nowMs: number): Transition {
@@ -107,24 +171,33 @@ function publisherLeaves(state: TopicState, remaining: number, nowMs: number): T
   const graceMs = state.policy.graceSeconds * 1000;
   if (graceMs === 0) return go(VACANT, { type: "end-topic" });
   const deadlineMs = nowMs + graceMs;
-  return go(
-    { phase: "grace", policy: state.policy, deadlineMs },
-    { type: "set-alarm", atMs: deadlineMs },
-  );
+  return go({ ...state, phase: "grace", deadlineMs }, { type: "set-alarm", atMs: deadlineMs });
 }
 
 function refuseSubscriber(
   state: TopicState,
   event: Extract<TopicEvent, { type: "subscriber-connects" }>,
-): Refusal | null {
+): Answer | null {
   const policy = state.phase === "vacant" ? event.policy : state.policy;
-  if (policy === null) return "policy-needed";
-  if (policy.subscribers === "token" && !event.isGranted) return "token-required";
-  if (state.phase === "vacant" && policy.publishers === "exclusive") return "topic-not-live";
-  if (event.subscribers >= (policy.maxSubscribers ?? Infinity)) return "too-many-subscribers";
+  if (policy === null) return { type: "needs", what: "policy" };
+  if (policy.subscribers === "token" && !event.isGranted) return refusal("token-required");
+  if (state.phase === "vacant" && policy.publishers === "exclusive") {
+    return refusal("topic-not-live");
+  }
+  if (event.subscribers >= (policy.maxSubscribers ?? Infinity)) {
+    return refusal("too-many-subscribers");
+  }
   return null;
 }
 
 function go(state: TopicState, ...effects: TopicEffect[]): Transition {
   return { state, effects, refusal: null };
+}
+
+function refuse(state: TopicState, slug: RefusalSlug): Transition {
+  return { state, effects: [], refusal: refusal(slug) };
+}
+
+function refusal(slug: RefusalSlug): Answer {
+  return { type: "refused", slug };
 }

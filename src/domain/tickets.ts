@@ -37,7 +37,7 @@ export class Tickets {
   /** Drops what is too old; returns when there is more to drop, `null` for never. */
   expire(nowMs: number): number | null {
     let nextMs = Infinity;
-    for (const [key, value] of this.#kv.list({ prefix: PREFIX })) {
+    for (const [key, value] of Array.from(this.#kv.list({ prefix: PREFIX }))) {
       const { untilMs } = v.parse(EntrySchema, value);
       if (untilMs <= nowMs) this.#kv.delete(key);
       else nextMs = Math.min(nextMs, untilMs);

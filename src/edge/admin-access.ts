@@ -7,7 +7,7 @@ import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { logError } from "../log.ts";
 import type { Caller } from "./caller.ts";
-import { checkKey } from "./check-credential.ts";
+import { checkKeyWithDomain } from "./check-credential.ts";
 import { findCredential, readKeyOrToken, refuseKey } from "./credential.ts";
 import { countFailure, isBlocked, TOO_MANY_FAILURES } from "./failed-credentials.ts";
 
@@ -36,7 +36,7 @@ export async function requireDomain(
   const key = readKeyOrToken(text.value);
   if (!key.ok) return key;
   if (key.value.type !== "key") return refuseKey();
-  const checked = await checkKey(caller, key.value, domain);
+  const checked = await checkKeyWithDomain(caller, key.value, domain);
   return checked.ok ? ok(null) : checked;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The routes under /v1 (PROTOCOL.md, section 15): what is live in a domain, what became of a key, and tickets.
+ * The routes under /v1 (PROTOCOL.md, section 15): what is live in a domain, what an operator changed, and tickets.
  * Owns their paths and who may use each; answers JSON that no cache keeps, or a problem.
  */
 import { Hono, type Context } from "hono";
@@ -10,12 +10,18 @@ import { err, ok, type Result } from "../core/result.ts";
 import { requireAdmin, requireDomain } from "./admin-access.ts";
 import { callerOf, type Caller } from "./caller.ts";
 import { issueTicket } from "./issue-ticket.ts";
-import { revokeKey, syncKey } from "./key-changes.ts";
+import { revokeKey, syncKey, type ChangedKey } from "./key-changes.ts";
 import { problemResponse } from "./problem-response.ts";
+import { syncDomain } from "./sync-domain.ts";
 import { describeTopic, listTopics } from "./topic-reports.ts";
 
 type AdminContext = Context<{ Bindings: Env }>;
-type Answer = Promise<Result<object, Problem>>;
+
+/** What is answered where nothing is refused. */
+interface Success {
+  readonly status: 200 | 201 | 202;
+  readonly body: object;
+}
 
 /** Postgres's `serial`. */
 const MAX_KEY_ID = 2_147_483_647;
@@ -25,22 +31,22 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
   const admin = new Hono<{ Bindings: Env }>();
 
   admin.get("/domains/:domain/topics", (c) =>
-    respond(c, 200, async (caller, authorization) => {
+    respond(c, async (caller, authorization) => {
       const domain = domainOf(c);
       if (!domain.ok) return domain;
       const allowed = await requireDomain(caller, authorization, domain.value);
-      return allowed.ok
-        ? listTopics(caller, domain.value, new URL(c.req.url).searchParams)
-        : allowed;
+      if (!allowed.ok) return allowed;
+      const { searchParams } = new URL(c.req.url);
+      return succeed(200, await listTopics(caller, domain.value, searchParams));
     }),
   );
 
   admin.get("/domains/:domain/topics/:topic", (c) =>
-    respond(c, 200, async (caller, authorization) => {
+    respond(c, async (caller, authorization) => {
       const address = addressOf(c);
       if (!address.ok) return address;
       const allowed = await requireDomain(caller, authorization, address.value.domain);
-      return allowed.ok ? describeTopic(caller, address.value) : allowed;
+      return allowed.ok ? succeed(200, await describeTopic(caller, address.value)) : allowed;
     }),
   );
 
@@ -48,9 +54,19 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
   // page can make another one's browser send.
   admin.use("/domains/:domain/topics/:topic/tickets", cors({ origin: "*" }));
   admin.post("/domains/:domain/topics/:topic/tickets", (c) =>
-    respond(c, 201, async (caller, authorization) => {
+    respond(c, async (caller, authorization) => {
       const address = addressOf(c);
-      return address.ok ? issueTicket(caller, authorization, address.value) : address;
+      if (!address.ok) return address;
+      return succeed(201, await issueTicket(caller, authorization, address.value));
+    }),
+  );
+
+  admin.post("/domains/:domain/sync", (c) =>
+    respond(c, async (caller, authorization) => {
+      const domain = domainOf(c);
+      if (!domain.ok) return domain;
+      const allowed = await requireAdmin(caller, authorization);
+      return allowed.ok ? succeed(200, await syncDomain(caller, domain.value)) : allowed;
     }),
   );
 
@@ -62,9 +78,9 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
 
 function changeKey(
   c: AdminContext,
-  change: (caller: Caller, domain: string, keyId: number) => Answer,
+  change: (caller: Caller, domain: string, keyId: number) => Promise<Result<ChangedKey, Problem>>,
 ): Promise<Response> {
-  return respond(c, 200, async (caller, authorization) => {
+  return respond(c, async (caller, authorization) => {
     const domain = domainOf(c);
     if (!domain.ok) return domain;
     const id = segment(c, 5);
@@ -72,19 +88,30 @@ function changeKey(
       return invalidAddress("The key's number is not one");
     }
     const allowed = await requireAdmin(caller, authorization);
-    return allowed.ok ? change(caller, domain.value, Number(id)) : allowed;
+    if (!allowed.ok) return allowed;
+    const changed = await change(caller, domain.value, Number(id));
+    if (!changed.ok) return changed;
+    const { body, isHeld } = changed.value;
+    return ok({ status: isHeld ? 202 : 200, body });
   });
 }
 
 async function respond(
   c: AdminContext,
-  status: 200 | 201,
-  answer: (caller: Caller, authorization: string | null) => Answer,
+  answer: (caller: Caller, authorization: string | null) => Promise<Result<Success, Problem>>,
 ): Promise<Response> {
   const caller = callerOf(c.req.raw, c.env, c.executionCtx);
   const result = await answer(caller, c.req.header("Authorization") ?? null);
   if (!result.ok) return problemResponse(result.error);
-  return c.json(result.value, status, { "Cache-Control": "no-store" });
+  const { body, status } = result.value;
+  return c.json(body, status, { "Cache-Control": "no-store" });
+}
+
+function succeed(
+  status: Success["status"],
+  result: Result<object, Problem>,
+): Result<Success, Problem> {
+  return result.ok ? ok({ status, body: result.value }) : result;
 }
 
 function domainOf(c: AdminContext): Result<string, Problem> {

@@ -1,10 +1,11 @@
 /**
  * Remembers answers of the key store for this isolate: fresh for some seconds; for an hour where the store
- * cannot be reached (stale-if-error, RFC 5861, section 4). Who asks the same at the same time shares one
- * query. Bounded in count and age. "Unavailable" is no answer and never kept.
+ * cannot be reached (stale-if-error, RFC 5861, section 4). Bounded in count and age. Invariant: a failure
+ * belongs to its entry, and what the caller does not want kept replaces what was kept before.
  */
 import QuickLRU from "quick-lru";
 import type { Unavailable } from "./key-store.ts";
+import { SingleFlight, type KeepAlive } from "./single-flight.ts";
 
 /** How long an answer is given without asking again: part of the minute in which a change must show. */
 const FRESH_MS = 15_000;
@@ -12,83 +13,135 @@ const FRESH_MS = 15_000;
 const STALE_MS = 3_600_000;
 /** After a failure the store is left alone for so long, where there is a stale answer to give. */
 const PAUSE_MS = 5000;
-/** More than a query may take. Who shares a query of a request that was cut off would wait for ever. */
-const PATIENCE_MS = 3000;
+/** How often one request waits for questions of others that are cut off. */
+const MAX_WAITS = 2;
 /** Answers; the library keeps up to twice as many. */
 const MAX_ANSWERS = 2000;
 
-/** An answer, and when the store was asked for it. */
+/** What the store says, or said. */
 export interface Answer<T> {
-  readonly type: "answer";
   readonly value: T;
-  /** Before the question left: what was changed later may not show. Milliseconds since the epoch. */
-  readonly atMs: number;
+  /** The store was asked for this very call: not out of memory, nor by a question that was under way before. */
+  readonly isFresh: boolean;
 }
 
-/** Lets work outlive the request that began it, as `ctx.waitUntil` does. */
-export type KeepAlive = (work: Promise<unknown>) => void;
+/** A question of the store's: how it is asked, and by whose request. */
+export interface Question<T> {
+  readonly name: string;
+  readonly ask: () => Promise<T | Unavailable>;
+  readonly keepAlive: KeepAlive;
+}
 
-type Asked<T> = Answer<T> | Unavailable;
+interface Entry<T> {
+  readonly value: T;
+  /** By this isolate's clock, before the question left. */
+  readonly askedAtMs: number;
+  /** When the store last failed to answer again. */
+  readonly failedAtMs: number;
+}
 
 /** A cache of answers of one kind. */
 export class AnswerCache<T extends { readonly type: string }> {
-  readonly #answers: QuickLRU<string, Answer<T>> = new QuickLRU({ maxSize: MAX_ANSWERS });
-  readonly #underWay: Map<string, Promise<Asked<T>>> = new Map();
-  #failedAtMs = -Infinity;
+  readonly #entries: QuickLRU<string, Entry<T>> = new QuickLRU({ maxSize: MAX_ANSWERS });
+  readonly #questions: SingleFlight<T | Unavailable> = new SingleFlight();
+  readonly #isKept: (value: T) => boolean;
+
+  /** `isKept`: whether an answer may be given again. */
+  constructor(isKept: (value: T) => boolean) {
+    this.#isKept = isKept;
+  }
 
   /** Answers out of memory where that is fresh, else asks, else makes do with what is stale. */
-  async get(
-    name: string,
-    ask: () => Promise<T | Unavailable>,
-    keepAlive: KeepAlive,
-  ): Promise<Asked<T>> {
-    const nowMs = Date.now();
-    const known = this.#answers.get(name);
-    if (known !== undefined && nowMs - known.atMs < FRESH_MS) return known;
-    const stale = known !== undefined && nowMs - known.atMs < STALE_MS ? known : null;
-    if (stale !== null && nowMs - this.#failedAtMs < PAUSE_MS) return stale;
+  async get(question: Question<T>): Promise<Answer<T | Unavailable>> {
+    const known = this.#recall(question.name, FRESH_MS) ?? this.#makeDo(question.name);
+    if (known !== null) return { value: known.value, isFresh: false };
+    const asked = await this.#share(question);
+    if (!isUnavailable(asked.value)) return asked;
+    // Not what was stale before: it may have been forgotten, or have become better meanwhile.
+    const stale = this.#recall(question.name, STALE_MS);
+    return stale === null ? asked : { value: stale.value, isFresh: false };
+  }
 
-    const question = this.#underWay.get(name) ?? this.#ask(name, ask);
-    keepAlive(question);
-    const asked = await Promise.race([question, outOfPatience()]);
-    if (asked.type === "answer") return asked;
-    if (this.#underWay.get(name) === question) this.#underWay.delete(name);
-    this.#failedAtMs = Date.now();
-    return stale ?? asked;
+  /** Asks, whatever is known or under way. */
+  async askAnew(question: Question<T>): Promise<Answer<T | Unavailable>> {
+    return { value: await this.#ask(question), isFresh: true };
+  }
+
+  /** Answers with what is good enough: out of memory where that is fresh, else asks; never with what is stale. */
+  async getSuch(
+    question: Question<T>,
+    isGoodEnough: (value: T) => boolean,
+  ): Promise<Answer<T | Unavailable>> {
+    const fresh = this.#recall(question.name, FRESH_MS);
+    if (fresh !== null && isGoodEnough(fresh.value)) return { value: fresh.value, isFresh: false };
+    const asked = await this.#share(question);
+    const isDone = asked.isFresh || isUnavailable(asked.value) || isGoodEnough(asked.value);
+    return isDone ? asked : this.askAnew(question);
   }
 
   /** Whether there is an answer that would be given without asking. */
   has(name: string): boolean {
-    const known = this.#answers.peek(name);
-    return known !== undefined && Date.now() - known.atMs < FRESH_MS;
+    return this.#recall(name, FRESH_MS) !== null;
   }
 
   /** Forgets an answer; one that is under way may be as old, and is not kept either. */
-  delete(name: string): void {
-    this.#answers.delete(name);
-    this.#underWay.delete(name);
+  forget(name: string): void {
+    this.#entries.delete(name);
+    this.#questions.letGo(name);
   }
 
-  #ask(name: string, ask: () => Promise<T | Unavailable>): Promise<Asked<T>> {
-    const atMs = Date.now();
-    const question = ask().then((value): Asked<T> => {
-      const isWanted = this.#underWay.get(name) === question;
-      if (isWanted) this.#underWay.delete(name);
-      if (isUnavailable(value)) return value;
-      const answer: Answer<T> = { type: "answer", value, atMs };
-      if (isWanted) this.#answers.set(name, answer);
-      return answer;
-    });
-    this.#underWay.set(name, question);
-    return question;
+  /** Forgets all such answers; the value is `null` where the answer is under way. */
+  forgetWhere(isMeant: (name: string, value: T | null) => boolean): void {
+    for (const [name, { value }] of this.#entries) {
+      if (isMeant(name, value)) this.#entries.delete(name);
+    }
+    for (const name of this.#questions.names()) {
+      if (isMeant(name, null)) this.#questions.letGo(name);
+    }
+  }
+
+  /** Asks, or waits for who asks already; where that one was cut off, for who asks then. */
+  async #share(question: Question<T>): Promise<Answer<T | Unavailable>> {
+    for (let wait = 0; wait < MAX_WAITS; wait += 1) {
+      const joined = this.#questions.join(question.name);
+      if (joined === null) return this.askAnew(question);
+      const value = await joined;
+      if (value !== "lost") return { value, isFresh: false };
+    }
+    return {
+      value: { type: "unavailable", reason: "Shared queries did not end" },
+      isFresh: false,
+    };
+  }
+
+  #ask({ name, ask, keepAlive }: Question<T>): Promise<T | Unavailable> {
+    const askedAtMs = Date.now();
+    const land = (value: T | Unavailable): void => {
+      const known = this.#entries.peek(name);
+      if (isUnavailable(value)) {
+        if (known !== undefined) this.#entries.set(name, { ...known, failedAtMs: Date.now() });
+      } else if (this.#isKept(value)) {
+        this.#entries.set(name, { value, askedAtMs, failedAtMs: -Infinity });
+      } else {
+        this.#entries.delete(name);
+      }
+    };
+    return this.#questions.begin(name, ask, { keepAlive, land });
+  }
+
+  /** What is known and younger than that. */
+  #recall(name: string, maxAgeMs: number): Entry<T> | null {
+    const known = this.#entries.get(name);
+    return known !== undefined && Date.now() - known.askedAtMs < maxAgeMs ? known : null;
+  }
+
+  /** What is stale, while the store is left alone. */
+  #makeDo(name: string): Entry<T> | null {
+    const stale = this.#recall(name, STALE_MS);
+    return stale !== null && Date.now() - stale.failedAtMs < PAUSE_MS ? stale : null;
   }
 }
 
 function isUnavailable(value: { readonly type: string }): value is Unavailable {
   return value.type === "unavailable";
-}
-
-async function outOfPatience(): Promise<Unavailable> {
-  await scheduler.wait(PATIENCE_MS);
-  return { type: "unavailable", reason: "A shared query did not end" };
 }

@@ -1,102 +1,158 @@
 /**
  * The key store behind this isolate's memory. A key that opens nothing is asked for every time, so that a
- * new one works at once; what opens is remembered, by hash.
+ * new one works at once; what opens is remembered, by hash. Invariant: what was changed by this isolate, or
+ * what it was told of, is forgotten here.
  */
-import { AnswerCache, type Answer, type KeepAlive } from "./answer-cache.ts";
+import { AnswerCache, type Answer, type Question } from "./answer-cache.ts";
 import type {
   DomainLookup,
   KeyCheck,
-  KeyRecord,
   KeysLookup,
   KeyStore,
+  Revoked,
   Unavailable,
 } from "./key-store.ts";
+import type { KeepAlive } from "./single-flight.ts";
 
 type Granted = Extract<KeyCheck, { type: "granted" }>;
-type Domain = Extract<DomainLookup, { type: "found" }>;
-type Keys = Extract<KeysLookup, { type: "found" }>;
+type Found = Extract<DomainLookup, { type: "found" }>;
 
-/** What the caches say of a key, with the time for which it holds. */
-export type CachedKeyCheck =
-  | (Granted & { readonly checkedAtMs: number })
-  | Exclude<KeyCheck, Granted>;
+/** How to ask. */
+export interface Asking {
+  readonly keepAlive: KeepAlive;
+  /** The store itself must say so, now: what is remembered, or under way, may be outdated. */
+  readonly isAnew: boolean;
+}
+
+/** What is said of a key that somebody presents, and whether the store was asked for this very call. */
+export type CachedKeyCheck = (Granted & { readonly isFresh: boolean }) | Exclude<KeyCheck, Granted>;
+
+/** The same of a domain. */
+export type CachedDomainLookup =
+  | (Found & { readonly isFresh: boolean })
+  | Exclude<DomainLookup, Found>;
 
 /** A key store that remembers. */
 export class CachedKeyStore {
   readonly #store: KeyStore;
-  readonly #granted: AnswerCache<Exclude<KeyCheck, Unavailable>> = new AnswerCache();
-  readonly #domains: AnswerCache<Domain> = new AnswerCache();
-  readonly #keys: AnswerCache<Keys> = new AnswerCache();
+  readonly #checks: AnswerCache<Exclude<KeyCheck, Unavailable>> = new AnswerCache(
+    ({ type }) => type === "granted",
+  );
+  readonly #domains: AnswerCache<Exclude<DomainLookup, Unavailable>> = new AnswerCache(
+    ({ type }) => type === "found",
+  );
+  readonly #keys: AnswerCache<Exclude<KeysLookup, Unavailable>> = new AnswerCache(
+    (value) => value.type === "found" && value.policy !== null,
+  );
 
   constructor(store: KeyStore) {
     this.#store = store;
   }
 
   /** Checks a key by its hash. */
-  async checkKey(keyHash: string, domain: string, keepAlive: KeepAlive): Promise<CachedKeyCheck> {
-    const name = keyName(keyHash, domain);
-    const ask = (): Promise<KeyCheck> => this.#store.checkKey(keyHash, domain);
-    let answer = await this.#granted.get(name, ask, keepAlive);
-    if (answer.type === "answer" && hasExpired(answer)) {
-      // Its end may have been put off meanwhile.
-      this.#granted.delete(name);
-      answer = await this.#granted.get(name, ask, keepAlive);
-    }
-    if (answer.type === "unavailable") return answer;
-    if (answer.value.type === "granted") return { ...answer.value, checkedAtMs: answer.atMs };
-    this.#granted.delete(name);
-    return answer.value;
+  async checkKey(keyHash: string, domain: string, asking: Asking): Promise<CachedKeyCheck> {
+    const question = {
+      name: keyName(keyHash, domain),
+      ask: () => this.#store.checkKey(keyHash, domain),
+      keepAlive: asking.keepAlive,
+    };
+    const answer = await answerTo(this.#checks, question, asking);
+    // Its end may have been put off meanwhile.
+    const isOver = !answer.isFresh && hasExpired(answer.value);
+    const { value, isFresh } = isOver ? await this.#checks.askAnew(question) : answer;
+    return value.type === "granted" ? { ...value, isFresh } : value;
   }
 
   /** Whether a key would be granted without asking. */
   knowsKey(keyHash: string, domain: string): boolean {
-    return this.#granted.has(keyName(keyHash, domain));
-  }
-
-  /** Forgets what it knows of a key, so that the next check asks. */
-  forgetKey(keyHash: string, domain: string): void {
-    this.#granted.delete(keyName(keyHash, domain));
+    return this.#checks.has(keyName(keyHash, domain));
   }
 
   /** Finds what a domain allows. */
-  async findDomain(domain: string, keepAlive: KeepAlive): Promise<DomainLookup> {
-    const answer = await this.#domains.get(domain, () => this.#store.findDomain(domain), keepAlive);
-    return answer.type === "answer" ? answer.value : answer;
+  async findDomain(domain: string, asking: Asking): Promise<CachedDomainLookup> {
+    const question = {
+      name: domain,
+      ask: () => this.#store.findDomain(domain),
+      keepAlive: asking.keepAlive,
+    };
+    const { value, isFresh } = await answerTo(this.#domains, question, asking);
+    return value.type === "found" ? { ...value, isFresh } : value;
   }
 
-  /** Finds what became of keys that are in use, at most as old as what a connect would be told. */
+  /** Finds what became of keys that are in use, later than at a time of the store's; `null`: of late. */
   async findKeys(
     domain: string,
     keyIds: readonly number[],
-    keepAlive: KeepAlive,
-  ): Promise<(Keys & { readonly checkedAtMs: number }) | Unavailable> {
-    const answer = await this.#keys.get(
-      `${keyIds.join(",")} ${domain}`,
-      () => this.#store.findKeys(domain, keyIds),
+    {
       keepAlive,
+      newerThanMs,
+    }: { readonly keepAlive: KeepAlive; readonly newerThanMs: number | null },
+  ): Promise<KeysLookup> {
+    const question = {
+      name: `${keyIds.join(",")} ${domain}`,
+      ask: () => this.#store.findKeys(domain, keyIds),
+      keepAlive,
+    };
+    const { value } = await this.#keys.getSuch(
+      question,
+      (known) => newerThanMs === null || known.type !== "found" || known.atMs > newerThanMs,
     );
-    return answer.type === "answer" ? { ...answer.value, checkedAtMs: answer.atMs } : answer;
+    return value;
   }
 
-  /** Reads a key anew; `null` when the domain has none of that number. */
-  async readKey(domain: string, keyId: number): Promise<KeyRecord | null | Unavailable> {
-    return only(await this.#store.findKeys(domain, [keyId]));
+  /** Reads a domain anew. */
+  readDomain(domain: string): Promise<DomainLookup> {
+    return this.#store.findDomain(domain);
   }
 
-  /** Revokes a key for good; `null` when the domain has none of that number. */
-  async revokeKey(domain: string, keyId: number): Promise<KeyRecord | null | Unavailable> {
-    return only(await this.#store.revokeKey(domain, keyId));
+  /** Reads a key anew. */
+  readKey(domain: string, keyId: number): Promise<KeysLookup> {
+    return this.#store.findKeys(domain, [keyId]);
   }
+
+  /** Revokes a key for good. */
+  revokeKey(domain: string, keyId: number): Promise<Revoked> {
+    return this.#store.revokeKey(domain, keyId);
+  }
+
+  /** Forgets what it knows of a key, so that whoever needs it next asks. */
+  forgetKey(domain: string, keyId: number): void {
+    // Which key an answer is about that is under way is not known yet.
+    this.#checks.forgetWhere(
+      (name, value) =>
+        isOf(name, domain) &&
+        (value === null || (value.type === "granted" && value.keyId === keyId)),
+    );
+    this.#keys.forgetWhere(
+      (name) => isOf(name, domain) && name.split(" ", 1).join().split(",").includes(String(keyId)),
+    );
+  }
+
+  /** Forgets all that it knows of a domain and of its keys. */
+  forgetDomain(domain: string): void {
+    this.#domains.forget(domain);
+    this.#checks.forgetWhere((name) => isOf(name, domain));
+    this.#keys.forgetWhere((name) => isOf(name, domain));
+  }
+}
+
+function answerTo<T extends { readonly type: string }>(
+  cache: AnswerCache<T>,
+  question: Question<T>,
+  { isAnew }: Asking,
+): Promise<Answer<T | Unavailable>> {
+  return isAnew ? cache.askAnew(question) : cache.get(question);
 }
 
 function keyName(keyHash: string, domain: string): string {
   return `${keyHash} ${domain}`;
 }
 
-function hasExpired({ value }: Answer<Exclude<KeyCheck, Unavailable>>): boolean {
-  return value.type === "granted" && value.expiresAtMs !== null && value.expiresAtMs <= Date.now();
+/** Whether a name's answer is of a domain: what precedes the first space has none. */
+function isOf(name: string, domain: string): boolean {
+  return name.slice(name.indexOf(" ") + 1) === domain;
 }
 
-function only(lookup: KeysLookup): KeyRecord | null | Unavailable {
-  return lookup.type === "unavailable" ? lookup : (lookup.keys[0] ?? null);
+function hasExpired(value: Exclude<KeyCheck, Unavailable> | Unavailable): boolean {
+  return value.type === "granted" && value.expiresAtMs !== null && value.expiresAtMs <= Date.now();
 }

@@ -2,7 +2,7 @@
  * Who asks, and what a check of a credential needs beside it: passed along instead of the request, so that
  * no check sees more of it.
  */
-import type { KeepAlive } from "./answer-cache.ts";
+import type { KeepAlive } from "./single-flight.ts";
 
 /** One request's surroundings. */
 export interface Caller {

@@ -4,11 +4,19 @@
  */
 import type { Address } from "../core/address.ts";
 import type { Grant } from "../core/grant.ts";
-import type { Policy } from "../core/policy.ts";
+import type { DatedPolicy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
+import { judgeGrant } from "../core/judge.ts";
 import type { Caller } from "./caller.ts";
-import { refuseKey, refuseTicket, type Credential, type PresentedKey } from "./credential.ts";
+import {
+  refuseKey,
+  refuseKeyInPath,
+  refuseTicket,
+  type Credential,
+  type PresentedKey,
+} from "./credential.ts";
+import { changeOf } from "./domain-calls.ts";
 import { countFailure, isBlocked, TOO_MANY_FAILURES } from "./failed-credentials.ts";
 import { hashKey } from "./key-hash.ts";
 import { keyStoreUnavailable, openKeyStore } from "./open-key-store.ts";
@@ -18,27 +26,41 @@ import { verifyToken } from "./token.ts";
 export interface CheckedCredential {
   readonly grant: Grant;
   /** What the domain allows, where the check learned it. */
-  readonly policy: Policy | null;
+  readonly policy: DatedPolicy | null;
+  /** The key store was asked for this very check. */
+  readonly isFresh: boolean;
 }
 
 /** A key that opens something. */
 export interface CheckedKey extends CheckedCredential {
-  readonly policy: Policy;
+  readonly policy: DatedPolicy;
 }
+
+/** How to check. */
+export interface Check {
+  /** The key store itself must say so, now: what is remembered of it may be outdated. */
+  readonly isAnew: boolean;
+}
+
+const AS_REMEMBERED: Check = { isAnew: false };
 
 /** Checks whatever a subscriber presents. */
 export function checkCredential(
   caller: Caller,
   credential: Credential,
   address: Address,
+  { isAnew }: Check = AS_REMEMBERED,
 ): Promise<Result<CheckedCredential, Problem>> {
   switch (credential.type) {
     case "key":
-      return checkKey(caller, credential, address.domain);
+      return checkKey(caller, credential, address.domain, { isAnew });
     case "token":
-      return checkToken(caller, credential.text, address);
+      return checkToken(caller, credential.text, address, { isAnew });
     case "ticket":
-      return checkTicket(caller, credential.text, address);
+      // It was used up by the first check.
+      return isAnew
+        ? Promise.resolve(refuseTicket())
+        : checkTicket(caller, credential.text, address);
   }
 }
 
@@ -47,52 +69,75 @@ export async function checkKey(
   caller: Caller,
   key: PresentedKey,
   domain: string,
+  { isAnew }: Check = AS_REMEMBERED,
 ): Promise<Result<CheckedKey, Problem>> {
   const keyStore = openKeyStore(caller.env);
   if (!keyStore.ok) return keyStore;
   const hash = await hashKey(key.text);
   // Others may share the address of whoever tries too much; their keys are known.
   if (isBlocked(caller) && !keyStore.value.knowsKey(hash, domain)) return err(TOO_MANY_FAILURES);
-  const check = await keyStore.value.checkKey(hash, domain, caller.keepAlive);
+  const { keepAlive } = caller;
+  const check = await keyStore.value.checkKey(hash, domain, { keepAlive, isAnew });
   switch (check.type) {
     case "denied":
       await countFailure(caller);
       return refuseKey();
+    case "unreadable":
     case "unavailable":
       return err(keyStoreUnavailable(check));
     case "granted": {
-      const { policy, keyId, expiresAtMs, checkedAtMs } = check;
-      if (!key.isInPath || policy.pathKeys) {
-        return ok({ policy, grant: { keyId, expiresAtMs, checkedAtMs } });
-      }
-      return err({
-        slug: "key-in-path",
-        detail: 'Send "Authorization: Bearer ApiKey" to /ws/pub/Domain/Topic',
-      });
+      const { policy, keyId, expiresAtMs, atMs, isFresh } = check;
+      if (key.isInPath && !policy.pathKeys) return refuseKeyInPath();
+      const grant = { keyId, subject: null, expiresAtMs, checkedAtMs: atMs };
+      return ok({ grant, policy: { policy, atMs }, isFresh });
     }
   }
 }
 
-/** Makes sure that the next check of a key asks the key store. */
-export async function forgetKey(caller: Caller, key: PresentedKey, domain: string): Promise<void> {
-  const keyStore = openKeyStore(caller.env);
-  if (keyStore.ok) keyStore.value.forgetKey(await hashKey(key.text), domain);
+/**
+ * Checks a key where no topic would judge it: what is remembered of it is compared with what its domain has heard
+ * of late. Rejects when the domain cannot be reached.
+ */
+export async function checkKeyWithDomain(
+  caller: Caller,
+  key: PresentedKey,
+  domain: string,
+): Promise<Result<CheckedKey, Problem>> {
+  const checked = await checkKey(caller, key, domain);
+  if (!checked.ok || checked.value.isFresh) return checked;
+  const { grant } = checked.value;
+  if (grant.keyId === null) return checked;
+  const change = await changeOf(caller.env.DOMAIN.getByName(domain), grant.keyId);
+  if (change === null) return checked;
+  const verdict = judgeGrant(grant, change, false, Date.now());
+  switch (verdict.type) {
+    case "good":
+      return ok({ ...checked.value, grant: verdict.grant });
+    case "dead":
+      await countFailure(caller);
+      return refuseKey();
+    case "doubtful":
+      return checkKey(caller, key, domain, { isAnew: true });
+  }
 }
 
 async function checkToken(
   caller: Caller,
   token: string,
   address: Address,
+  { isAnew }: Check,
 ): Promise<Result<CheckedCredential, Problem>> {
   const keyStore = openKeyStore(caller.env);
   if (!keyStore.ok) return keyStore;
-  const lookup = await keyStore.value.findDomain(address.domain, caller.keepAlive);
-  if (lookup.type === "unavailable") return err(keyStoreUnavailable(lookup));
-  const checkedAtMs = Date.now();
-  const check = await verifyToken(token, address, lookup.tokens, checkedAtMs);
+  const { keepAlive } = caller;
+  const lookup = await keyStore.value.findDomain(address.domain, { keepAlive, isAnew });
+  if (lookup.type !== "found") return err(keyStoreUnavailable(lookup));
+  const { policy, tokens, atMs, isFresh } = lookup;
+  const check = await verifyToken(token, address, tokens, Date.now());
   if (check.type === "granted") {
-    const { expiresAtMs } = check;
-    return ok({ policy: lookup.policy, grant: { keyId: null, expiresAtMs, checkedAtMs } });
+    const { subject, expiresAtMs } = check;
+    const grant = { keyId: null, subject, expiresAtMs, checkedAtMs: atMs };
+    return ok({ grant, policy: { policy, atMs }, isFresh });
   }
   // Costs no query, so the limit only tells whoever tries that it is noticed.
   await countFailure(caller);
@@ -108,7 +153,7 @@ async function checkTicket(
   if (isBlocked(caller)) return err(TOO_MANY_FAILURES);
   const object = caller.env.DOMAIN.getByName(domain);
   const grant = await object.takeTicket(await hashKey(ticket), topic);
-  if (grant !== null) return ok({ policy: null, grant });
+  if (grant !== null) return ok({ policy: null, grant, isFresh: false });
   await countFailure(caller);
   return refuseTicket();
 }

@@ -104,6 +104,14 @@ export function refuseKey(): Result<never, Problem> {
   });
 }
 
+/** The answer to a good key in the path, where the domain takes none there. */
+export function refuseKeyInPath(): Result<never, Problem> {
+  return err({
+    slug: "key-in-path",
+    detail: 'Send "Authorization: Bearer ApiKey" to /ws/pub/Domain/Topic',
+  });
+}
+
 /** The one answer to every ticket that opens nothing. */
 export function refuseTicket(): Result<never, Problem> {
   return err({

@@ -8,7 +8,7 @@ import { ok, type Result } from "../core/result.ts";
 import { TICKET_SECONDS } from "../core/ticket.ts";
 import { readBearer } from "./admin-access.ts";
 import type { Caller } from "./caller.ts";
-import { checkCredential } from "./check-credential.ts";
+import { checkCredential, checkKeyWithDomain } from "./check-credential.ts";
 import { readKeyOrToken } from "./credential.ts";
 import { hashKey } from "./key-hash.ts";
 
@@ -22,7 +22,10 @@ export async function issueTicket(
   if (!text.ok) return text;
   const credential = readKeyOrToken(text.value);
   if (!credential.ok) return credential;
-  const checked = await checkCredential(caller, credential.value, address);
+  const checked =
+    credential.value.type === "key"
+      ? await checkKeyWithDomain(caller, credential.value, address.domain)
+      : await checkCredential(caller, credential.value, address);
   if (!checked.ok) return checked;
   const ticket = crypto
     .getRandomValues(new Uint8Array(32))

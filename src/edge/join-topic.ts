@@ -6,18 +6,15 @@ import {
   ADMISSION_HEADER,
   formatAdmission,
   NAME_HEADER,
-  parseRefusal,
-  REFUSAL_HEADER,
+  parseAnswer,
   type Admission,
-  type Refusal,
+  type Answer,
 } from "../core/admission.ts";
 import { objectName, type Address } from "../core/address.ts";
 import type { Topic } from "../topic/topic.ts";
 
-/** The object's answer: the 101 to return untouched, or why not. */
-export type Joined =
-  | { readonly type: "joined"; readonly response: Response }
-  | { readonly type: "refused"; readonly refusal: Refusal };
+/** The 101 to return untouched, or the object's answer. */
+export type Joined = { readonly type: "admitted"; readonly response: Response } | Answer;
 
 /** Asks a topic to take a socket; rejects when the object cannot be reached. */
 export async function joinTopic(
@@ -33,6 +30,5 @@ export async function joinTopic(
       [NAME_HEADER]: encodeURIComponent(name),
     },
   });
-  if (response.status === 101) return { type: "joined", response };
-  return { type: "refused", refusal: parseRefusal(response.headers.get(REFUSAL_HEADER)) };
+  return response.status === 101 ? { type: "admitted", response } : parseAnswer(response.headers);
 }

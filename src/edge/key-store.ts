@@ -1,7 +1,9 @@
 /**
  * The port to the key store: who may publish to a domain, and what the domain allows. A store that cannot
  * answer is `unavailable`, which is never "denied". Knows keys only as their hash or their row's number.
+ * Invariant: an answer carries the store's own clock, read in the same query as what it says.
  */
+import type { KeyStanding } from "../core/change.ts";
 import type { Policy } from "../core/policy.ts";
 import type { TokenSettings } from "../core/token-settings.ts";
 
@@ -13,18 +15,44 @@ export type KeyCheck =
       /** `null`: it does not expire. Milliseconds since the epoch. */
       readonly expiresAtMs: number | null;
       readonly policy: Policy;
+      readonly atMs: number;
     }
   | { readonly type: "denied" }
+  | Unreadable
   | Unavailable;
 
 /** What the store says of a domain; one without a row has the defaults. */
 export type DomainLookup =
-  | { readonly type: "found"; readonly policy: Policy; readonly tokens: TokenSettings }
+  | {
+      readonly type: "found";
+      readonly policy: Policy;
+      readonly tokens: TokenSettings;
+      readonly atMs: number;
+    }
+  | Unreadable
   | Unavailable;
 
 /** What the store says of keys by number; one that is not listed does not exist in that domain. */
 export type KeysLookup =
-  | { readonly type: "found"; readonly keys: readonly KeyRecord[] }
+  | {
+      readonly type: "found";
+      readonly keys: readonly KeyRecord[];
+      /** The domain's; `null`: its row cannot be read, which says nothing about the keys. */
+      readonly policy: Policy | null;
+      readonly atMs: number;
+    }
+  | Unreadable
+  | Unavailable;
+
+/** What came of revoking a key. */
+export type Revoked =
+  | {
+      readonly type: "done";
+      /** `null`: the domain has no such key. */
+      readonly key: KeyRecord | null;
+      readonly atMs: number;
+    }
+  | Unreadable
   | Unavailable;
 
 /** What becomes of a key. */
@@ -35,17 +63,30 @@ export interface KeyRecord {
   readonly expiresAtMs: number | null;
 }
 
-/** The store did not answer, or with something it must not say; `reason` is for the log. */
+/** The store answered with a row that schema.sql does not allow; `reason` is for the log. */
+export interface Unreadable {
+  readonly type: "unreadable";
+  readonly reason: string;
+}
+
+/** The store did not answer; `reason` is for the log. */
 export interface Unavailable {
   readonly type: "unavailable";
   readonly reason: string;
 }
 
-/** The port that the edge asks; one query a call. */
+/** The port that the edge asks; one query a call, whose end comes within a bound of the store's. */
 export interface KeyStore {
   checkKey(keyHash: string, domain: string): Promise<KeyCheck>;
   findDomain(domain: string): Promise<DomainLookup>;
   findKeys(domain: string, keyIds: readonly number[]): Promise<KeysLookup>;
-  /** Revokes a key for good; the answer lists it, unless the domain has none of that number. */
-  revokeKey(domain: string, keyId: number): Promise<KeysLookup>;
+  /** Revokes a key for good. */
+  revokeKey(domain: string, keyId: number): Promise<Revoked>;
+}
+
+/** What a key's record means for whoever is here by it; `null`: there is no such key (any more). */
+export function standingOf(record: KeyRecord | null): KeyStanding {
+  return record?.state === "live"
+    ? { type: "live", expiresAtMs: record.expiresAtMs }
+    : { type: "dead" };
 }

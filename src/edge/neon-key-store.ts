@@ -1,16 +1,18 @@
 /**
  * The key store in Postgres, over Neon's HTTP protocol: the hub's only SQL and the only use of the Neon
- * driver. Rows are parsed, never cast.
+ * driver. Rows are parsed, never cast. Invariant: no query outlasts its timeout, and none leaves a timer.
  */
 import { neon, neonConfig, NeonDbError } from "@neondatabase/serverless";
 import * as v from "valibot";
 import type { DatabaseUrl } from "../core/database-url.ts";
-import { DEFAULT_POLICY, PolicySchema, type Policy } from "../core/policy.ts";
-import { NO_TOKENS, TokenSettingsSchema } from "../core/token-settings.ts";
-import type { KeyRecord, KeysLookup, KeyStore, Unavailable } from "./key-store.ts";
+import type { KeyStore, Unavailable, Unreadable } from "./key-store.ts";
+import { readDomain, readGrant, readKeys, readRevoked } from "./key-store-rows.ts";
 
 /** Milliseconds until a query counts as unanswered: a client waits for it. */
 const QUERY_TIMEOUT_MS = 2000;
+
+/** Postgres's own clock. It is read after the row is: what it is newer than was not overlooked. */
+const CLOCK = `(extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs"`;
 
 /** The members of a Policy, and whether the domain has a row at all. */
 const POLICY_COLUMNS = `d.domain is not null as "hasRow", d.publishers,
@@ -20,93 +22,104 @@ const POLICY_COLUMNS = `d.domain is not null as "hasRow", d.publishers,
   d.messages_per_second as "messagesPerSecond", d.max_publishers as "maxPublishers",
   d.max_subscribers as "maxSubscribers"`;
 
-/** What is too far away for an alarm ("This API doesn't support dates after 2189"), such as "infinity", is never. */
+/**
+ * What is too far away for an alarm ("This API doesn't support dates after 2189"), such as "infinity", is never.
+ * What is over for longer than RFC 3339 has years for, such as "-infinity", is over since 1970.
+ */
 const EXPIRY_COLUMN = `case when k.expires_at < timestamptz '2100-01-01'
-  then (extract(epoch from k.expires_at) * 1000)::float8 end as "expiresAtMs"`;
+  then (extract(epoch from greatest(k.expires_at, timestamptz 'epoch')) * 1000)::float8
+  end as "expiresAtMs"`;
 
 /** Served by the unique index on `apikey_hash`. */
-const CHECK_KEY = `select k.id as "keyId", ${EXPIRY_COLUMN}, ${POLICY_COLUMNS}
+const CHECK_KEY = `select k.id as "keyId", ${EXPIRY_COLUMN}, ${POLICY_COLUMNS}, ${CLOCK}
   from apikeys k left join domains d on d.domain = k.domain
   where k.apikey_hash = $1 and k.domain = $2 and k.active and k.revoked_at is null
     and (k.expires_at is null or k.expires_at > now())`;
 
+/** There is a row even where there is no domain: the clock must come with every answer. */
 const FIND_DOMAIN = `select ${POLICY_COLUMNS}, d.token_issuer as "tokenIssuer",
-  d.token_secret as "tokenSecret", d.token_keys as "tokenKeys" from domains d where d.domain = $1`;
+  d.token_secret as "tokenSecret", d.token_keys as "tokenKeys", ${CLOCK}
+  from (select 1) one left join domains d on d.domain = $1`;
 
 const KEY_COLUMNS = `k.id as "keyId", ${EXPIRY_COLUMN}, case
+    when k.id is null then null
     when k.revoked_at is not null then 'revoked'
     when k.expires_at <= now() then 'expired'
     when k.active then 'live' else 'inactive' end as "state"`;
 
-const FIND_KEYS = `select ${KEY_COLUMNS} from apikeys k where k.domain = $1 and k.id = any($2::int[])`;
+const FIND_KEYS = `select ${KEY_COLUMNS}, ${POLICY_COLUMNS}, ${CLOCK}
+  from (select 1) one left join domains d on d.domain = $1
+    left join apikeys k on k.domain = $1 and k.id = any($2::int[])`;
 
-const REVOKE_KEY = `update apikeys k set revoked_at = coalesce(k.revoked_at, now())
-  where k.domain = $1 and k.id = $2 returning ${KEY_COLUMNS}`;
+const REVOKE_KEY = `with k as (
+    update apikeys set revoked_at = coalesce(revoked_at, now()) where domain = $1 and id = $2
+    returning *
+  ) select ${KEY_COLUMNS}, ${CLOCK} from (select 1) one left join k on true`;
 
-const HasRowSchema = v.object({ hasRow: v.boolean() });
-
-const KeySchema = v.object({ keyId: v.number(), expiresAtMs: v.nullable(v.number()) });
-
-const KeyRecordSchema: v.GenericSchema<unknown, KeyRecord> = v.object({
-  ...KeySchema.entries,
-  state: v.picklist(["revoked", "expired", "inactive", "live"]),
-});
+type Row = Record<string, unknown>;
 
 /** Opens the store; nothing is connected until it is asked. */
 export function neonKeyStore(database: DatabaseUrl): KeyStore {
   // The driver has this setting for all databases at once; a Worker has only the one.
   if (database.endpoint !== null) neonConfig.fetchEndpoint = database.endpoint;
 
-  /** Runs a query and reads its rows; whatever goes wrong on the way is `unavailable`. */
   async function query<T>(
     text: string,
     params: unknown[],
-    read: (rows: Record<string, unknown>[]) => T,
-  ): Promise<T | Unavailable> {
+    read: (rows: Row[]) => T,
+  ): Promise<T | Unreadable | Unavailable> {
+    const rows = await fetchRows(database.url, text, params);
+    if ("type" in rows) return rows;
     try {
-      const sql = neon(database.url, {
-        fetchOptions: { signal: AbortSignal.timeout(QUERY_TIMEOUT_MS) },
-      });
-      return read(await sql.query(text, params));
+      return read(rows.rows);
     } catch (error) {
-      // A network or database failure (NeonDbError), or a row that schema.sql does not allow (ValiError).
-      return { type: "unavailable", reason: describeFailure(error) };
+      // A row that schema.sql does not allow; anything else is a bug.
+      if (!(error instanceof v.ValiError)) throw error;
+      return { type: "unreadable", reason: describeRow(error) };
     }
   }
 
   return {
     checkKey: (keyHash, domain) =>
       query(CHECK_KEY, [keyHash, domain], ([row]) =>
-        row === undefined
-          ? { type: "denied" }
-          : { type: "granted", ...v.parse(KeySchema, row), policy: policyOf(row) },
+        row === undefined ? ({ type: "denied" } as const) : readGrant(row),
       ),
-    findDomain: (domain) =>
-      query(FIND_DOMAIN, [domain], ([row]) =>
-        row === undefined
-          ? { type: "found", policy: DEFAULT_POLICY, tokens: NO_TOKENS }
-          : { type: "found", policy: policyOf(row), tokens: v.parse(TokenSettingsSchema, row) },
-      ),
+    findDomain: (domain) => query(FIND_DOMAIN, [domain], readDomain),
     findKeys: (domain, keyIds) => query(FIND_KEYS, [domain, `{${keyIds.join(",")}}`], readKeys),
-    revokeKey: (domain, keyId) => query(REVOKE_KEY, [domain, keyId], readKeys),
+    revokeKey: (domain, keyId) => query(REVOKE_KEY, [domain, keyId], readRevoked),
   };
 }
 
-function policyOf(row: Record<string, unknown>): Policy {
-  const { hasRow } = v.parse(HasRowSchema, row);
-  return hasRow ? v.parse(PolicySchema, row) : DEFAULT_POLICY;
-}
-
-function readKeys(rows: Record<string, unknown>[]): KeysLookup {
-  return { type: "found", keys: v.parse(v.array(KeyRecordSchema), rows) };
-}
-
-/** A cause without values: a message could quote the connection string or a row. */
-function describeFailure(error: unknown): string {
-  if (error instanceof v.ValiError) {
-    const fields = error.issues.map((issue) => v.getDotPath(issue) ?? "row");
-    return `Unexpected row: ${fields.join(", ")}`;
+async function fetchRows(
+  url: string,
+  text: string,
+  params: unknown[],
+): Promise<{ readonly rows: Row[] } | Unavailable> {
+  const cutOff = new AbortController();
+  // Not `AbortSignal.timeout`, whose timer stays after the answer is there.
+  const timer = setTimeout(
+    () => cutOff.abort(new DOMException("The query took too long", "TimeoutError")),
+    QUERY_TIMEOUT_MS,
+  );
+  try {
+    const sql = neon(url, { fetchOptions: { signal: cutOff.signal } });
+    return { rows: await sql.query(text, params) };
+  } catch (error) {
+    // A network or database failure (NeonDbError), or an answer that is not the protocol's.
+    return { type: "unavailable", reason: describeFailure(error) };
+  } finally {
+    clearTimeout(timer);
   }
+}
+
+/** Which columns are at fault, without their values. */
+function describeRow(error: v.ValiError<v.GenericSchema>): string {
+  const fields = error.issues.map((issue) => v.getDotPath(issue) ?? "row");
+  return `Unexpected row: ${[...new Set(fields)].join(", ")}`;
+}
+
+/** A cause without values: a message could quote the connection string. */
+function describeFailure(error: unknown): string {
   if (!(error instanceof NeonDbError)) return error instanceof Error ? error.name : typeof error;
   if (error.code !== undefined) return `Postgres error ${error.code}`;
   const cause = error.sourceError;

@@ -7,7 +7,7 @@ import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { logError } from "../log.ts";
 import { CachedKeyStore } from "./cached-key-store.ts";
-import type { Unavailable } from "./key-store.ts";
+import type { Unavailable, Unreadable } from "./key-store.ts";
 import { neonKeyStore } from "./neon-key-store.ts";
 
 const stores: Map<string, CachedKeyStore> = new Map();
@@ -29,8 +29,8 @@ export function openKeyStore(env: Env): Result<CachedKeyStore, Problem> {
   return ok(store);
 }
 
-/** The problem of a store that did not answer; logs why. */
-export function keyStoreUnavailable({ reason }: Unavailable): Problem {
+/** The problem of a store that did not answer, or answered nonsense; logs why. */
+export function keyStoreUnavailable({ reason }: Unavailable | Unreadable): Problem {
   logError({ event: "key-store-unavailable", reason });
   return {
     slug: "key-store-unavailable",

@@ -10,7 +10,7 @@ import type { PublicKey, TokenSettings } from "../core/token-settings.ts";
 
 /** What became of a token; the reason is for its holder and repeats nothing of it. */
 export type TokenCheck =
-  | { readonly type: "granted"; readonly expiresAtMs: number }
+  | { readonly type: "granted"; readonly subject: string; readonly expiresAtMs: number }
   | { readonly type: "denied"; readonly reason: string };
 
 /** Characters; a header that is longer does not pass every proxy. */

@@ -22,6 +22,10 @@ export interface PublisherAttachment {
   /** The interval of the heartbeats it promised, `null` if it promised none. */
   readonly heartbeatSeconds: number | null;
   readonly connectedAtMs: number;
+  /** When the topic's keys were last looked at; one publisher carries it for all, 0 on the others. */
+  readonly lookedAtMs: number;
+  /** When the topic's policy was last found to hold, by the key store's clock; carried likewise. */
+  readonly policyAtMs: number;
   /** Where a log that is not durable was when it fell silent; one publisher carries it for all. */
   readonly log: LogPosition | null;
   /** Its key; `null` where version 0.1 accepted it. */
@@ -51,6 +55,9 @@ const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role",
     protocol: ProtocolSchema,
     heartbeatSeconds: v.nullable(v.number()),
     connectedAtMs: v.number(),
+    // Version 0.1 kept neither.
+    lookedAtMs: v.optional(v.number(), 0),
+    policyAtMs: v.optional(v.number(), 0),
     log: v.optional(v.nullable(LogPositionSchema), null),
     grant: SocketGrantSchema,
   }),

@@ -128,6 +128,13 @@ export class Audience {
     if (attachment?.role === "subscriber") writeAttachment(socket, { ...attachment, grant });
   }
 
+  /** Closes all subscribers of which something is true. */
+  dismissIf(isConcerned: (socket: WebSocket) => boolean, close: Close): void {
+    for (const socket of [...this.fanOut.sockets, ...this.#replay.sockets]) {
+      if (isConcerned(socket)) this.dismiss(socket, close);
+    }
+  }
+
   /** Closes a subscriber. */
   dismiss(socket: WebSocket, close: Close): void {
     this.remove(socket);

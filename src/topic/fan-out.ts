@@ -92,6 +92,11 @@ export class FanOut {
     return !this.#isPumping;
   }
 
+  /** Those it serves. */
+  get sockets(): Iterable<WebSocket> {
+    return this.#members.keys();
+  }
+
   /** The subscriber of a socket that it serves. */
   get(socket: WebSocket): Subscriber | undefined {
     return this.#members.get(socket);

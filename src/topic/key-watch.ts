@@ -1,11 +1,15 @@
 /**
- * Watches over the keys and tokens by which a topic's sockets are here: closes those whose time is over or
- * whose key was revoked, whoever says so first: the alarm, the domain, or the key store when the key is used.
- * Asks nothing while nothing is sent. Knows neither phases nor roles.
+ * Watches over the keys and tokens by which a topic's sockets are here: closes those whose time is over or whose
+ * key was revoked, whoever says so first: the alarm, the domain, or the key store when the key is used. Asks
+ * nothing while nothing is sent. Knows neither phases nor roles.
  */
 import type { Address } from "../core/address.ts";
+import { ANEW, type Heard, type KeyChange, type KeyStanding } from "../core/change.ts";
+import { mayPrecede } from "../core/clock.ts";
 import { KEY_REJECTED, TOKEN_EXPIRED, type Close } from "../core/close-code.ts";
-import type { Grant, KeyStanding } from "../core/grant.ts";
+import type { Grant } from "../core/grant.ts";
+import { judgeGrant, type GrantVerdict } from "../core/judge.ts";
+import type { DatedPolicy } from "../core/policy.ts";
 import { logError } from "../log.ts";
 import { Grants } from "./grants.ts";
 import { Registration } from "./registration.ts";
@@ -19,143 +23,249 @@ export interface WatchedTopic {
   readonly env: Env;
   /** Known once somebody has connected. */
   address(): Address;
+  /** The life that is under way, `null` while the topic is vacant. */
+  life(): string | null;
   /** A socket must go. */
   close(socket: WebSocket, close: Close): void;
   /** A socket's grant has changed: it must outlive hibernation. */
   regrant(socket: WebSocket, grant: Grant): void;
+  /** The domain or the key store has said what the domain allows. */
+  adopt(policy: DatedPolicy, isFinal: boolean): void;
+  /** Keys are looked at now. */
+  looked(nowMs: number): void;
   /** Makes sure that the alarm fires at a time or before. */
   wakeBy(atMs: number): void;
 }
 
 /** The watch of one topic. */
 export class KeyWatch {
+  readonly registration: Registration;
+  readonly grants: Grants = new Grants();
   readonly #topic: WatchedTopic;
-  readonly #grants: Grants = new Grants();
-  readonly #registration: Registration;
+  /** How many sockets are on their way in, by key: it is not to be given up meanwhile. */
+  readonly #joining: Map<number, number> = new Map();
+  /** Who comes by a key that is being entered waits for the same answer. */
+  readonly #entering: Map<number, Promise<boolean>> = new Map();
 
   constructor(topic: WatchedTopic) {
     this.#topic = topic;
-    this.#registration = new Registration(topic.env.DOMAIN, () => topic.address());
+    const { kv } = topic.ctx.storage;
+    this.registration = new Registration(kv, topic.env.DOMAIN, () => topic.address());
   }
 
-  /** Watches a socket from now on; `null`: it needed no key. */
-  add(socket: WebSocket, grant: Grant | null): void {
-    if (grant !== null) this.#grants.set(socket, grant);
+  /**
+   * Runs a join while the domain knows of its key, so that the object has heard, and goes on to hear, what becomes
+   * of it. `isKnown` is false where the domain cannot be reached; it is then told later.
+   */
+  async join<T>(keyId: number, life: string | null, decide: (isKnown: boolean) => T): Promise<T> {
+    this.#joining.set(keyId, (this.#joining.get(keyId) ?? 0) + 1);
+    try {
+      const isKnown = this.registration.covers(life, [keyId]) || (await this.#enter(life, keyId));
+      // From here on without a pause: what is decided is done before anything else happens.
+      return decide(isKnown);
+    } finally {
+      const others = (this.#joining.get(keyId) ?? 1) - 1;
+      if (others > 0) this.#joining.set(keyId, others);
+      else this.#joining.delete(keyId);
+    }
   }
 
-  /** Forgets a socket. */
-  remove(socket: WebSocket): void {
-    this.#grants.delete(socket);
+  /** Whether any socket is on its way in. */
+  get isJoining(): boolean {
+    return this.#joining.size > 0;
   }
 
-  /** When the next grant ends, `null` when none does. */
-  get nextExpiryMs(): number | null {
-    return this.#grants.nextExpiryMs;
+  /** What a key's grant is worth, given what was heard. */
+  judge(grant: Grant, keyId: number, isRechecked: boolean): GrantVerdict {
+    const change = this.registration.changeOf(keyId);
+    return change === null
+      ? { type: "good", grant }
+      : judgeGrant(grant, change, isRechecked, Date.now());
   }
 
   /** Closes whose time is over. */
   expire(nowMs: number): void {
-    for (const [socket, { keyId }] of this.#grants.expired(nowMs)) {
+    for (const [socket, { keyId }] of this.grants.expired(nowMs)) {
       this.#topic.close(socket, keyId === null ? TOKEN_EXPIRED : KEY_REJECTED);
     }
   }
 
-  /** Why a grant must not be believed, `null` when it may be. */
-  async doubt(grant: Grant): Promise<"key-stale" | "topic-unavailable" | null> {
-    if (grant.keyId === null) return null;
-    try {
-      return (await this.#registration.isStale(grant, Date.now())) ? "key-stale" : null;
-    } catch (error) {
-      // The domain is out of reach, overloaded or was reset: nobody gets in by what cannot be checked.
-      logError({ event: "domain-unreachable", error: String(error) });
-      return "topic-unavailable";
+  /** Makes sure that the domain knows of keys, and of the life: it may have been out of reach. */
+  ensureRegistered(keyIds: readonly number[]): void {
+    const life = this.#topic.life();
+    if (this.registration.covers(life, keyIds)) return;
+    this.#topic.ctx.waitUntil(this.#register(life, keyIds));
+  }
+
+  /** The keys that are in use; the others are given up, for the domain strikes them. */
+  takeStock(): number[] {
+    for (const keyId of this.registration.keyIds) {
+      if (!this.#isInUse(keyId)) this.registration.drop(keyId);
     }
+    return [...new Set([...this.grants.keyIds, ...this.#joining.keys()])];
   }
 
-  /** Whether the domain may not know that this topic is live. */
-  get isUnregistered(): boolean {
-    return !this.#registration.isConfirmed;
+  /** Tells the domain of everything, if it could not be reached when it should have been told. */
+  completeRegistration(): void {
+    if (!this.registration.isIncomplete) return;
+    if (this.#isComplete) this.registration.isIncomplete = false;
+    else this.ensureRegistered(this.grants.keyIds);
   }
 
-  /** Makes this topic known to its domain, and hears which keys were revoked. */
-  register(isStart: boolean): void {
-    this.#topic.ctx.waitUntil(this.#register(isStart));
-  }
-
-  /** The topic is over. */
-  withdraw(): void {
-    const withdrawn = this.#registration.withdraw().catch((error: unknown) => {
-      // The domain is out of reach: it finds out when it next tells this topic of a key.
+  /** A life is over; keys that sockets are still here by stay known. */
+  withdraw(life: string): void {
+    const left = this.registration.leave(life, this.takeStock()).catch((error: unknown) => {
+      // The domain is out of reach: it finds out when it next tells this topic of something, or sweeps.
       logError({ event: "domain-unreachable", error: String(error) });
     });
-    this.#topic.ctx.waitUntil(withdrawn);
+    this.#topic.ctx.waitUntil(left);
   }
 
-  /** Waits until the domain has heard what it was told last. */
-  settled(): Promise<void> {
-    return this.#registration.settled();
+  /** Applies what the domain says of a key. */
+  hear(change: KeyChange): Omit<Heard, "isLive"> {
+    const { keyId } = change;
+    const closed = this.registration.hear(change) ? this.#settle(change, false) : 0;
+    const holdsKey = this.#isInUse(keyId);
+    if (!holdsKey) this.registration.drop(keyId);
+    return { closed, holdsKey };
   }
 
-  /** Applies what the domain says of a key; returns how many sockets were closed for it. */
-  apply(keyId: number, standing: KeyStanding): number {
+  /** The same of a domain of version 0.1, which knows no clock but its own. */
+  hearBefore(keyId: number, standing: KeyStanding): number {
     const nowMs = Date.now();
-    if (standing.type === "dead") this.#registration.revoke({ keyId, atMs: nowMs });
-    else this.#registration.reinstate(keyId);
-    return this.#settle(keyId, standing, null);
+    const closed = this.#settle(this.registration.note(keyId, standing, nowMs), false);
+    // It has no date by the key store's clock: whoever seems to be newer may be so by that clock alone.
+    const isUndecided = standing.type === "dead" && this.grants.holds(keyId);
+    if (isUndecided) this.#topic.ctx.waitUntil(this.#resolve(keyId, ANEW));
+    return closed;
   }
 
-  /** Looks keys up that are in use; nothing comes of it while the key store does not answer. */
-  recheck(keyIds: readonly number[]): void {
-    this.#topic.ctx.waitUntil(this.#recheck(keyIds));
+  /** Has the keys looked at that are in use and were not for half a minute. */
+  lookIfDue(nowMs: number): void {
+    if (nowMs < this.grants.nextLookMs) return;
+    const keyIds = this.grants.takeDue(nowMs);
+    if (keyIds.length === 0) return;
+    this.#topic.looked(nowMs);
+    this.#topic.ctx.waitUntil(this.#look(keyIds, false));
   }
 
-  async #register(isStart: boolean): Promise<void> {
+  /** Has the key store asked what the domain allows now, past all caches. */
+  lookAnew(): void {
+    this.#topic.ctx.waitUntil(this.#look([], true));
+  }
+
+  get #isComplete(): boolean {
+    return this.registration.covers(this.#topic.life(), this.grants.keyIds);
+  }
+
+  #isInUse(keyId: number): boolean {
+    return this.grants.holds(keyId) || this.#joining.has(keyId);
+  }
+
+  async #enter(life: string | null, keyId: number): Promise<boolean> {
+    await this.#entering.get(keyId);
+    // It may have been entered for another life, or none.
+    if (this.registration.covers(life, [keyId])) return true;
+    const entering = this.#tryToEnter(life, [keyId]);
+    this.#entering.set(keyId, entering);
     try {
-      const revocations = await this.#registration.register(isStart);
-      for (const { keyId, atMs } of revocations) {
-        for (const [socket, grant] of this.#grants.heldBy(keyId)) {
-          if (grant.checkedAtMs <= atMs) this.#topic.close(socket, KEY_REJECTED);
-        }
-      }
-    } catch (error) {
-      // The domain is out of reach, overloaded or was reset; the alarm tries again.
-      logError({ event: "domain-unreachable", error: String(error) });
-      this.#topic.wakeBy(Date.now() + RETRY_MS);
+      return await entering;
+    } finally {
+      if (this.#entering.get(keyId) === entering) this.#entering.delete(keyId);
     }
   }
 
-  async #recheck(keyIds: readonly number[]): Promise<void> {
+  /** Enters, and does what follows from the answer; whether the domain could be reached. */
+  async #tryToEnter(life: string | null, keyIds: readonly number[]): Promise<boolean> {
+    try {
+      await this.registration.enter(life, keyIds);
+    } catch (error) {
+      // The domain is out of reach, overloaded or was reset.
+      logError({ event: "domain-unreachable", error: String(error) });
+      return false;
+    }
+    for (const keyId of keyIds) {
+      const change = this.registration.changeOf(keyId);
+      if (change !== null) this.#settle(change, false);
+    }
+    const { policy } = this.registration;
+    if (policy !== null) this.#topic.adopt(policy, false);
+    return true;
+  }
+
+  async #register(life: string | null, keyIds: readonly number[]): Promise<void> {
+    const isKnown = await this.#tryToEnter(life, keyIds);
+    if (!isKnown) {
+      this.registration.isIncomplete = true;
+      this.#topic.wakeBy(Date.now() + RETRY_MS);
+      return;
+    }
+    // The life that was entered may have ended meanwhile.
+    if (life !== null && this.#topic.life() !== life) this.withdraw(life);
+    if (this.registration.isIncomplete && this.#isComplete) this.registration.isIncomplete = false;
+  }
+
+  /** Asks the key store, past all caches if it is to be `isFinal`; returns whether it answered. */
+  async #look(keyIds: readonly number[], isFinal: boolean): Promise<boolean> {
     const { ctx } = this.#topic;
     try {
       const { domain } = this.#topic.address();
-      const answer = await ctx.exports.KeyDesk.standings(domain, keyIds);
-      if (answer === null) return;
+      const answer = await ctx.exports.KeyDesk.lookUp(domain, keyIds, isFinal ? ANEW : null);
+      if (answer === null) return false;
       for (const { keyId, standing } of answer.standings) {
-        this.#settle(keyId, standing, answer.checkedAtMs);
+        const known = this.registration.changeOf(keyId);
+        // What was pushed meanwhile is newer than what a cache said.
+        if (known !== null && known.atMs > answer.atMs) continue;
+        const change = this.registration.note(keyId, standing, answer.atMs);
+        this.#settle(change, isFinal);
       }
+      const { policy, atMs } = answer;
+      if (policy !== null) this.#topic.adopt({ policy, atMs }, isFinal);
+      return true;
     } catch (error) {
       // The edge is out of reach, which says nothing about the keys.
       logError({ event: "key-desk-unreachable", error: String(error) });
+      return false;
     }
   }
 
-  /** Closes or renews the sockets of a key; `checkedAtMs` is `null` when nobody asked the key store just now. */
-  #settle(keyId: number, standing: KeyStanding, checkedAtMs: number | null): number {
+  /**
+   * Closes or renews the sockets of a key; returns how many were closed. `isFinal`: the key store was asked after
+   * they had come, so that only a grant that is clearly newer stands against its word.
+   */
+  #settle({ keyId, standing, atMs }: KeyChange, isFinal: boolean): number {
     let closed = 0;
-    for (const [socket, grant] of this.#grants.heldBy(keyId)) {
-      if (standing.type === "dead") {
-        // A grant that is newer than the answer was given after the key was switched on again.
-        if (checkedAtMs !== null && grant.checkedAtMs > checkedAtMs) continue;
+    let isDoubtful = false;
+    for (const [socket, grant] of this.grants.heldBy(keyId)) {
+      const isOlder = grant.checkedAtMs <= atMs;
+      const maybeOlder = mayPrecede(grant.checkedAtMs, atMs);
+      if (standing.type === "live") {
+        const { expiresAtMs } = standing;
+        if (isOlder) this.#renew(socket, { ...grant, expiresAtMs, checkedAtMs: atMs });
+      } else if (isOlder || (isFinal && maybeOlder)) {
         this.#topic.close(socket, KEY_REJECTED);
         closed += 1;
       } else {
-        const { expiresAtMs } = standing;
-        const renewed = { ...grant, expiresAtMs, checkedAtMs: checkedAtMs ?? grant.checkedAtMs };
-        this.#grants.set(socket, renewed);
-        this.#topic.regrant(socket, renewed);
-        if (expiresAtMs !== null) this.#topic.wakeBy(expiresAtMs);
+        // One that is clearly newer was given after the key had been switched on again.
+        isDoubtful ||= maybeOlder;
       }
     }
+    if (isDoubtful) this.#topic.ctx.waitUntil(this.#resolve(keyId, atMs));
     return closed;
+  }
+
+  /** Asks the key store of a key whose grants may be older than its end; where it does not answer the end counts. */
+  async #resolve(keyId: number, endedAtMs: number): Promise<void> {
+    if (await this.#look([keyId], true)) return;
+    for (const [socket, grant] of this.grants.heldBy(keyId)) {
+      const isSuspect = mayPrecede(grant.checkedAtMs, endedAtMs);
+      if (isSuspect) this.#topic.close(socket, KEY_REJECTED);
+    }
+  }
+
+  #renew(socket: WebSocket, grant: Grant): void {
+    this.grants.renew(socket, grant);
+    this.#topic.regrant(socket, grant);
+    if (grant.expiresAtMs !== null) this.#topic.wakeBy(grant.expiresAtMs);
   }
 }

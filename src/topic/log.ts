@@ -71,6 +71,8 @@ interface Meta {
   readonly history: History | null;
   /** When a topic without publisher loses its log; milliseconds since the epoch. */
   readonly keepUntilMs: number | null;
+  /** By the key store's clock; 0 where version 0.1 stored it. */
+  readonly policyAtMs: number;
 }
 
 const MetaSchema: v.GenericSchema<unknown, Meta> = v.object({
@@ -78,6 +80,7 @@ const MetaSchema: v.GenericSchema<unknown, Meta> = v.object({
   position: LogPositionSchema,
   history: v.nullable(v.object({ messages: v.number(), seconds: v.number() })),
   keepUntilMs: v.nullable(v.number()),
+  policyAtMs: v.optional(v.number(), 0),
 });
 
 /** The log of one topic. */
@@ -92,6 +95,7 @@ export class Log {
   #window: PublishWindow = new PublishWindow();
   #keepUntilMs: number | null = null;
   #held = Infinity;
+  #policyAtMs = 0;
   readonly #reads: Map<number, Batch> = new Map();
 
   constructor(storage: DurableObjectStorage) {
@@ -102,13 +106,14 @@ export class Log {
   load(isPositionTrue: boolean): void {
     const meta = v.safeParse(MetaSchema, this.#storage.kv.get(META_KEY));
     if (!meta.success) return;
-    const { position, history, keepUntilMs } = meta.output;
+    const { position, history, keepUntilMs, policyAtMs } = meta.output;
     if (history === null) {
       if (isPositionTrue) this.restore(position);
       return;
     }
     this.restore(position);
     this.#keepUntilMs = keepUntilMs;
+    this.#policyAtMs = policyAtMs;
     this.#history = history;
     this.#rows = new LogRows(this.#storage.sql);
     const newest = this.#rows.newest();
@@ -142,8 +147,26 @@ export class Log {
     return { epoch: this.#epoch, offset: this.#head, atMs: this.#headAtMs, ids };
   }
 
-  /** Keeps what a policy says from now on. */
-  configure({ historyMessages: messages, historySeconds: seconds }: Policy): void {
+  /** When the policy held by which it keeps what it keeps, by the key store's clock; 0 when that is not known. */
+  get policyAtMs(): number {
+    return this.isDurable ? this.#policyAtMs : 0;
+  }
+
+  /** Whether a policy keeps anything else than what is kept now. */
+  wouldChange({ historyMessages: messages, historySeconds: seconds }: Policy): boolean {
+    return messages !== (this.#history?.messages ?? 0) || seconds !== (this.#history?.seconds ?? 0);
+  }
+
+  /** Whether what is kept now would not be, or not for as long, by a policy. */
+  wouldKeepLess({ historyMessages: messages, historySeconds: seconds }: Policy): boolean {
+    if (this.#history === null) return false;
+    if (messages === 0 && seconds === 0) return true;
+    return isLess(messages, this.#history.messages) || isLess(seconds, this.#history.seconds);
+  }
+
+  /** Keeps what a policy says from now on; `atMs`: when it held, by the key store's clock. */
+  configure({ historyMessages: messages, historySeconds: seconds }: Policy, atMs: number): void {
+    this.#policyAtMs = atMs;
     if (messages === 0 && seconds === 0) {
       if (this.#rows !== null) this.#dropRows();
       return;
@@ -164,6 +187,7 @@ export class Log {
       position: { ...this.position, ids },
       history: this.#history,
       keepUntilMs: this.#keepUntilMs,
+      policyAtMs: this.#policyAtMs,
     };
     this.#storage.kv.put(META_KEY, meta);
   }
@@ -206,9 +230,9 @@ export class Log {
     return this.#keepUntilMs;
   }
 
-  /** Whether a log without publisher has outlived its time. */
+  /** Whether a log without publisher has outlived its time; one of which nothing is stored goes with the memory. */
   isOver(nowMs: number): boolean {
-    return this.#keepUntilMs === null || nowMs >= this.#keepUntilMs;
+    return this.#keepUntilMs !== null && nowMs >= this.#keepUntilMs;
   }
 
   /** The place of a publish that was taken before, `null` when its id is not among the last. */
@@ -374,6 +398,11 @@ export class Log {
     this.#keepUntilMs = null;
     this.#storage.kv.delete(META_KEY);
   }
+}
+
+/** Whether one bound keeps less than another; 0 is no bound. */
+function isLess(bound: number, than: number): boolean {
+  return bound !== 0 && (than === 0 || bound < than);
 }
 
 function newEpoch(): string {

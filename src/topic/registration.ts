@@ -1,56 +1,115 @@
 /**
- * A topic's place in its domain's register, and what it therefore knows of revoked keys: as long as it is
- * registered, the domain tells it of every one. After a wake or a failure it must register again before it
- * can rely on that. Knows nothing of sockets.
+ * What an object and its domain know of each other: the domain which keys it holds and whether it is live, so that
+ * it is told of what changes; the object what has changed of late. After a wake it must enter a key again before
+ * it can rely on having heard of it. Knows nothing of sockets.
  */
 import type { Address } from "../core/address.ts";
-import { mayPrecede, type Grant, type Revocation } from "../core/grant.ts";
+import type { Change, Entered, KeyChange, KeyStanding, PolicyChange } from "../core/change.ts";
+import { lacksMethod } from "../core/version-before.ts";
 import type { Domain } from "../domain/domain.ts";
 
-/** A grant younger than this was given for this very connect: a query and the way here take no longer. */
-const JUST_CHECKED_MS = 3000;
+/** Stored while the domain does not know of all there is, since it could not be reached. */
+const INCOMPLETE = "unregistered";
 
-/** The registration of one topic. */
+/** The registration of one object. */
 export class Registration {
+  readonly #kv: SyncKvStorage;
   readonly #domains: DurableObjectNamespace<Domain>;
   readonly #address: () => Address;
-  /** This topic's alone. */
+  /** This object's alone: calls of one stub arrive in their order. */
   #domain: DurableObjectStub<Domain> | null = null;
-  #isConfirmed = false;
-  /** By key, when it was revoked. */
-  readonly #revocations: Map<number, Revocation> = new Map();
-  /** What was told to the domain last; calls of one stub arrive in their order. */
+  /** Keys that the domain knows of. */
+  readonly #keyIds: Set<number> = new Set();
+  /** The life that the domain knows of. */
+  #life: string | null = null;
+  readonly #changes: Map<number, KeyChange> = new Map();
+  #policy: PolicyChange | null = null;
+  /** What was told to the domain last. */
   #told: Promise<unknown> = Promise.resolve();
 
   /** The address need not be known before something is asked. */
-  constructor(domains: DurableObjectNamespace<Domain>, address: () => Address) {
+  constructor(kv: SyncKvStorage, domains: DurableObjectNamespace<Domain>, address: () => Address) {
+    this.#kv = kv;
     this.#domains = domains;
     this.#address = address;
   }
 
-  /** Whether the domain tells this topic of what it revokes. */
-  get isConfirmed(): boolean {
-    return this.#isConfirmed;
+  /** Whether the domain tells this object of what becomes of keys, and of policies in this life. */
+  covers(life: string | null, keyIds: Iterable<number>): boolean {
+    return (
+      (life === null || life === this.#life) && [...keyIds].every((id) => this.#keyIds.has(id))
+    );
   }
 
-  /** Registers; returns what was revoked of late. Rejects when the domain cannot be reached. */
-  async register(isStart: boolean): Promise<readonly Revocation[]> {
-    const answer = this.#ask((domain, topic) => domain.register(topic, isStart));
-    this.#told = answer;
-    const revocations = await answer;
-    // Unless it ended meanwhile.
-    if (this.#told === answer) this.#isConfirmed = true;
-    for (const revocation of revocations) this.revoke(revocation);
-    return revocations;
+  /** The keys that the domain knows of, as far as memory reaches. */
+  get keyIds(): number[] {
+    return [...this.#keyIds];
   }
 
-  /** Strikes the topic from the register, which is over; rejects when the domain cannot be reached. */
-  async withdraw(): Promise<void> {
-    this.#isConfirmed = false;
-    this.#revocations.clear();
-    const answer = this.#ask((domain, topic) => domain.unregister(topic, Date.now()));
-    this.#told = answer;
-    await answer;
+  /** Whether the domain must be told of everything again; outlives memory, and costs nothing while all is well. */
+  get isIncomplete(): boolean {
+    return this.#kv.get(INCOMPLETE) === true;
+  }
+
+  set isIncomplete(isIncomplete: boolean) {
+    if (isIncomplete) this.#kv.put(INCOMPLETE, true);
+    else this.#kv.delete(INCOMPLETE);
+  }
+
+  /** Enters a life and keys, and hears what changed of late. Rejects when the domain cannot be reached. */
+  async enter(life: string | null, keyIds: readonly number[]): Promise<void> {
+    const entered = await this.#tell((domain, topic) =>
+      domain
+        .enter({ holder: `topic/${topic}`, life, keyIds })
+        .catch((error: unknown) => enterBefore(domain, topic, life, keyIds, error)),
+    );
+    for (const keyId of keyIds) this.#keyIds.add(keyId);
+    if (life !== null) this.#life = life;
+    for (const change of entered.changes) this.hear(change);
+    if (entered.policy !== null) this.hear(entered.policy);
+  }
+
+  /** Strikes a life that is over, with all of its keys but those in use; rejects when the domain cannot be reached. */
+  async leave(life: string, keyIdsInUse: readonly number[]): Promise<void> {
+    this.#life = null;
+    await this.#tell((domain, topic) =>
+      domain.leave(`topic/${topic}`, life, keyIdsInUse).catch((error: unknown) => {
+        if (!lacksMethod(error)) throw error;
+        return domain.unregister(topic, Date.now());
+      }),
+    );
+  }
+
+  /** The object has no use for a key any more, and the domain will strike it. */
+  drop(keyId: number): void {
+    this.#keyIds.delete(keyId);
+  }
+
+  /** Takes the domain's word; whether it is newer than what was known. */
+  hear(change: Change): boolean {
+    const known = change.type === "key" ? this.#changes.get(change.keyId) : this.#policy;
+    if (known && known.number >= change.number) return false;
+    if (change.type === "key") this.#changes.set(change.keyId, change);
+    else this.#policy = change;
+    return true;
+  }
+
+  /** Takes the word of a domain of version 0.1, or the key store's own, which has no number. */
+  note(keyId: number, standing: KeyStanding, atMs: number): KeyChange {
+    const number = this.#changes.get(keyId)?.number ?? 0;
+    const change: KeyChange = { type: "key", keyId, standing, atMs, number };
+    this.#changes.set(keyId, change);
+    return change;
+  }
+
+  /** What was last heard of a key, `null` when nothing was. */
+  changeOf(keyId: number): KeyChange | null {
+    return this.#changes.get(keyId) ?? null;
+  }
+
+  /** The policy that was last heard of, `null` when none was. */
+  get policy(): PolicyChange | null {
+    return this.#policy;
   }
 
   /** Waits until the domain has heard what it was told last. */
@@ -58,37 +117,45 @@ export class Registration {
     await Promise.allSettled([this.#told]);
   }
 
-  /** Takes the domain's word that a key opens nothing since then. */
-  revoke(revocation: Revocation): void {
-    this.#revocations.set(revocation.keyId, revocation);
-  }
-
-  /** Takes the domain's word that a key opens again. */
-  reinstate(keyId: number): void {
-    this.#revocations.delete(keyId);
-  }
-
-  /** Whether a key's grant may be older than its revocation. Rejects when the domain must be asked and is out of reach. */
-  async isStale(grant: Grant, nowMs: number): Promise<boolean> {
-    const isJustChecked = nowMs - grant.checkedAtMs < JUST_CHECKED_MS;
-    const revocations =
-      this.#isConfirmed || isJustChecked
-        ? [...this.#revocations.values()]
-        : await this.#ask((domain) => domain.revocations());
-    return revocations.some((revocation) => mayPrecede(grant, revocation));
-  }
-
-  /** Asks over the one stub, whose calls arrive in their order; one that failed may be broken for good. */
-  async #ask<T>(
+  /** Asks over the one stub. One that was of use before may be broken for good by now: then over a new one. */
+  async #tell<T>(
     question: (domain: DurableObjectStub<Domain>, topic: string) => Promise<T>,
   ): Promise<T> {
     const { domain, topic } = this.#address();
-    this.#domain ??= this.#domains.getByName(domain);
+    const known = this.#domain;
+    const stub = known ?? this.#domains.getByName(domain);
+    this.#domain = stub;
+    const answer = question(stub, topic);
+    this.#told = answer;
     try {
-      return await question(this.#domain, topic);
+      return await answer;
     } catch (error) {
-      this.#domain = null;
-      throw error;
+      if (this.#domain === stub) this.#domain = null;
+      if (known === null) throw error;
+      return this.#tell(question);
     }
   }
+}
+
+/** The same of a domain of version 0.1, which tells every live topic of every key. */
+async function enterBefore(
+  domain: DurableObjectStub<Domain>,
+  topic: string,
+  life: string | null,
+  keyIds: readonly number[],
+  error: unknown,
+): Promise<Entered> {
+  if (!lacksMethod(error)) throw error;
+  const revocations =
+    life === null ? await domain.revocations() : await domain.register(topic, false);
+  const changes = revocations
+    .filter(({ keyId }) => keyIds.includes(keyId))
+    .map(({ keyId, atMs }): KeyChange => ({
+      type: "key",
+      keyId,
+      standing: { type: "dead" },
+      atMs,
+      number: 0,
+    }));
+  return { changes, policy: null };
 }

@@ -53,6 +53,11 @@ export class Replay {
     return this.#behind.size;
   }
 
+  /** Those it serves. */
+  get sockets(): Iterable<WebSocket> {
+    return this.#behind.keys();
+  }
+
   /** The subscriber of a socket that it serves. */
   get(socket: WebSocket): Subscriber | undefined {
     return this.#behind.get(socket)?.subscriber;

@@ -6,24 +6,28 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { decodeSegment } from "../core/address.ts";
-import {
-  ADMISSION_HEADER,
-  NAME_HEADER,
-  parseAdmission,
-  REFUSAL_HEADER,
+import { ADMISSION_HEADER, formatAnswer, NAME_HEADER, parseAdmission } from "../core/admission.ts";
+import type {
+  Admission,
+  Answer,
+  PublisherAdmission,
+  SubscriberAdmission,
 } from "../core/admission.ts";
-import type { Admission, PublisherAdmission, Refusal } from "../core/admission.ts";
+import type { Change, Heard, KeyStanding, PolicyChange } from "../core/change.ts";
 import {
   answerTo,
   PUBLISHER_DISPLACED,
   SERVICE_RESTART,
+  TOKEN_REQUIRED,
   TOPIC_ENDED,
   type Close,
 } from "../core/close-code.ts";
-import type { Grant, KeyStanding } from "../core/grant.ts";
+import type { Grant } from "../core/grant.ts";
 import { HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE, isSilent } from "../core/heartbeat.ts";
+import { mayPrecede } from "../core/clock.ts";
+import { isSamePolicy, judgePolicy } from "../core/judge.ts";
 import type { Message } from "../core/message.ts";
-import { DEFAULT_POLICY, type Policy } from "../core/policy.ts";
+import { DEFAULT_POLICY, type DatedPolicy, type Policy } from "../core/policy.ts";
 import { protocolOf } from "../core/subprotocol.ts";
 import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
 import { logError } from "../log.ts";
@@ -48,6 +52,14 @@ export interface TopicDescription {
   readonly subscribers: number;
 }
 
+/** What a topic's domain may know of it, to correct its register. */
+export interface Audit {
+  /** The life that is under way, `null` while the topic is vacant. */
+  readonly life: string | null;
+  /** The keys that sockets are here by. */
+  readonly keyIds: readonly number[];
+}
+
 /** One topic. */
 export class Topic extends DurableObject<Env> {
   #state: TopicState;
@@ -59,6 +71,8 @@ export class Topic extends DurableObject<Env> {
   readonly #publishers: Map<WebSocket, Publisher> = new Map();
   /** Closed by the hub, not answered yet. */
   readonly #dismissed: Set<WebSocket> = new Set();
+  /** Names the life that begins with the next publisher, which the domain may know already. */
+  #nextLife: string | null = null;
   /** The alarm that is set, as far as memory knows. */
   #alarmAtMs: number | null = null;
 
@@ -82,8 +96,11 @@ export class Topic extends DurableObject<Env> {
       ctx,
       env,
       address: () => this.#address.value,
+      life: () => this.#life,
       close: (socket, close) => this.#close(socket, close),
       regrant: (socket, grant) => this.#regrant(socket, grant),
+      adopt: (policy, isFinal) => void this.#adopt(policy, isFinal),
+      looked: (nowMs) => this.#rememberLook(nowMs),
       wakeBy: (atMs) => this.#wakeBy(atMs),
     });
     const state = loadState(ctx.storage);
@@ -95,35 +112,57 @@ export class Topic extends DurableObject<Env> {
     if (this.#state.phase === "live" && this.#publishers.size === 0) this.#publisherLeft();
   }
 
-  /** Takes the socket of an upgrade that the edge admitted, or refuses it by header. */
+  /** Takes the socket of an upgrade that the edge admitted, or answers by header why not, or what it needs. */
   override async fetch(request: Request): Promise<Response> {
     const admission = parseAdmission(request.headers.get(ADMISSION_HEADER));
     this.#address.learn(decodeSegment(request.headers.get(NAME_HEADER) ?? "") || null);
-    const { grant, isRechecked } = admission;
-    if (grant !== null && !isRechecked) {
-      const doubt = await this.#keyWatch.doubt(grant);
-      if (doubt !== null) return refuse(doubt);
+    const keyId = admission.grant?.keyId ?? null;
+    if (keyId === null) return this.#admit(admission);
+    // Whoever is refused whatever the domain says leaves nothing there.
+    const foreseen = this.#foresee(admission);
+    if (foreseen !== null) return answerWith(foreseen);
+    // A publisher may be about to begin a life, of which the domain must know before anybody is in.
+    const isStarting = admission.role === "publisher" && this.#life === null;
+    const life = isStarting ? (this.#nextLife ??= crypto.randomUUID()) : this.#life;
+    try {
+      return await this.#keyWatch.join(keyId, life, (isKnown) => {
+        // What was asked for just now holds without the domain's word, until that can be had.
+        if (!isKnown && !admission.isFresh) return answerWith({ type: "needs", what: "recheck" });
+        return this.#admitByKey(admission, keyId);
+      });
+    } finally {
+      this.#giveUpNextLife();
     }
-    // From here on without a pause: what is decided is done before anything else happens.
-    if (this.#publishers.size + this.#audience.size >= MAX_SOCKETS) return refuse("topic-full");
-    const isStart = this.describe().phase === "vacant";
-    const refusal = this.#apply(this.#arrival(admission));
-    return refusal === null ? this.#accept(admission, isStart) : refuse(refusal);
   }
 
-  /** Applies what became of a key, for the domain; returns how many sockets were closed for it. */
+  /** Takes the domain's word for what an operator has changed. */
+  applyChange(change: Change): Heard {
+    const heard =
+      change.type === "key"
+        ? this.#keyWatch.hear(change)
+        : { closed: this.#hearPolicy(change), holdsKey: true };
+    // A life that is about to begin counts: the domain was told of it.
+    return { ...heard, isLive: this.#life !== null || this.#nextLife !== null };
+  }
+
+  /** Says what the domain should know of it. */
+  audit(): Audit {
+    return { life: this.#life, keyIds: this.#keyWatch.takeStock() };
+  }
+
+  /** Version 0.1: `applyChange` by a domain that does not number its changes. */
   applyKey(keyId: number, standing: KeyStanding): { closed: number; isLive: boolean } {
-    const closed = this.#keyWatch.apply(keyId, standing);
+    const closed = this.#keyWatch.hearBefore(keyId, standing);
     return { closed, isLive: this.#state.phase !== "vacant" };
   }
 
   /** Says how the topic is, for the operator. */
   describe(): TopicDescription {
-    const isOver = this.#state.phase === "grace" && Date.now() >= this.#state.deadlineMs;
+    const isOver = this.#life === null;
     return {
       phase: isOver ? "vacant" : this.#state.phase,
       publishers: this.#publishers.size,
-      subscribers: isOver ? 0 : this.#audience.size,
+      subscribers: isOver && this.#state.phase === "grace" ? 0 : this.#audience.size,
     };
   }
 
@@ -135,7 +174,7 @@ export class Topic extends DurableObject<Env> {
     }
     const nowMs = Date.now();
     publisher.lastMessageMs = nowMs;
-    if (nowMs >= publisher.recheckAtMs) this.#recheckKeys(nowMs);
+    this.#keyWatch.lookIfDue(nowMs);
     const close = this.#intake.take(publisher, message, this.#policy, nowMs);
     if (close !== null) this.#close(socket, close);
   }
@@ -152,20 +191,25 @@ export class Topic extends DurableObject<Env> {
 
   override alarm(): void {
     this.#alarmAtMs = null;
-    this.#apply({ type: "alarm-fires" });
+    this.#apply({ type: "time-passes" });
     const nowMs = Date.now();
     this.#keyWatch.expire(nowMs);
     if (this.#state.phase === "vacant" && this.#log.isOver(nowMs)) {
       this.#forgetEverything();
     } else {
       this.#log.expire(nowMs);
-      this.#wakeForLog();
-      // The domain was out of reach.
-      if (this.#state.phase !== "vacant" && this.#keyWatch.isUnregistered) {
-        this.#keyWatch.register(false);
-      }
     }
-    this.#wakeForKeys();
+    this.#keyWatch.completeRegistration();
+    // Whatever it fired for, the rest is still due.
+    const dueAtMs = this.#dueAtMs;
+    if (dueAtMs !== null) this.#wakeBy(dueAtMs);
+  }
+
+  /** The life that is under way, `null` while the topic is vacant. */
+  get #life(): string | null {
+    const state = this.#state;
+    const isOver = state.phase === "grace" && Date.now() >= state.deadlineMs;
+    return state.phase === "vacant" || isOver ? null : state.life;
   }
 
   /** What the domain allows; the defaults while nobody has said. */
@@ -177,19 +221,24 @@ export class Topic extends DurableObject<Env> {
   #adoptSockets(isStateKnown: boolean): void {
     this.#log.load(this.#state.phase !== "live");
     const subscribers: [WebSocket, SubscriberAttachment][] = [];
+    const granted: [WebSocket, Grant][] = [];
     let position: LogPosition | null = null;
+    let lookedAtMs = 0;
+    let policyAtMs = 0;
     for (const socket of this.ctx.getWebSockets()) {
       const attachment = isStateKnown ? readAttachment(socket) : null;
       switch (attachment?.role) {
         case "publisher":
           this.#publishers.set(socket, new Publisher(socket, attachment));
-          this.#keyWatch.add(socket, attachment.grant);
+          if (attachment.grant !== null) granted.push([socket, attachment.grant]);
+          lookedAtMs = Math.max(lookedAtMs, attachment.lookedAtMs);
+          policyAtMs = Math.max(policyAtMs, attachment.policyAtMs);
           // One of them was given the place, others may still carry an older one.
           if ((attachment.log?.offset ?? -1) > (position?.offset ?? -1)) position = attachment.log;
           break;
         case "subscriber":
           subscribers.push([socket, attachment]);
-          this.#keyWatch.add(socket, attachment.grant);
+          if (attachment.grant !== null) granted.push([socket, attachment.grant]);
           break;
         case "dismissed":
           this.#dismissed.add(socket);
@@ -199,73 +248,263 @@ export class Topic extends DurableObject<Env> {
           break;
       }
     }
+    if (this.#state.phase !== "vacant" && this.#state.policyAtMs < policyAtMs) {
+      this.#state = { ...this.#state, policyAtMs };
+    }
+    for (const [socket, grant] of granted) this.#keyWatch.grants.add(socket, grant, lookedAtMs);
     if (position !== null && !this.#log.isDurable) this.#log.restore(position);
     for (const [socket, attachment] of subscribers) this.#audience.adopt(socket, attachment);
   }
 
-  #arrival(admission: Admission): TopicEvent {
-    if (admission.role === "subscriber") {
-      return {
-        type: "subscriber-connects",
-        policy: admission.policy,
-        isGranted: admission.grant !== null,
-        subscribers: this.#audience.size,
-      };
+  /** Lets it outlive hibernation that keys were looked at: in a publisher's attachment, which costs nothing. */
+  #rememberLook(nowMs: number): void {
+    this.#firstPublisher?.remember({ lookedAtMs: nowMs });
+  }
+
+  /** Who carries through hibernation what is the topic's. */
+  get #firstPublisher(): Publisher | undefined {
+    const [first] = this.#publishers.values();
+    return first;
+  }
+
+  /** Decides on a join by a key, given what was heard of that key. */
+  #admitByKey(admission: Admission, keyId: number): Response {
+    const { grant, isRechecked } = admission;
+    if (grant === null) return this.#admit(admission);
+    const verdict = this.#keyWatch.judge(grant, keyId, isRechecked);
+    switch (verdict.type) {
+      case "good":
+        return this.#admit({ ...admission, grant: verdict.grant });
+      case "dead":
+        return answerWith({ type: "refused", slug: "key-rejected" });
+      case "doubtful":
+        return answerWith({ type: "needs", what: "recheck" });
     }
+  }
+
+  /** Decides on a join; without a pause, so that what is decided is done before anything else happens. */
+  #admit(admission: Admission): Response {
+    const nowMs = Date.now();
+    this.#apply({ type: "time-passes" }, nowMs);
+    if (this.#publishers.size + this.#audience.size >= MAX_SOCKETS) {
+      return answerWith({ type: "refused", slug: "topic-full" });
+    }
+    switch (admission.role) {
+      case "publisher":
+        return this.#admitPublisher(admission, nowMs);
+      case "subscriber":
+        return this.#admitSubscriber(admission, nowMs);
+    }
+  }
+
+  #admitPublisher(admission: PublisherAdmission, nowMs: number): Response {
+    const dated = this.#newestPolicy(admission);
+    if (dated === null) return answerWith({ type: "needs", what: "recheck" });
+    // It holds for those who are there, whatever becomes of this one.
+    this.#adopt(dated, true);
+    const before = this.#state;
+    const event = this.#publisherConnects(admission, dated);
+    const { state, effects, refusal } = transition(before, event, nowMs);
+    if (refusal !== null) return answerWith(refusal);
+    // All that can fail comes first: then nobody was dismissed, and the topic is as it was.
+    this.#log.configure(dated.policy, dated.atMs);
+    const incumbents = [...this.#publishers.keys()];
+    const response = this.#acceptPublisher(admission, state);
+    if (before.phase === "vacant") this.#nextLife = null;
+    for (const effect of effects) {
+      if (effect.type !== "displace-publishers") continue;
+      for (const socket of incumbents) {
+        this.#publishers.delete(socket);
+        this.#dismiss(socket, PUBLISHER_DISPLACED);
+      }
+    }
+    if (before.phase === "vacant") this.#closeStrangers(dated.policy);
+    this.#rememberLog();
+    this.#ensureRegistered(admission.grant);
+    return response;
+  }
+
+  #admitSubscriber(admission: SubscriberAdmission, nowMs: number): Response {
+    const { policy, policyAtMs, isFresh, isRechecked, grant } = admission;
+    if (policy !== null && isFresh) this.#adopt({ policy, atMs: policyAtMs }, isRechecked);
+    const event = this.#subscriberConnects(admission);
+    const { refusal } = transition(this.#state, event, nowMs);
+    if (refusal !== null) return answerWith(refusal);
+    const { response, server } = this.#accept(admission);
+    try {
+      this.#audience.accept(server, admission);
+    } catch (error) {
+      // The log could not be read. The client hears of a failure, so nobody must be here.
+      this.#audience.dismiss(server, SERVICE_RESTART);
+      throw error;
+    }
+    this.#ensureRegistered(grant);
+    return response;
+  }
+
+  /** Why a join by a key is refused, whatever its key is worth; `null`: it may be admitted. */
+  #foresee(admission: Admission): Answer | null {
+    const nowMs = Date.now();
+    this.#apply({ type: "time-passes" }, nowMs);
+    const event =
+      admission.role === "publisher"
+        ? this.#publisherConnects(admission, { ...admission, atMs: admission.policyAtMs })
+        : this.#subscriberConnects(admission);
+    const { refusal } = transition(this.#state, event, nowMs);
+    return refusal?.type === "refused" ? refusal : null;
+  }
+
+  #publisherConnects(
+    { takeover, isKeyInPath }: PublisherAdmission,
+    { policy, atMs }: DatedPolicy,
+  ): TopicEvent {
     return {
       type: "publisher-connects",
-      policy: admission.policy,
-      takeover: admission.takeover,
+      policy,
+      policyAtMs: atMs,
+      life: this.#nextLife ?? crypto.randomUUID(),
+      takeover,
+      isKeyInPath,
       incumbentSilent: this.#isSilent(),
       publishers: this.#publishers.size,
     };
   }
 
+  #subscriberConnects({ policy, policyAtMs, grant }: SubscriberAdmission): TopicEvent {
+    const told = this.#keyWatch.registration.policy;
+    return {
+      type: "subscriber-connects",
+      policy: told !== null && told.atMs > policyAtMs ? told.policy : policy,
+      isGranted: grant !== null,
+      subscribers: this.#audience.size,
+    };
+  }
+
   /** Accepts the admitted socket for hibernation: tag and attachment are set before any event of it. */
-  #accept(admission: Admission, isStart: boolean): Response {
+  #accept({ role, subprotocol, grant }: Admission): { response: Response; server: WebSocket } {
     const { 0: client, 1: server } = new WebSocketPair();
-    const { role, subprotocol, grant } = admission;
     this.#address.store();
     this.ctx.acceptWebSocket(server, [role]);
-    this.#keyWatch.add(server, grant);
-    if (admission.role === "publisher") this.#acceptPublisher(server, admission, isStart);
-    else this.#audience.accept(server, admission);
-    if (grant !== null && grant.expiresAtMs !== null) this.#wakeBy(grant.expiresAtMs);
+    if (grant !== null) {
+      this.#keyWatch.grants.add(server, grant, Date.now());
+      if (grant.expiresAtMs !== null) this.#wakeBy(grant.expiresAtMs);
+    }
     const headers = new Headers();
     if (subprotocol !== null) headers.set("Sec-WebSocket-Protocol", subprotocol);
-    return new Response(null, { status: 101, webSocket: client, headers });
+    return { response: new Response(null, { status: 101, webSocket: client, headers }), server };
   }
 
-  #acceptPublisher(
-    socket: WebSocket,
-    { subprotocol, heartbeatSeconds, policy, grant }: PublisherAdmission,
-    isStart: boolean,
-  ): void {
-    const attachment = {
-      v: 1,
-      role: "publisher",
-      protocol: protocolOf(subprotocol),
-      heartbeatSeconds,
-      connectedAtMs: Date.now(),
-      log: null,
-      grant,
-    } as const;
-    writeAttachment(socket, attachment);
-    this.#publishers.set(socket, new Publisher(socket, attachment));
-    this.#log.configure(policy);
-    this.#rememberLog();
-    if (isStart || this.#keyWatch.isUnregistered) this.#keyWatch.register(isStart);
+  /** Where the domain could not be reached, or another life has begun, it is told beside the handshake. */
+  #ensureRegistered(grant: Grant | null): void {
+    const keyId = grant?.keyId ?? null;
+    this.#keyWatch.ensureRegistered(keyId === null ? [] : [keyId]);
   }
 
-  /** Applies an event: carries out its effects, stores the new state, returns the refusal if any. */
-  #apply(event: TopicEvent): Refusal | null {
+  /** Takes a publisher's socket, and the state that begins with it: both, or neither if one fails. */
+  #acceptPublisher(admission: PublisherAdmission, state: TopicState): Response {
     const before = this.#state;
-    const { state, effects, refusal } = transition(before, event, Date.now());
+    if (state !== before) storeState(this.ctx.storage, state);
+    try {
+      const { response, server } = this.#accept(admission);
+      const attachment = {
+        v: 1,
+        role: "publisher",
+        protocol: protocolOf(admission.subprotocol),
+        heartbeatSeconds: admission.heartbeatSeconds,
+        connectedAtMs: Date.now(),
+        lookedAtMs: this.#publishers.size === 0 ? Date.now() : 0,
+        policyAtMs: 0,
+        log: null,
+        grant: admission.grant,
+      } as const;
+      writeAttachment(server, attachment);
+      this.#state = state;
+      this.#publishers.set(server, new Publisher(server, attachment));
+      return response;
+    } catch (error) {
+      // The runtime takes no more sockets, whatever this object believes.
+      if (state !== before) storeState(this.ctx.storage, before);
+      throw error;
+    }
+  }
+
+  /** The newest policy that is known, `null` when the key store must be asked for it again. */
+  #newestPolicy({
+    policy,
+    policyAtMs,
+    isFresh,
+    isRechecked,
+  }: PublisherAdmission): DatedPolicy | null {
+    const state = this.#state;
+    const known: DatedPolicy | null =
+      state.phase === "vacant"
+        ? this.#keyWatch.registration.policy
+        : { policy: state.policy, atMs: state.policyAtMs };
+    const newest = judgePolicy(known, { policy, atMs: policyAtMs }, isRechecked);
+    if (newest === null || isFresh) return newest;
+    // What the log has is given up on a fresh word only.
+    const isOlder = newest.atMs < this.#log.policyAtMs && this.#log.wouldChange(newest.policy);
+    return isOlder || this.#log.wouldKeepLess(newest.policy) ? null : newest;
+  }
+
+  /**
+   * Makes a policy that is newer hold for those who are there; returns how many sockets were closed for it.
+   * `isFinal`: the key store was asked after all that is known here, or the domain has put it in order.
+   */
+  #adopt({ policy, atMs }: DatedPolicy, isFinal: boolean): number {
+    const state = this.#state;
+    if (state.phase === "vacant" || state.policyAtMs >= atMs) return 0;
+    if (isSamePolicy(state.policy, policy)) {
+      this.#state = { ...state, policyAtMs: atMs };
+      // In an attachment, which is free: a row each time that somebody looked is not.
+      this.#firstPublisher?.remember({ policyAtMs: atMs });
+      return 0;
+    }
+    if (!isFinal && (mayPrecede(atMs, state.policyAtMs) || this.#log.wouldKeepLess(policy))) {
+      this.#keyWatch.lookAnew();
+      return 0;
+    }
+    const before = this.#publishers.size + this.#audience.size;
+    this.#log.configure(policy, atMs);
+    const publishers = this.#publishers.size;
+    this.#apply({ type: "policy-changes", policy, policyAtMs: atMs, publishers });
+    this.#closeStrangers(policy);
+    this.#rememberLog();
+    this.#wakeForLog();
+    return before - this.#publishers.size - this.#audience.size;
+  }
+
+  #hearPolicy(change: PolicyChange): number {
+    return this.#keyWatch.registration.hear(change) ? this.#adopt(change, true) : 0;
+  }
+
+  /** Closes who presented nothing where the domain is private. */
+  #closeStrangers({ subscribers }: Policy): void {
+    if (subscribers === "open" || this.#audience.size === 0) return;
+    this.#audience.dismissIf((socket) => !this.#keyWatch.grants.has(socket), TOKEN_REQUIRED);
+  }
+
+  /** Gives up a life that the domain was told of and that did not begin. */
+  #giveUpNextLife(): void {
+    const life = this.#nextLife;
+    if (life === null || this.#keyWatch.isJoining) return;
+    this.#nextLife = null;
+    if (this.#keyWatch.registration.covers(life, [])) this.#keyWatch.withdraw(life);
+  }
+
+  /** Applies an event that nobody waits for: carries out its effects, stores the new state. */
+  #apply(
+    event: Exclude<TopicEvent, { readonly type: `${string}-connects` }>,
+    nowMs: number = Date.now(),
+  ): void {
+    const before = this.#state;
+    const { state, effects } = transition(before, event, nowMs);
     for (const effect of effects) {
       switch (effect.type) {
         case "displace-publishers":
-          for (const socket of this.#publishers.keys()) this.#dismiss(socket, PUBLISHER_DISPLACED);
-          this.#publishers.clear();
+          break;
+        case "keep-first-publisher":
+          this.#keepFirstPublisher();
           break;
         case "end-topic":
           this.#endTopic();
@@ -275,11 +514,20 @@ export class Topic extends DurableObject<Env> {
           break;
       }
     }
-    if (state === before) return refusal;
-    if (state.phase === "vacant") this.#vacate();
-    else storeState(this.ctx.storage, state);
+    if (state === before) return;
     this.#state = state;
-    return refusal;
+    if (state.phase !== "vacant") storeState(this.ctx.storage, state);
+    else if (before.phase !== "vacant") this.#vacate(before.life);
+  }
+
+  #keepFirstPublisher(): void {
+    const [, ...others] = [...this.#publishers].toSorted(
+      ([, one], [, other]) => one.attachment.connectedAtMs - other.attachment.connectedAtMs,
+    );
+    for (const [socket] of others) {
+      this.#publishers.delete(socket);
+      this.#dismiss(socket, PUBLISHER_DISPLACED);
+    }
   }
 
   /** Gives subscribers all there is, then sends them away. */
@@ -289,12 +537,11 @@ export class Topic extends DurableObject<Env> {
   }
 
   /** Stores nothing, unless there is a log that is kept for a time. */
-  #vacate(): void {
-    this.#keyWatch.withdraw();
+  #vacate(life: string): void {
+    this.#keyWatch.withdraw(life);
     const keepUntilMs = this.#log.retire(Date.now());
     if (keepUntilMs === null) {
-      this.#alarmAtMs = null;
-      void this.ctx.storage.deleteAll();
+      this.#deleteAll();
       this.#wakeForKeys();
       return;
     }
@@ -304,8 +551,19 @@ export class Topic extends DurableObject<Env> {
 
   #forgetEverything(): void {
     this.#log.reset();
+    this.#deleteAll();
+  }
+
+  /** Nothing is stored of a vacant topic, but what those who wait on it need. */
+  #deleteAll(): void {
     this.#alarmAtMs = null;
+    const { isIncomplete } = this.#keyWatch.registration;
     void this.ctx.storage.deleteAll();
+    if (this.#audience.size === 0) return;
+    this.#address.store();
+    if (!isIncomplete) return;
+    this.#keyWatch.registration.isIncomplete = true;
+    this.#keyWatch.completeRegistration();
   }
 
   /** Puts publications into the log. If storage fails, nothing that follows could be true: all is dropped. */
@@ -327,7 +585,12 @@ export class Topic extends DurableObject<Env> {
   get #dueAtMs(): number | null {
     const deadlineMs = this.#state.phase === "grace" ? this.#state.deadlineMs : null;
     const keepUntilMs = this.#state.phase === "vacant" ? this.#log.keepUntilMs : null;
-    const due = [deadlineMs, keepUntilMs, this.#log.nextExpiryMs, this.#keyWatch.nextExpiryMs];
+    const due = [
+      deadlineMs,
+      keepUntilMs,
+      this.#log.nextExpiryMs,
+      this.#keyWatch.grants.nextExpiryMs,
+    ];
     const known = due.filter((atMs) => atMs !== null);
     return known.length === 0 ? null : Math.min(...known);
   }
@@ -346,34 +609,21 @@ export class Topic extends DurableObject<Env> {
   }
 
   #wakeForKeys(): void {
-    const atMs = this.#keyWatch.nextExpiryMs;
+    const atMs = this.#keyWatch.grants.nextExpiryMs;
     if (atMs !== null) this.#wakeBy(atMs);
-  }
-
-  /** Has the keys looked at that are in use and were not for some time. */
-  #recheckKeys(nowMs: number): void {
-    const keyIds: Set<number> = new Set();
-    for (const publisher of this.#publishers.values()) {
-      const keyId = publisher.attachment.grant?.keyId ?? null;
-      if (keyId === null || nowMs < publisher.recheckAtMs) continue;
-      publisher.putOffRecheck(nowMs);
-      keyIds.add(keyId);
-    }
-    this.#keyWatch.recheck([...keyIds]);
   }
 
   #regrant(socket: WebSocket, grant: Grant): void {
     const publisher = this.#publishers.get(socket);
     if (publisher === undefined) this.#audience.regrant(socket, grant);
-    else publisher.renew(grant);
+    else publisher.remember({ grant });
   }
 
   /** Lets the place of a log that is not durable outlive hibernation: in a publisher's attachment. */
   #rememberLog(): void {
     if (this.#log.isDurable) return;
-    const [first] = this.#publishers.values();
-    if (first !== undefined) {
-      first.remember({ log: this.#log.position });
+    if (this.#firstPublisher !== undefined) {
+      this.#firstPublisher.remember({ log: this.#log.position });
     } else if (this.#state.phase === "grace") {
       // While messages are still on their way any stored place, an older one too, would be given out twice.
       if (this.#audience.fanOut.isIdle) this.#log.store();
@@ -403,7 +653,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Closes a socket from the hub's side; from here on it counts for nothing, after a wake neither. */
   #dismiss(socket: WebSocket, { code, reason }: Close): void {
-    this.#keyWatch.remove(socket);
+    this.#keyWatch.grants.delete(socket);
     writeAttachment(socket, { v: 1, role: "dismissed" });
     this.#dismissed.add(socket);
     socket.close(code, reason);
@@ -411,7 +661,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Drops a socket that is gone; a publisher's leaving may begin the grace period. */
   #forget(socket: WebSocket): void {
-    this.#keyWatch.remove(socket);
+    this.#keyWatch.grants.delete(socket);
     this.#audience.remove(socket);
     if (this.#publishers.delete(socket)) this.#publisherLeft();
     if (this.#dismissed.delete(socket) && this.#isDeserted()) {
@@ -422,7 +672,7 @@ export class Topic extends DurableObject<Env> {
   /** Whether the topic is over and the last of its sockets gone. */
   #isDeserted(): boolean {
     const sockets = this.#publishers.size + this.#audience.size + this.#dismissed.size;
-    return this.#state.phase === "vacant" && sockets === 0;
+    return this.#state.phase === "vacant" && sockets === 0 && !this.#keyWatch.isJoining;
   }
 
   /**
@@ -432,7 +682,7 @@ export class Topic extends DurableObject<Env> {
    */
   async #reset(): Promise<void> {
     await this.ctx.storage.sync();
-    await this.#keyWatch.settled();
+    await this.#keyWatch.registration.settled();
     if (this.#isDeserted()) this.ctx.abort("The topic has ended");
   }
 
@@ -449,6 +699,6 @@ function answerClose(socket: WebSocket, code: number, reason: string): void {
   else socket.close(answer, reason);
 }
 
-function refuse(refusal: Refusal): Response {
-  return new Response(null, { status: 403, headers: { [REFUSAL_HEADER]: refusal } });
+function answerWith(answer: Answer): Response {
+  return new Response(null, { status: 403, headers: formatAnswer(answer) });
 }

@@ -89,7 +89,16 @@ describe.runIf(sqlEndpoint !== null && adminToken !== null)("a key that ends", (
     const { status, body } = await admin("DELETE", `${domain}/keys/${id}`);
     expect({ status, body }).toEqual({
       status: 200,
-      body: { domain, id, state: "revoked", expires_at: null, closed: 20 },
+      body: {
+        domain,
+        id,
+        state: "revoked",
+        expires_at: null,
+        closed: 20,
+        told: 20,
+        missed: 0,
+        held: false,
+      },
     });
     for (const publisher of publishers) expect(await publisher.closed()).toEqual(REJECTED);
     for (const { pub } of topics) expect((await refused(pub)).status).toBe(401);

@@ -6,6 +6,12 @@ import { fileURLToPath } from "node:url";
 import { startVitest } from "vitest/node";
 import { HELP, type Options, parseOptions } from "./options.ts";
 
+/** Where the tests of each kind are. */
+const TESTS: Readonly<Record<Options["kind"], string>> = {
+  messages: "simulator/in-workerd/simulator.test.ts",
+  operator: "simulator/in-workerd/operator.test.ts",
+};
+
 process.exitCode = await main();
 
 async function main(): Promise<number> {
@@ -23,12 +29,14 @@ async function main(): Promise<number> {
   return simulate(options);
 }
 
-async function simulate({ seed, steps, path }: Options): Promise<number> {
-  process.stdout.write(`seed ${seed}, ${path === null ? `${steps} steps` : `path ${path}`}\n`);
+async function simulate({ kind, seed, steps, path }: Options): Promise<number> {
+  process.stdout.write(
+    `${kind}, seed ${seed}, ${path === null ? `${steps} steps` : `path ${path}`}\n`,
+  );
   process.env["VITE_SIMULATE_SEED"] = String(seed);
   process.env["VITE_SIMULATE_STEPS"] = String(steps);
   if (path !== null) process.env["VITE_SIMULATE_PATH"] = path;
-  const vitest = await startVitest("test", [], {
+  const vitest = await startVitest("test", [TESTS[kind]], {
     config: fileURLToPath(new URL("../vitest.config.ts", import.meta.url)),
     project: ["simulator"],
     watch: false,

@@ -1,8 +1,12 @@
 /** The simulator's command line. */
 import { parseArgs } from "node:util";
 
+/** What scenarios can be about. */
+const KINDS = ["messages", "operator"] as const;
+
 /** What to simulate. */
 export interface Options {
+  readonly kind: (typeof KINDS)[number];
   readonly seed: number;
   readonly steps: number;
   /** The scenario of that seed to replay, as a report named it; `null` runs them all. */
@@ -11,11 +15,15 @@ export interface Options {
 
 export const HELP = `Usage: npm run simulate -- [options]
 
-Runs made-up scenarios on a Topic in workerd, over real WebSockets: publishers and subscribers that come,
-go, send again and read slowly, while the object is evicted, restarted and killed. Every subscriber must
-see an unbroken part of the log, and nothing that was acknowledged may be lost or doubled.
+Runs made-up scenarios in workerd, over real WebSockets. Those of "messages" have one topic: publishers and
+subscribers come, go, send again and read slowly, while the object is evicted, restarted and killed. Every
+subscriber must see an unbroken part of the log, and nothing that was acknowledged may be lost or doubled.
+Those of "operator" have a domain with a few topics: keys are switched off and on, prolonged, shortened and
+revoked, the policy changes, and the key store, the domain and the topics fail. What was changed must hold,
+older news must undo nothing, and nothing may be left behind.
 
 Options:
+  --kind K   "messages" (default) or "operator"
   --seed N   the first seed (default: a new one, which is printed)
   --steps N  go on from seed to seed until so many actions are done (default 20000)
   --path P   replay one scenario of the seed: a report of a failure names it
@@ -33,6 +41,7 @@ export function parseOptions(args: readonly string[]): Options | "help" {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      kind: { type: "string", default: "messages" },
       seed: { type: "string" },
       steps: { type: "string", default: "20000" },
       path: { type: "string" },
@@ -46,7 +55,10 @@ export function parseOptions(args: readonly string[]): Options | "help" {
   if (values.path !== undefined && !/^\d+(:\d+)*$/.test(values.path)) {
     throw new Error(`--path needs numbers with colons in between, not "${values.path}"`);
   }
+  const kind = KINDS.find((known) => known === values.kind);
+  if (kind === undefined) throw new Error(`--kind needs ${KINDS.join(" or ")}`);
   return {
+    kind,
     seed: values.seed === undefined ? newSeed() : parseWhole("seed", values.seed),
     steps: parseWhole("steps", values.steps),
     path: values.path ?? null,

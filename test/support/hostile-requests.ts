@@ -89,6 +89,7 @@ const ADMITTED = {
   },
   grant: null,
   isRechecked: true,
+  isFresh: true,
 };
 const PUBLISHER = { ...ADMITTED, role: "publisher", takeover: true, heartbeatSeconds: null };
 const SUBSCRIBER = { ...ADMITTED, role: "subscriber", since: null, gap: "skip" };
@@ -100,6 +101,7 @@ export const FORGED_HEADERS: readonly string[] = [
   "wspubsub-admission: {",
   "wspubsub-refusal: policy-needed",
   "wspubsub-refusal: key-stale",
+  'wspubsub-answer: {"type":"needs","what":"recheck"}',
 ];
 
 /** Headers that nobody asked for. */

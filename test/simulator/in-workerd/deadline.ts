@@ -1,5 +1,5 @@
 /** Waiting for what must happen. The bound is generous: it only decides when to give up. */
-import { waitReally } from "./clock.ts";
+import { waitReally } from "../../support-in-workerd/real-time.ts";
 import { Violation } from "./violation.ts";
 
 const DEADLINE_MS = 10_000;

@@ -51,6 +51,15 @@ export class Observer {
     }
   }
 
+  /** Runs what nobody waits for. */
+  async watchAsync(name: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.report(name, error);
+    }
+  }
+
   /** Takes a failure of a client's; the first one counts. */
   report(name: string, error: unknown): void {
     const cause = error instanceof Error ? error : new Error(String(error));

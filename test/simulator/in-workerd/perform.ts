@@ -1,7 +1,7 @@
 /** Carries out one action of a scenario. An action whose actor is not there does nothing. */
 import { abortAllDurableObjects } from "cloudflare:test";
 import { ADVANCE_SECONDS, type Action } from "./actions.ts";
-import { waitReally } from "./clock.ts";
+import { waitReally } from "../../support-in-workerd/real-time.ts";
 import { within } from "./deadline.ts";
 import { settle } from "./settle.ts";
 import type { World } from "./world.ts";
@@ -53,7 +53,7 @@ export async function perform(world: World, action: Action): Promise<void> {
       for (let time = 0; time < action.times; time++) await world.topic.runAlarm();
       break;
     case "advance":
-      world.clock.advance(ADVANCE_SECONDS[action.by]);
+      world.clock.set(world.clock.nowMs + ADVANCE_SECONDS[action.by] * 1000);
       world.quietSeconds += ADVANCE_SECONDS[action.by];
       world.happened("time-passed");
       break;

@@ -14,6 +14,17 @@ import { Violation } from "./violation.ts";
 /** The close codes that a publisher may see: displaced, sent too much, lost. */
 const CLOSE_CODES: readonly number[] = [1000, 1006, 1009, 4509];
 
+/** What a publisher's connection is made of. */
+export interface PublisherOptions {
+  readonly number: number;
+  readonly protocol: Protocol;
+  /** Whether it may be closed like this, too; throws a violation where it must not. */
+  readonly mayBeClosed?: MayBeClosed;
+}
+
+/** Judges a close that not every scenario may see. */
+export type MayBeClosed = (code: number, reason: string) => boolean;
+
 /** The client's end of a publisher's socket. */
 export class PublisherConnection {
   readonly number: number;
@@ -26,12 +37,13 @@ export class PublisherConnection {
   readonly #socket: WebSocket;
   readonly #ledger: Ledger;
   readonly #observer: Observer;
+  readonly #mayBeClosed: MayBeClosed;
   #outstanding: Publication[] = [];
   #lastNew: Place | null = null;
   #whenAnswered: (() => void)[] = [];
 
   constructor(
-    { number, protocol }: { number: number; protocol: Protocol },
+    { number, protocol, mayBeClosed = () => false }: PublisherOptions,
     socket: WebSocket,
     { ledger, observer }: { ledger: Ledger; observer: Observer },
   ) {
@@ -40,13 +52,14 @@ export class PublisherConnection {
     this.#socket = socket;
     this.#ledger = ledger;
     this.#observer = observer;
+    this.#mayBeClosed = mayBeClosed;
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", ({ data }) => {
       observer.watch(this.name, () => this.#take(data));
     });
     this.gone = new Promise((resolve) => {
-      socket.addEventListener("close", ({ code }) => {
-        observer.watch(this.name, () => this.#closed(code));
+      socket.addEventListener("close", ({ code, reason }) => {
+        observer.watch(this.name, () => this.#closed(code, reason));
         resolve();
       });
     });
@@ -120,10 +133,11 @@ export class PublisherConnection {
     }
   }
 
-  #closed(code: number): void {
+  #closed(code: number, reason: string): void {
     this.#observer.note(`${this.name} closed with ${code}`);
     this.isOpen = false;
     this.#release();
+    if (this.#mayBeClosed(code, reason)) return;
     if (!CLOSE_CODES.includes(code)) throw new Violation(`It was closed with ${code} (8.1)`);
   }
 

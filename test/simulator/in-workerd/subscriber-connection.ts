@@ -6,6 +6,7 @@ import type { Subscribe } from "./actions.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Observer } from "./observer.ts";
 import type { Publications } from "./publication.ts";
+import type { MayBeClosed } from "./publisher-connection.ts";
 import { RawReader } from "./raw-reader.ts";
 import { StreamReader, type Asked } from "./stream-reader.ts";
 import { Violation } from "./violation.ts";
@@ -22,6 +23,8 @@ export interface SubscriberOptions {
   readonly publishedBefore: number;
   /** What may wait for it. */
   readonly maxBacklogBytes: number;
+  /** Whether it may be closed like this, too; throws a violation where it must not. */
+  readonly mayBeClosed?: MayBeClosed;
 }
 
 /** What all connections share. */
@@ -67,8 +70,8 @@ export class SubscriberConnection {
       observer.watch(this.name, () => this.#take(data));
     });
     this.gone = new Promise((resolve) => {
-      socket.addEventListener("close", ({ code }) => {
-        observer.watch(this.name, () => this.#closed(code));
+      socket.addEventListener("close", ({ code, reason }) => {
+        observer.watch(this.name, () => this.#closed(code, reason));
         resolve();
       });
     });
@@ -154,13 +157,15 @@ export class SubscriberConnection {
     this.#lastFrame = units;
   }
 
-  #closed(code: number): void {
+  #closed(code: number, reason: string): void {
     this.#observer.note(`${this.name} closed with ${code}`);
     this.isOpen = false;
     this.#release();
     if (this.#hasLeft) return;
     this.closeCode = code;
-    if (!CLOSE_CODES.includes(code)) throw new Violation(`It was closed with ${code} (8.1)`);
+    const isExpected =
+      this.options.mayBeClosed?.(code, reason) === true || CLOSE_CODES.includes(code);
+    if (!isExpected) throw new Violation(`It was closed with ${code} (8.1)`);
     if (code !== 1006) this.reader.close(code);
   }
 

@@ -4,9 +4,9 @@
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { ADMISSION_HEADER, formatAdmission, REFUSAL_HEADER } from "../../../src/core/admission.ts";
+import { ADMISSION_HEADER, formatAdmission, parseAnswer } from "../../../src/core/admission.ts";
 import type { Admission } from "../../../src/core/admission.ts";
-import { waitReally } from "./clock.ts";
+import { waitReally } from "../../support-in-workerd/real-time.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 
 /**
@@ -17,34 +17,39 @@ const EVICTION_MS = 1_000;
 
 /** A topic of its own. */
 export class TopicHandle {
-  readonly #name = `simulator/${crypto.randomUUID()}`;
+  readonly #name: string;
+
+  /** By default it is a topic that nobody else uses. */
+  constructor(name: string = `simulator/${crypto.randomUUID()}`) {
+    this.#name = name;
+  }
 
   /** The client's end of a socket, or why there is none; "unavailable" when the object died meanwhile. */
   async connect(admission: Admission): Promise<WebSocket | string> {
     const headers = { Upgrade: "websocket", [ADMISSION_HEADER]: formatAdmission(admission) };
-    const response = await orDeath(
-      () => this.#stub().fetch("https://topic/", { headers }),
-      undefined,
-    );
+    const response = await orDeath(() => this.stub.fetch("https://topic/", { headers }), undefined);
     if (response === undefined) return "unavailable";
-    return response.webSocket ?? response.headers.get(REFUSAL_HEADER) ?? `${response.status}`;
+    if (response.webSocket !== null) return response.webSocket;
+    const answer = parseAnswer(response.headers);
+    return answer.type === "refused" ? answer.slug : `needs ${answer.what}`;
   }
 
   /** Takes the object out of memory; its sockets hibernate or are lost. */
   async evict(webSockets: "hibernate" | "close"): Promise<void> {
     const eviction = orDeath(async () => {
-      await runInDurableObject(this.#stub(), () => {});
-      await evictDurableObject(this.#stub(), { webSockets });
+      await runInDurableObject(this.stub, () => {});
+      await evictDurableObject(this.stub, { webSockets });
     }, undefined);
     await Promise.race([eviction, waitReally(EVICTION_MS)]);
   }
 
   /** Fires the alarm now, whenever it is due; false if none is set. */
   runAlarm(): Promise<boolean> {
-    return orDeath(() => runDurableObjectAlarm(this.#stub()), false);
+    return orDeath(() => runDurableObjectAlarm(this.stub), false);
   }
 
-  #stub(): DurableObjectStub<Topic> {
+  /** A stub that no death of the object has broken. */
+  get stub(): DurableObjectStub<Topic> {
     return env.TOPIC.getByName(this.#name);
   }
 }
@@ -53,7 +58,7 @@ export class TopicHandle {
  * Runs an operation that the object may not survive. Swallowed: the runtime's abort, the hub's own
  * of a deserted topic, and an eviction that finds the object gone or dying.
  */
-async function orDeath<T>(operation: () => Promise<T>, otherwise: T): Promise<T> {
+export async function orDeath<T>(operation: () => Promise<T>, otherwise: T): Promise<T> {
   try {
     return await operation();
   } catch (error) {

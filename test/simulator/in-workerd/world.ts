@@ -5,7 +5,7 @@
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Protocol, Subscribe } from "./actions.ts";
 import { ANYTHING, expectAtRest, type Expectation } from "./expectation.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../../support-in-workerd/clock.ts";
 import { Ledger } from "./ledger.ts";
 import { Observer } from "./observer.ts";
 import { Publications, type Publication } from "./publication.ts";
@@ -118,7 +118,10 @@ export class World {
       takeover,
       heartbeatSeconds,
       policy,
+      policyAtMs: 1,
       grant: null,
+      isKeyInPath: false,
+      isFresh: true,
       isRechecked: false,
     });
     const number = this.publishers.length;
@@ -180,12 +183,14 @@ export class World {
       since,
       gap,
       policy: null,
+      policyAtMs: 1,
       grant: null,
+      isFresh: true,
       isRechecked: false,
     } as const;
     let answer = await this.topic.connect(admission);
     // As the edge does: only a vacant topic needs to be told.
-    if (answer === "policy-needed") {
+    if (answer === "needs policy") {
       answer = await this.topic.connect({ ...admission, policy: this.policy });
     }
     const number = this.#joined++;

@@ -25,7 +25,10 @@ function read(
 describe("readAccess", () => {
   test("13.3 opens until exp", () => {
     expect(audienceOf(ADDRESS.domain)).toBe(CLAIMS.aud);
-    expect(read({})).toEqual({ ok: true, value: { expiresAtMs: NOW_MS + 60_000 } });
+    expect(read({})).toEqual({
+      ok: true,
+      value: { subject: "user", expiresAtMs: NOW_MS + 60_000 },
+    });
   });
 
   test.each([
@@ -94,7 +97,7 @@ describe("readAccess", () => {
 
   test("13.3 a token without a sane end holds for 30 days", () => {
     const expiresAtMs = NOW_MS + 30 * 86_400_000;
-    expect(read({ exp: 1e300 })).toEqual({ ok: true, value: { expiresAtMs } });
+    expect(read({ exp: 1e300 })).toEqual({ ok: true, value: { subject: "user", expiresAtMs } });
   });
 
   test("whatever it says, it opens or is refused with a reason that repeats nothing", () => {

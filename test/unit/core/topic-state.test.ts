@@ -7,23 +7,32 @@ import {
   VACANT,
   type TopicEvent,
   type TopicState,
+  type Transition,
 } from "../../../src/core/topic-state.ts";
 
 const NOW = 1_000_000;
 const exclusive: Policy = DEFAULT_POLICY;
 const shared: Policy = { ...DEFAULT_POLICY, publishers: "shared" };
-const live: TopicState = { phase: "live", policy: exclusive };
-const liveShared: TopicState = { phase: "live", policy: shared };
-const grace: TopicState = { phase: "grace", policy: exclusive, deadlineMs: NOW + 1 };
-const lapsed: TopicState = { phase: "grace", policy: exclusive, deadlineMs: NOW };
+const AT = 500_000;
+const life = { life: "one", policy: exclusive, policyAtMs: AT };
+const live: TopicState = { phase: "live", ...life };
+const liveShared: TopicState = { phase: "live", ...life, policy: shared };
+const grace: TopicState = { phase: "grace", ...life, deadlineMs: NOW + 1 };
+const lapsed: TopicState = { phase: "grace", ...life, deadlineMs: NOW };
+/** What a new life looks like. */
+const reborn: TopicState = { ...live, life: "two" };
+const rebornShared: TopicState = { ...liveShared, life: "two" };
 
-const connect: TopicEvent = {
+const connect = {
   type: "publisher-connects",
   policy: exclusive,
+  policyAtMs: AT,
+  life: "two",
+  isKeyInPath: false,
   takeover: false,
   incumbentSilent: false,
   publishers: 1,
-};
+} as const;
 const connectShared: TopicEvent = { ...connect, policy: shared };
 const takeover: TopicEvent = { ...connect, takeover: true };
 const afterSilence: TopicEvent = { ...connect, incumbentSilent: true };
@@ -37,23 +46,28 @@ const subscribe = {
 } as const;
 const subscribeExclusive: TopicEvent = { ...subscribe, policy: exclusive };
 const subscribeShared: TopicEvent = { ...subscribe, policy: shared };
-const alarm: TopicEvent = { type: "alarm-fires" };
+const alarm: TopicEvent = { type: "time-passes" };
 
 const displace = { type: "displace-publishers" } as const;
 const closeSubscribers = { type: "end-topic" } as const;
 function setAlarm(atMs: number): { type: "set-alarm"; atMs: number } {
   return { type: "set-alarm", atMs };
 }
-const graceBegins: TopicState = { phase: "grace", policy: exclusive, deadlineMs: NOW + 10_000 };
+const graceBegins: TopicState = { phase: "grace", ...life, deadlineMs: NOW + 10_000 };
+
+function refusalOf({ refusal }: Transition): string | null {
+  if (refusal === null) return null;
+  return refusal.type === "refused" ? refusal.slug : `needs ${refusal.what}`;
+}
 
 describe("transition", () => {
   test.each([
     // vacant
-    ["vacant", VACANT, "connect", connect, live, [], null],
-    ["vacant", VACANT, "connect shared", connectShared, liveShared, [], null],
-    ["vacant", VACANT, "takeover", takeover, live, [], null],
+    ["vacant", VACANT, "connect", connect, reborn, [], null],
+    ["vacant", VACANT, "connect shared", connectShared, rebornShared, [], null],
+    ["vacant", VACANT, "takeover", takeover, reborn, [], null],
     ["vacant", VACANT, "leave", lastLeaves, VACANT, [], null],
-    ["vacant", VACANT, "subscribe unasked", subscribe, VACANT, [], "policy-needed"],
+    ["vacant", VACANT, "subscribe unasked", subscribe, VACANT, [], "needs policy"],
     ["vacant", VACANT, "subscribe", subscribeExclusive, VACANT, [], "topic-not-live"],
     ["vacant", VACANT, "subscribe shared", subscribeShared, VACANT, [], null],
     ["vacant", VACANT, "alarm", alarm, VACANT, [], null],
@@ -80,9 +94,9 @@ describe("transition", () => {
     ["grace", grace, "subscribe", subscribe, grace, [], null],
     ["grace", grace, "alarm, early", alarm, grace, [setAlarm(NOW + 1)], null],
     // grace, after the deadline: whatever happens, the topic ends first
-    ["lapsed", lapsed, "connect", connect, live, [closeSubscribers], null],
+    ["lapsed", lapsed, "connect", connect, reborn, [closeSubscribers], null],
     ["lapsed", lapsed, "leave", lastLeaves, VACANT, [closeSubscribers], null],
-    ["lapsed", lapsed, "subscribe", subscribe, VACANT, [closeSubscribers], "policy-needed"],
+    ["lapsed", lapsed, "subscribe", subscribe, VACANT, [closeSubscribers], "needs policy"],
     [
       "lapsed",
       lapsed,
@@ -94,11 +108,13 @@ describe("transition", () => {
     ],
     ["lapsed", lapsed, "alarm", alarm, VACANT, [closeSubscribers], null],
   ] as const)("5.2 %s: %s", (_phase, state, _name, event, next, effects, refusal) => {
-    expect(transition(state, event, NOW)).toEqual({ state: next, effects, refusal });
+    const transitioned = transition(state, event, NOW);
+    expect(transitioned).toMatchObject({ state: next, effects });
+    expect(refusalOf(transitioned)).toBe(refusal);
   });
 
   test("5.3 without a grace period the topic ends as its publisher leaves", () => {
-    const state: TopicState = { phase: "live", policy: { ...exclusive, graceSeconds: 0 } };
+    const state: TopicState = { ...live, policy: { ...exclusive, graceSeconds: 0 } };
     expect(transition(state, lastLeaves, NOW)).toEqual({
       state: VACANT,
       effects: [closeSubscribers],
@@ -108,11 +124,75 @@ describe("transition", () => {
 
   test("5.4 a domain whose subscribers need a token admits nobody without one", () => {
     const policy: Policy = { ...shared, subscribers: "token" };
-    for (const state of [VACANT, { phase: "live", policy } as const]) {
-      expect(transition(state, { ...subscribe, policy }, NOW).refusal).toBe("token-required");
+    for (const state of [VACANT, { ...live, policy }, { ...grace, policy }]) {
+      const stranger = transition(state, { ...subscribe, policy }, NOW);
+      expect(refusalOf(stranger)).toBe("token-required");
       const granted = { ...subscribe, policy, isGranted: true };
       expect(transition(state, granted, NOW).refusal).toBe(null);
     }
+  });
+
+  test("12.5 a key in the path is refused where the domain takes none, in whatever phase", () => {
+    const policy: Policy = { ...exclusive, pathKeys: false };
+    for (const state of [VACANT, live, grace, lapsed]) {
+      const inPath = { ...connect, policy, isKeyInPath: true };
+      expect(refusalOf(transition(state, inPath, NOW))).toBe("key-in-path");
+      expect(refusalOf(transition(state, { ...takeover, policy }, NOW))).toBe(null);
+    }
+  });
+
+  const change = { type: "policy-changes", policyAtMs: AT + 1, publishers: 1 } as const;
+  const changed: Policy = { ...exclusive, maxSubscribers: 7 };
+  const keepFirst = { type: "keep-first-publisher" } as const;
+  test.each([
+    ["vacant", VACANT, { ...change, policy: changed }, VACANT, []],
+    [
+      "live",
+      live,
+      { ...change, policy: changed },
+      { ...live, policy: changed, policyAtMs: AT + 1 },
+      [],
+    ],
+    [
+      "live, to shared",
+      live,
+      { ...change, policy: shared },
+      { ...liveShared, policyAtMs: AT + 1 },
+      [],
+    ],
+    [
+      "live shared, to exclusive, with several",
+      liveShared,
+      { ...change, policy: exclusive, publishers: 2 },
+      { ...live, policyAtMs: AT + 1 },
+      [keepFirst],
+    ],
+    [
+      "live shared, to exclusive, with one",
+      liveShared,
+      { ...change, policy: exclusive },
+      { ...live, policyAtMs: AT + 1 },
+      [],
+    ],
+    [
+      "live shared, several stay",
+      liveShared,
+      { ...change, policy: shared, publishers: 2 },
+      { ...liveShared, policyAtMs: AT + 1 },
+      [],
+    ],
+    // The deadline stays: who left was promised the time that was set then.
+    [
+      "grace",
+      grace,
+      { ...change, policy: changed },
+      { ...grace, policy: changed, policyAtMs: AT + 1 },
+      [],
+    ],
+    ["grace, to shared: nothing ends", grace, { ...change, policy: shared }, VACANT, []],
+    ["lapsed", lapsed, { ...change, policy: changed }, VACANT, [closeSubscribers]],
+  ] as const)("16.3 the policy changes: %s", (_name, state, event, next, effects) => {
+    expect(transition(state, event, NOW)).toEqual({ state: next, effects, refusal: null });
   });
 
   test("an alarm that fires twice changes nothing the second time", () => {

@@ -75,7 +75,7 @@ function decode(token: string): string {
     .join(".");
 }
 
-const GRANTED = { type: "granted", expiresAtMs: NOW_MS + 60_000 };
+const GRANTED = { type: "granted", subject: "user", expiresAtMs: NOW_MS + 60_000 };
 const DENIED = { type: "denied", reason: expect.any(String) };
 
 describe("verifyToken", () => {
@@ -230,6 +230,7 @@ describe("verifyToken", () => {
     );
     expect(await verifyToken(token, ADDRESS, settings, 950_000)).toEqual({
       type: "granted",
+      subject: "user",
       expiresAtMs: exp * 1000,
     });
   });

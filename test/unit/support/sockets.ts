@@ -5,6 +5,7 @@
 import {
   ADMISSION_HEADER,
   formatAdmission,
+  parseAnswer,
   type Admission,
   type PublisherAdmission,
   type SubscriberAdmission,
@@ -12,6 +13,7 @@ import {
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
 import { STREAM_PROTOCOL, type Protocol } from "../../../src/core/stream.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
+import { later } from "./later.ts";
 
 /** What a client can receive. */
 export type Received = string | ArrayBuffer | { readonly code: number; readonly reason: string };
@@ -66,7 +68,7 @@ type SubscriberTestOptions = { readonly protocol?: Protocol } & Partial<
   Omit<SubscriberAdmission, "v" | "role" | "policy">
 >;
 
-/** A publisher's admission; `policy` overrides the defaults. */
+/** A publisher's admission, as if the key store had been asked for it; `policy` overrides the defaults. */
 export function publisher(
   policy: Partial<Policy> = {},
   { protocol, ...options }: PublisherTestOptions = {},
@@ -78,7 +80,10 @@ export function publisher(
     takeover: false,
     heartbeatSeconds: null,
     grant: null,
-    isRechecked: false,
+    isKeyInPath: false,
+    policyAtMs: later(),
+    isFresh: true,
+    isRechecked: true,
     ...options,
     policy: { ...DEFAULT_POLICY, ...policy },
   };
@@ -96,7 +101,9 @@ export function subscriber(
     since: null,
     gap: "skip",
     grant: null,
-    isRechecked: false,
+    policyAtMs: policy === null ? 0 : later(),
+    isFresh: true,
+    isRechecked: true,
     ...options,
     policy: policy && { ...DEFAULT_POLICY, ...policy },
   };
@@ -112,6 +119,14 @@ export function upgradeRequest(admission: Admission): Request {
 /** Asks the object as the edge does. */
 export function ask(topic: DurableObjectStub<Topic>, admission: Admission): Promise<Response> {
   return topic.fetch(upgradeRequest(admission));
+}
+
+/** What a topic answers that does not take a socket: the slug of a refusal, or what it needs. */
+export async function answerOf(response: Response | Promise<Response>): Promise<string | null> {
+  const { status, headers } = await response;
+  if (status === 101) return null;
+  const answer = parseAnswer(headers);
+  return answer.type === "refused" ? answer.slug : `needs ${answer.what}`;
 }
 
 /** Opens a socket that must be admitted. */

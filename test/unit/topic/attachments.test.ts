@@ -58,7 +58,12 @@ test("8.1 a socket that cannot be placed is told to come back, and the others no
 test("what this version writes is read back, with a far end and a key of any number", async () => {
   const topic = freshTopic();
   const farMs = Date.UTC(2099, 11, 31);
-  const grant = { keyId: 2_147_483_647, expiresAtMs: farMs, checkedAtMs: Date.now() };
+  const grant = {
+    keyId: 2_147_483_647,
+    subject: null,
+    expiresAtMs: farMs,
+    checkedAtMs: Date.now(),
+  };
   const source = await open(topic, publisher({}, { grant }));
   const reader = await open(topic, subscriber(null, { grant }));
   await evict(topic);
@@ -69,7 +74,9 @@ test("what this version writes is read back, with a far end and a key of any num
 const RESTART = { code: 1012, reason: "service-restart" };
 
 /** By their key strangers are found again. */
-const STRANGERS = { grant: { keyId: 7, expiresAtMs: null, checkedAtMs: Date.now() } };
+const STRANGERS = {
+  grant: { keyId: 7, subject: null, expiresAtMs: null, checkedAtMs: Date.now() },
+};
 
 /** A shared topic with a publisher and a subscriber, and a stranger of each role. */
 async function crowd(): Promise<{

@@ -20,7 +20,7 @@ function onStorage(run: (storage: DurableObjectStorage) => void): Promise<void> 
 function openLog(storage: DurableObjectStorage, policy: Partial<Policy> = {}): Log {
   const log = new Log(storage);
   log.load(true);
-  log.configure({ ...DEFAULT_POLICY, ...policy });
+  log.configure({ ...DEFAULT_POLICY, ...policy }, START_MS);
   return log;
 }
 
@@ -255,10 +255,10 @@ describe("a durable log", () => {
       const log = openLog(storage);
       log.append(raw("1"), START_MS);
       const { epoch } = log.head;
-      log.configure({ ...DEFAULT_POLICY, historyMessages: 5 });
+      log.configure({ ...DEFAULT_POLICY, historyMessages: 5 }, START_MS);
       log.append(raw("2"), START_MS);
       expect(openLog(storage, { historyMessages: 5 }).head).toEqual({ epoch, offset: 2 });
-      log.configure(DEFAULT_POLICY);
+      log.configure(DEFAULT_POLICY, START_MS);
       log.append(raw("3"), START_MS);
       expect(log.head).toEqual({ epoch, offset: 3 });
       expect([...storage.kv.list()]).toEqual([]);

@@ -386,6 +386,7 @@ describe("recovery", () => {
     const client = await open(topic, subscriber());
     const rowsWritten = await countRowsWritten(topic);
     const sent = numbers(1, 300);
+    const startMs = performance.now();
     for (const text of sent) {
       source.send(text);
       await scheduler.wait(10);
@@ -393,7 +394,9 @@ describe("recovery", () => {
     expect(await client.take(300)).toEqual(sent);
     const rows = rowsWritten();
     expect(rows).toBeGreaterThan(0);
-    expect(rows).toBeLessThanOrEqual(30);
+    // A machine that is busy sends fewer a second; then a row takes an eighth of a second's worth.
+    const eighths = (performance.now() - startMs) / 125;
+    expect(rows).toBeLessThanOrEqual(Math.max(30, eighths + 2));
   });
 });
 

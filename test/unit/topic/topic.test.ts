@@ -4,14 +4,9 @@
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
-import { REFUSAL_HEADER } from "../../../src/core/admission.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { evict, freshTopic, wake } from "../support/topics.ts";
-import { ask, open, publisher, subscriber, upgradeRequest } from "../support/sockets.ts";
-
-async function refusalOf(response: Promise<Response>): Promise<string | null> {
-  return (await response).headers.get(REFUSAL_HEADER);
-}
+import { answerOf, ask, open, publisher, subscriber, upgradeRequest } from "../support/sockets.ts";
 
 /** Moves the stored deadline into the past: the alarm is then late, without waiting for it. */
 async function passDeadline(topic: DurableObjectStub<Topic>): Promise<void> {
@@ -109,7 +104,7 @@ describe.each([
     const source = await open(topic, publisher());
     const client = await open(topic, subscriber());
     await settle(topic);
-    expect(await refusalOf(ask(topic, publisher()))).toBe("publisher-conflict");
+    expect(await answerOf(ask(topic, publisher()))).toBe("publisher-conflict");
     source.send("still here");
     expect(await client.next()).toBe("still here");
   });
@@ -117,8 +112,8 @@ describe.each([
   test("asks for the policy before it turns a subscriber of a vacant topic down", async () => {
     const topic = freshTopic();
     await settle(topic);
-    expect(await refusalOf(ask(topic, subscriber()))).toBe("policy-needed");
-    expect(await refusalOf(ask(topic, subscriber({})))).toBe("topic-not-live");
+    expect(await answerOf(ask(topic, subscriber()))).toBe("needs policy");
+    expect(await answerOf(ask(topic, subscriber({})))).toBe("topic-not-live");
   });
 
   test("lets another publisher take over within the grace period; subscribers notice nothing", async () => {
@@ -159,7 +154,7 @@ describe.each([
     // Twice: nothing is left to do.
     expect(await runDurableObjectAlarm(topic)).toBe(false);
     expect(await phaseOf(topic)).toBe("vacant");
-    expect(await refusalOf(ask(topic, subscriber({})))).toBe("topic-not-live");
+    expect(await answerOf(ask(topic, subscriber({})))).toBe("topic-not-live");
 
     const second = await open(topic, publisher());
     await settle(topic);
@@ -210,7 +205,7 @@ describe.each([
     await settle(topic);
     // Its leaving is not the successor's.
     expect(await phaseOf(topic)).toBe("live");
-    expect(await refusalOf(ask(topic, publisher()))).toBe("publisher-conflict");
+    expect(await answerOf(ask(topic, publisher()))).toBe("publisher-conflict");
     successor.send("newer");
     expect(await client.next()).toBe("newer");
   });
@@ -236,7 +231,7 @@ describe.each([
     const topic = freshTopic();
     const client0 = await open(topic, publisher({}, { heartbeatSeconds: 300 }));
     await settle(topic);
-    expect(await refusalOf(ask(topic, publisher()))).toBe("publisher-conflict");
+    expect(await answerOf(ask(topic, publisher()))).toBe("publisher-conflict");
     // It connected long ago, and sent no heartbeat since.
     await runInDurableObject(topic, (_, ctx) => {
       for (const socket of ctx.getWebSockets("publisher")) {
@@ -333,7 +328,7 @@ test.each([
   const old = [await open(topic, publisher({ graceSeconds: 0 })), await open(topic, subscriber())];
   await runInDurableObject(topic, (__, ctx) => rewrite(ctx));
   await evictDurableObject(topic);
-  expect(await refusalOf(ask(topic, subscriber({})))).toBe("topic-not-live");
+  expect(await answerOf(ask(topic, subscriber({})))).toBe("topic-not-live");
   for (const client of old) {
     expect(await client.next()).toEqual({ code: 1012, reason: "service-restart" });
   }

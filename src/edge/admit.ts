@@ -1,0 +1,41 @@
+/**
+ * The admission of a socket: the edge says what it knows, and the topic answers with the 101, with a refusal, or
+ * with what must be known first. Owns the turns that they take. Invariant: they end, whatever a topic answers.
+ */
+import type { Problem } from "../core/problem.ts";
+import { ok, type Result } from "../core/result.ts";
+import { logError } from "../log.ts";
+import type { Caller } from "./caller.ts";
+import { countFailure } from "./failed-credentials.ts";
+import type { Handshake } from "./handshake.ts";
+import { joinTopic } from "./join-topic.ts";
+import { learn, prepare } from "./prepare-admission.ts";
+import { refuse } from "./refusal.ts";
+
+/** A topic needs a policy, then a recheck, and its domain may change in between once. */
+const MAX_TURNS = 4;
+
+/** Asks a topic until it takes the socket or does not. */
+export async function admit(
+  handshake: Handshake,
+  caller: Caller,
+): Promise<Result<Response, Problem>> {
+  let prepared = await prepare(handshake, caller);
+  for (let turn = 1; prepared.ok; turn += 1) {
+    const joined = await joinTopic(caller.env.TOPIC, handshake.address, prepared.value);
+    switch (joined.type) {
+      case "admitted":
+        return ok(joined.response);
+      case "refused":
+        if (joined.slug === "key-rejected") await countFailure(caller);
+        return refuse(joined.slug);
+      case "needs":
+        if (turn === MAX_TURNS) {
+          logError({ event: "admission-endless", needs: joined.what });
+          return refuse("topic-unavailable");
+        }
+        prepared = await learn(handshake, caller, prepared.value, joined.what);
+    }
+  }
+  return prepared;
+}

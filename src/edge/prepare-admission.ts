@@ -1,0 +1,125 @@
+/**
+ * What the edge can say for a handshake: first what its credential tells, then what a topic needs to know beside
+ * it. A subscriber of a live topic that presents no credential never touches the database.
+ */
+import type { Admission, Answer } from "../core/admission.ts";
+import type { Problem } from "../core/problem.ts";
+import { err, ok, type Result } from "../core/result.ts";
+import type { Caller } from "./caller.ts";
+import type { CachedDomainLookup } from "./cached-key-store.ts";
+import { checkCredential, checkKey, type CheckedCredential } from "./check-credential.ts";
+import type { Handshake, PublisherHandshake, SubscriberHandshake } from "./handshake.ts";
+import { keyStoreUnavailable, openKeyStore } from "./open-key-store.ts";
+
+/** What a topic can need. */
+export type Needed = Extract<Answer, { type: "needs" }>["what"];
+
+type Prepared = Promise<Result<Admission, Problem>>;
+
+/** What is said first: by what is remembered, where that is enough. */
+export function prepare(handshake: Handshake, caller: Caller): Prepared {
+  return handshake.role === "publisher"
+    ? preparePublisher(handshake, caller, false)
+    : prepareSubscriber(handshake, caller, false);
+}
+
+/** What is said next, given what was said. */
+export function learn(
+  handshake: Handshake,
+  caller: Caller,
+  said: Admission,
+  needed: Needed,
+): Prepared {
+  // A publisher's policy came with its key: whoever needs it needs a newer one.
+  if (handshake.role === "publisher") return preparePublisher(handshake, caller, true);
+  return needed === "policy"
+    ? addPolicy(handshake, caller, said)
+    : prepareSubscriber(handshake, caller, true);
+}
+
+async function preparePublisher(
+  { role, address, subprotocol, options, key }: PublisherHandshake,
+  caller: Caller,
+  isAnew: boolean,
+): Prepared {
+  const checked = await checkKey(caller, key, address.domain, { isAnew });
+  if (!checked.ok) return checked;
+  const { grant, policy, isFresh } = checked.value;
+  return ok({
+    v: 1,
+    role,
+    subprotocol,
+    ...options,
+    policy: policy.policy,
+    policyAtMs: policy.atMs,
+    grant,
+    isKeyInPath: key.isInPath,
+    isFresh,
+    isRechecked: isAnew,
+  });
+}
+
+async function prepareSubscriber(
+  handshake: SubscriberHandshake,
+  caller: Caller,
+  isAnew: boolean,
+): Prepared {
+  const { role, address, subprotocol, options, credential } = handshake;
+  // A credential that is presented and wrong is never a downgrade to nobody in particular.
+  const checked =
+    credential === null
+      ? await checkNobody(caller, address.domain, isAnew)
+      : await checkCredential(caller, credential, address, { isAnew });
+  if (!checked.ok) return checked;
+  const { grant, policy, isFresh } = checked.value;
+  return ok({
+    v: 1,
+    role,
+    subprotocol,
+    ...options,
+    policy: policy?.policy ?? null,
+    policyAtMs: policy?.atMs ?? 0,
+    grant,
+    isFresh,
+    isRechecked: isAnew,
+  });
+}
+
+type CheckedNobody = Omit<CheckedCredential, "grant"> & { readonly grant: null };
+
+/** Who presents nothing has nothing that could be checked, but what the domain allows to everybody. */
+async function checkNobody(
+  caller: Caller,
+  domain: string,
+  isAnew: boolean,
+): Promise<Result<CheckedNobody, Problem>> {
+  if (!isAnew) return ok({ grant: null, policy: null, isFresh: false });
+  const found = await findPolicy(caller, domain, isAnew);
+  if (!found.ok) return found;
+  const { policy, atMs, isFresh } = found.value;
+  return ok({ grant: null, policy: { policy, atMs }, isFresh });
+}
+
+async function addPolicy(
+  { address }: SubscriberHandshake,
+  caller: Caller,
+  said: Admission,
+): Prepared {
+  const found = await findPolicy(caller, address.domain, false);
+  if (!found.ok) return found;
+  const { policy, atMs, isFresh } = found.value;
+  // The grant is as fresh as it was; without one there is only the policy.
+  const isAllFresh = isFresh && (said.grant === null || said.isFresh);
+  return ok({ ...said, policy, policyAtMs: atMs, isFresh: isAllFresh });
+}
+
+async function findPolicy(
+  { env, keepAlive }: Caller,
+  domain: string,
+  isAnew: boolean,
+): Promise<Result<Extract<CachedDomainLookup, { type: "found" }>, Problem>> {
+  const keyStore = openKeyStore(env);
+  if (!keyStore.ok) return keyStore;
+  const lookup = await keyStore.value.findDomain(domain, { keepAlive, isAnew });
+  return lookup.type === "found" ? ok(lookup) : err(keyStoreUnavailable(lookup));
+}

@@ -1,0 +1,27 @@
+/** An object's refusals as problems: where the edge refuses for the same reason, in the same words. */
+import type { RefusalSlug } from "../core/admission.ts";
+import type { Problem } from "../core/problem.ts";
+import { err, type Result } from "../core/result.ts";
+import { refuseKey, refuseKeyInPath } from "./credential.ts";
+
+/** The problem of a refusal. */
+export function refuse(slug: RefusalSlug): Result<never, Problem> {
+  switch (slug) {
+    case "key-rejected":
+      return refuseKey();
+    case "key-in-path":
+      return refuseKeyInPath();
+    case "topic-not-live":
+      return err({ slug, detail: "Wait until a publisher starts the topic, then try again" });
+    case "publisher-conflict":
+      return err({ slug, detail: "Try again when it has left, or displace it: ?takeover=1" });
+    case "token-required":
+      return err({ slug, detail: 'Send "Authorization: Bearer Token"' });
+    case "too-many-publishers":
+    case "too-many-subscribers":
+    case "topic-full":
+      return err({ slug, detail: "Try again when other sockets have left" });
+    case "topic-unavailable":
+      return err({ slug, detail: "Try again in a few seconds" });
+  }
+}

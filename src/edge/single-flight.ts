@@ -1,0 +1,88 @@
+/**
+ * One question at a time by name: who asks while it is under way waits for the same answer. Knows nothing of
+ * what answers mean, nor of keeping them. Invariant: a question is kept alive by the request that asked it, and
+ * by no other; who shares it waits with patience, for that request may have been cut off.
+ */
+
+/** Lets work outlive the request that began it, as `ctx.waitUntil` does. */
+export type KeepAlive = (work: Promise<unknown>) => void;
+
+/** More than a query may take. A question whose request was cut off may never be answered. */
+const PATIENCE_MS = 3000;
+
+interface Flight<T> {
+  readonly id: number;
+  readonly question: Promise<T>;
+  readonly begunAtMs: number;
+}
+
+/** Questions under way. */
+export class SingleFlight<T extends object> {
+  readonly #flights: Map<string, Flight<T>> = new Map();
+  #begun = 0;
+
+  /** Asks now, whatever is under way; `land` gets the answer before anybody else, unless it was let go. */
+  begin(
+    name: string,
+    ask: () => Promise<T>,
+    { keepAlive, land }: { readonly keepAlive: KeepAlive; readonly land: (answer: T) => void },
+  ): Promise<T> {
+    this.#begun += 1;
+    const id = this.#begun;
+    const question = this.#fly(name, id, ask, land);
+    this.#flights.set(name, { id, question, begunAtMs: Date.now() });
+    keepAlive(question);
+    return question;
+  }
+
+  /** Waits for the question that is under way; `null` if there is none, `"lost"` if no answer comes of it. */
+  join(name: string): Promise<T | "lost"> | null {
+    const flight = this.#flights.get(name);
+    return flight === undefined ? null : this.#wait(name, flight);
+  }
+
+  /** Lets a question go: nobody shares it from now on, and its answer does not land. */
+  letGo(name: string): void {
+    this.#flights.delete(name);
+  }
+
+  /** The names of the questions under way. */
+  names(): string[] {
+    return [...this.#flights.keys()];
+  }
+
+  async #fly(
+    name: string,
+    id: number,
+    ask: () => Promise<T>,
+    land: (answer: T) => void,
+  ): Promise<T> {
+    try {
+      const answer = await ask();
+      if (this.#flights.get(name)?.id === id) land(answer);
+      return answer;
+    } finally {
+      this.#end(name, id);
+    }
+  }
+
+  async #wait(name: string, { id, question, begunAtMs }: Flight<T>): Promise<T | "lost"> {
+    const { promise: outOfPatience, resolve } = Promise.withResolvers<"lost">();
+    const timer = setTimeout(() => resolve("lost"), begunAtMs + PATIENCE_MS - Date.now());
+    try {
+      const answer = await Promise.race([question, outOfPatience]);
+      if (answer !== "lost") return answer;
+    } catch {
+      // The runtime rejects it to others when the request that asked is over ("created by a request that has since
+      // ended"). If asking failed, whoever asked says so.
+    } finally {
+      clearTimeout(timer);
+    }
+    this.#end(name, id);
+    return "lost";
+  }
+
+  #end(name: string, id: number): void {
+    if (this.#flights.get(name)?.id === id) this.#flights.delete(name);
+  }
+}

@@ -1,0 +1,149 @@
+/** The key store's queries on a real Postgres: what rows come to, whatever dates they have, and by whose clock. */
+import { neon, neonConfig } from "@neondatabase/serverless";
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseDatabaseUrl } from "../../src/core/database-url.ts";
+import { DEFAULT_POLICY } from "../../src/core/policy.ts";
+import type { KeyStore } from "../../src/edge/key-store.ts";
+import { neonKeyStore } from "../../src/edge/neon-key-store.ts";
+import { startPostgres, type LocalPostgres } from "../support/local-postgres.ts";
+
+/** What a date in the table is for the hub. */
+const DATES = [
+  [null, "live", null],
+  ["infinity", "live", null],
+  ["294276-01-01", "live", null],
+  ["2099-12-31 23:59:59.999Z", "live", Date.UTC(2099, 11, 31, 23, 59, 59, 999)],
+  ["2001-02-03 04:05:06.7891Z", "expired", Date.UTC(2001, 1, 3, 4, 5, 6, 789)],
+  ["-infinity", "expired", 0],
+  ["4000-01-01 BC", "expired", 0],
+] as const;
+
+let postgres: LocalPostgres;
+let store: KeyStore;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  const database = parseDatabaseUrl(postgres.url);
+  if (!database.ok) throw new Error(database.error);
+  store = neonKeyStore(database.value);
+});
+afterAll(() => postgres.stop());
+
+function run(query: string, params: unknown[] = []): Promise<Record<string, unknown>[]> {
+  neonConfig.fetchEndpoint = postgres.endpoint;
+  return neon(postgres.url).query(query, params);
+}
+
+function hash(key: string): string {
+  return createHash("sha256").update(key).digest("hex");
+}
+
+/** Postgres's own. */
+async function clock(): Promise<number> {
+  const [row] = await run("select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms");
+  return Number(row?.["ms"]);
+}
+
+/** A domain that nobody else uses. */
+function freshDomain(): string {
+  return `domain-${crypto.randomUUID()}`;
+}
+
+async function addKey(
+  domain: string,
+  key: string,
+  expiresAt: string | null = null,
+): Promise<number> {
+  const [row] = await run(
+    "insert into apikeys (domain, apikey, active, expires_at) values ($1, $2, true, $3) returning id",
+    [domain, key, expiresAt],
+  );
+  return Number(row?.["id"]);
+}
+
+describe("the key store in Postgres", () => {
+  test.each(DATES)(
+    "12.6 a key that expires at %s is %s, at %s",
+    async (date, state, expiresAtMs) => {
+      const [domain, key] = [freshDomain(), crypto.randomUUID()];
+      const keyId = await addKey(domain, key, date);
+      expect(await store.findKeys(domain, [keyId])).toMatchObject({
+        keys: [{ keyId, state, expiresAtMs }],
+      });
+      expect(await store.checkKey(hash(key), domain)).toMatchObject(
+        state === "live" ? { type: "granted", keyId, expiresAtMs } : { type: "denied" },
+      );
+      expect(await store.revokeKey(domain, keyId)).toMatchObject({
+        key: { keyId, state: "revoked", expiresAtMs },
+      });
+      expect(await store.findKeys(domain, [keyId])).toMatchObject({ keys: [{ state: "revoked" }] });
+    },
+  );
+
+  test("every answer has the clock of its query, also where there is no row", async () => {
+    const [domain, key] = [freshDomain(), crypto.randomUUID()];
+    const keyId = await addKey(domain, key);
+    let lastMs = Math.floor(await clock());
+    for (const ask of [
+      () => store.checkKey(hash(key), domain),
+      () => store.findDomain(domain),
+      () => store.findKeys(domain, [keyId]),
+      () => store.findKeys(domain, []),
+      () => store.revokeKey(domain, keyId),
+      () => store.revokeKey(domain, 2_147_483_647),
+    ]) {
+      const answer = await ask();
+      if (!("atMs" in answer)) throw new Error(`No clock: ${JSON.stringify(answer)}`);
+      expect(answer.atMs).toBeGreaterThanOrEqual(lastMs);
+      expect(Number.isSafeInteger(answer.atMs)).toBe(true);
+      lastMs = answer.atMs;
+    }
+    expect(lastMs).toBeLessThanOrEqual(Math.ceil(await clock()));
+  });
+
+  test("keys are listed with their domain's policy, and none of another domain", async () => {
+    const [domain, other] = [freshDomain(), freshDomain()];
+    const ids = [
+      await addKey(domain, crypto.randomUUID()),
+      await addKey(domain, crypto.randomUUID()),
+      await addKey(other, crypto.randomUUID()),
+    ];
+    await run("insert into domains (domain, subscribers) values ($1, 'token')", [domain]);
+    expect(await store.findKeys(domain, ids)).toMatchObject({
+      keys: [{ keyId: ids[0] }, { keyId: ids[1] }],
+      policy: { subscribers: "token" },
+    });
+    expect(await store.findKeys(other, ids)).toMatchObject({
+      keys: [{ keyId: ids[2] }],
+      policy: DEFAULT_POLICY,
+    });
+    expect(await store.revokeKey(other, ids[0] ?? 0)).toMatchObject({ type: "done", key: null });
+  });
+
+  test("a row that schema.sql does not allow is its domain's alone", async () => {
+    const [bad, good] = [freshDomain(), freshDomain()];
+    const keyId = await addKey(bad, crypto.randomUUID());
+    const checks = await run(
+      "select conname from pg_constraint where conrelid = 'domains'::regclass and contype = 'c'",
+    );
+    for (const { conname } of checks) {
+      await run(`alter table domains drop constraint "${String(conname)}"`);
+    }
+    await run("insert into domains (domain, grace_seconds) values ($1, -1), ($2, 1)", [bad, good]);
+    const unreadable = { type: "unreadable", reason: "Unexpected row: graceSeconds" };
+    expect(await store.findDomain(bad)).toEqual(unreadable);
+    expect(await store.findDomain(good)).toMatchObject({ policy: { graceSeconds: 1 } });
+    expect(await store.findKeys(bad, [keyId])).toMatchObject({
+      keys: [{ keyId, state: "live" }],
+      policy: null,
+    });
+  });
+
+  test("4.3 what Postgres refuses says nothing about anybody", async () => {
+    await run("alter table domains rename to elsewhere");
+    const unavailable = { type: "unavailable", reason: "Postgres error 42P01" };
+    expect(await store.findDomain(freshDomain())).toEqual(unavailable);
+    await run("alter table elsewhere rename to domains");
+  });
+});

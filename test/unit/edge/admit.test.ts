@@ -1,0 +1,278 @@
+/** PROTOCOL.md, sections 4, 12 and 13: the turns that edge and topic take until a socket is let in or is not. */
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { SignJWT } from "jose";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import type { Answer, RefusalSlug } from "../../../src/core/admission.ts";
+import { upgrade } from "../../../src/edge/upgrade.ts";
+import { FakePostgres, type FakeKey } from "./support/fake-postgres.ts";
+import { ScriptedDomain, ScriptedTopic } from "./support/scripted-objects.ts";
+
+const HANDSHAKE = { Upgrade: "websocket", "Sec-WebSocket-Version": "13" };
+const SECRET = "a secret of at least 32 characters, for tests";
+const POLICY: Answer = { type: "needs", what: "policy" };
+const RECHECK: Answer = { type: "needs", what: "recheck" };
+const SUB = "/ws/sub/acme/news";
+const PUB = "/ws/pub/acme/news";
+const BY_KEY = { Authorization: "Bearer key" };
+
+function refused(slug: RefusalSlug): Answer {
+  return { type: "refused", slug };
+}
+
+/** A refusal as the version before writes it. */
+function before(refusal: string): Response {
+  return new Response(null, { status: 409, headers: { "wspubsub-refusal": refusal } });
+}
+
+async function token(subject = "user"): Promise<string> {
+  return new SignJWT({
+    authorization_details: [{ type: "wspubsub", actions: ["subscribe"], topics: ["*"] }],
+  })
+    .setProtectedHeader({ alg: "HS256" })
+    .setAudience("wspubsub:acme")
+    .setSubject(subject)
+    .setExpirationTime("1h")
+    .sign(new TextEncoder().encode(SECRET));
+}
+
+async function slugOf(response: Response): Promise<string> {
+  const { type } = await response.json<{ type: string }>();
+  return type.replace("urn:wspubsub:problem:", "");
+}
+
+describe("admission", () => {
+  let postgres: FakePostgres;
+  let key: FakeKey;
+
+  beforeEach(() => {
+    postgres = new FakePostgres();
+    key = postgres.addKey({ keyId: 7, text: "key", domain: "acme" });
+    postgres.domains.set("acme", { tokenSecret: SECRET });
+  });
+
+  async function connect(
+    path: string,
+    topic: ScriptedTopic,
+    headers: Record<string, string> = {},
+    domain: ScriptedDomain = new ScriptedDomain({}),
+  ): Promise<Response> {
+    const ctx = createExecutionContext();
+    const request = new Request(`https://hub.test${path}`, {
+      headers: { ...HANDSHAKE, "CF-Connecting-IP": crypto.randomUUID(), ...headers },
+    });
+    const objects = { TOPIC: topic.namespace, DOMAIN: domain.namespace };
+    const response = await upgrade(request, { ...postgres.env(env), ...objects }, ctx);
+    await waitOnExecutionContext(ctx);
+    return response;
+  }
+
+  test("a publisher's admission says what its key and its domain are, since when, and where the key stood", async () => {
+    const topic = new ScriptedTopic("admitted");
+    const { nowMs } = postgres;
+    expect((await connect(PUB, topic, BY_KEY)).status).toBe(101);
+    await connect("/ws/pub/key/acme/news?takeover=1", topic);
+    expect(topic.heard).toMatchObject([
+      {
+        role: "publisher",
+        takeover: false,
+        grant: { keyId: 7, subject: null, expiresAtMs: null, checkedAtMs: nowMs },
+        policy: { publishers: "exclusive" },
+        policyAtMs: nowMs,
+        isKeyInPath: false,
+        isFresh: true,
+      },
+      { takeover: true, isKeyInPath: true, isFresh: false },
+    ]);
+    expect(postgres.asked).toEqual(["check-key"]);
+  });
+
+  test("4.3 a subscriber of a live open topic costs no query", async () => {
+    const topic = new ScriptedTopic("admitted");
+    postgres.isDown = true;
+    expect((await connect(SUB, topic)).status).toBe(101);
+    expect(topic.heard).toMatchObject([{ grant: null, policy: null, isFresh: false }]);
+    expect(postgres.asked).toEqual([]);
+  });
+
+  test("13.3 a token's subject goes with the grant, whatever it is written in", async () => {
+    const topic = new ScriptedTopic("admitted");
+    const { nowMs } = postgres;
+    await connect(SUB, topic, { Authorization: `Bearer ${await token("Zoë ☃")}` });
+    expect(topic.heard).toMatchObject([
+      {
+        grant: { keyId: null, subject: "Zoë ☃", checkedAtMs: nowMs },
+        policyAtMs: nowMs,
+        isFresh: true,
+      },
+    ]);
+  });
+
+  test("a request that shares another's query does not keep it alive: the runtime would call it hung", async () => {
+    const kept = vi.fn<(work: Promise<unknown>) => void>();
+    const objects = { TOPIC: new ScriptedTopic("admitted").namespace };
+    const answers = Array.from({ length: 3 }, () =>
+      upgrade(
+        new Request(`https://hub.test${PUB}`, { headers: { ...HANDSHAKE, ...BY_KEY } }),
+        { ...postgres.env(env), ...objects },
+        { waitUntil: kept },
+      ),
+    );
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([101, 101, 101]);
+    expect(postgres.asked).toEqual(["check-key"]);
+    expect(kept).toHaveBeenCalledOnce();
+  });
+
+  test("a topic that needs the policy gets it, out of memory where that will do", async () => {
+    const topic = new ScriptedTopic(POLICY, "admitted", POLICY, "admitted");
+    const { nowMs } = postgres;
+    expect((await connect(SUB, topic)).status).toBe(101);
+    postgres.nowMs += 1;
+    expect((await connect(SUB, topic)).status).toBe(101);
+    expect(topic.heard).toMatchObject([
+      { policy: null, isFresh: false },
+      { policy: {}, policyAtMs: nowMs, isFresh: true },
+      { policy: null, isFresh: false },
+      { policy: {}, policyAtMs: nowMs, isFresh: false },
+    ]);
+  });
+
+  describe.each([
+    ["a publisher", PUB, "check-key", () => Promise.resolve(BY_KEY)],
+    ["a subscriber by key", SUB, "check-key", () => Promise.resolve(BY_KEY)],
+    [
+      "a subscriber by token",
+      SUB,
+      "find-domain",
+      async () => ({ Authorization: `Bearer ${await token()}` }),
+    ],
+    ["an anonymous subscriber", SUB, "find-domain", () => Promise.resolve({})],
+  ] as const)("%s that must be rechecked", (_, path, query, credential) => {
+    test("12.9 is asked for anew, although it is remembered", async () => {
+      const headers = await credential();
+      await connect(path, new ScriptedTopic(POLICY, "admitted"), headers);
+      postgres.asked.length = 0;
+      postgres.nowMs += 1000;
+      const topic = new ScriptedTopic(RECHECK, "admitted");
+      expect((await connect(path, topic, headers)).status).toBe(101);
+      expect(topic.heard).toMatchObject([
+        { isFresh: false },
+        { isFresh: true, policyAtMs: postgres.nowMs },
+      ]);
+      const { nowMs } = postgres;
+      expect(topic.heard[1]?.grant?.checkedAtMs ?? nowMs).toBe(nowMs);
+      expect(postgres.asked).toEqual([query]);
+    });
+
+    test("12.9 is not let in by what is remembered while Postgres is down", async () => {
+      const headers = await credential();
+      await connect(path, new ScriptedTopic(POLICY, "admitted"), headers);
+      postgres.isDown = true;
+      const topic = new ScriptedTopic(RECHECK, "admitted");
+      expect(await slugOf(await connect(path, topic, headers))).toBe("key-store-unavailable");
+      expect(topic.heard).toHaveLength(1);
+    });
+  });
+
+  test("12.9 a recheck that finds a key revoked refuses it", async () => {
+    await connect(PUB, new ScriptedTopic("admitted"), BY_KEY);
+    key.state = "revoked";
+    const topic = new ScriptedTopic(RECHECK, "admitted");
+    expect(await slugOf(await connect(PUB, topic, BY_KEY))).toBe("key-rejected");
+  });
+
+  test("12.5 a recheck that finds a domain without keys in paths refuses those", async () => {
+    await connect("/ws/pub/key/acme/news", new ScriptedTopic("admitted"));
+    postgres.domains.set("acme", { pathKeys: false });
+    const topic = new ScriptedTopic(RECHECK, "admitted");
+    const response = await connect("/ws/pub/key/acme/news", topic);
+    expect(await slugOf(response)).toBe("key-in-path");
+  });
+
+  test("13.5 a ticket cannot be rechecked: it was used up", async () => {
+    const grant = { keyId: 7, subject: null, expiresAtMs: null, checkedAtMs: postgres.nowMs };
+    const domain = new ScriptedDomain({ takeTicket: grant });
+    const path = `${SUB}?ticket=${"t".repeat(43)}`;
+    const topic = new ScriptedTopic(POLICY, RECHECK, "admitted");
+    expect(await slugOf(await connect(path, topic, {}, domain))).toBe("ticket-rejected");
+    expect(topic.heard).toMatchObject([
+      { grant, policy: null, isFresh: false },
+      // The policy was asked for, the grant was not.
+      { grant, policy: {}, isFresh: false },
+    ]);
+    expect(domain.calls).toHaveLength(1);
+  });
+
+  test("4.2 a key that the topic rejects is answered byte for byte like one that the edge rejects", async () => {
+    const unknown = await connect(PUB, new ScriptedTopic("admitted"), {
+      Authorization: "Bearer x",
+    });
+    const known = await connect(PUB, new ScriptedTopic(refused("key-rejected")), BY_KEY);
+    expect(await known.text()).toBe(await unknown.text());
+    expect([...known.headers]).toEqual([...unknown.headers]);
+  });
+
+  test("12.5 the same holds for a key in the path", async () => {
+    const path = "/ws/pub/key/acme/news";
+    const byTopic = await connect(path, new ScriptedTopic(refused("key-in-path")));
+    postgres.domains.set("acme", { pathKeys: false });
+    const byEdge = await connect(path, new ScriptedTopic(RECHECK, "admitted"));
+    expect(byEdge.status).toBe(403);
+    expect(await byTopic.text()).toBe(await byEdge.text());
+  });
+
+  test.each([
+    ["topic-not-live", 404],
+    ["publisher-conflict", 409],
+    ["token-required", 401],
+    ["too-many-publishers", 503],
+    ["too-many-subscribers", 503],
+    ["topic-full", 503],
+    ["topic-unavailable", 503],
+  ] as const)("4.1 what the topic refuses is a problem: %s", async (slug, status) => {
+    const response = await connect(SUB, new ScriptedTopic(refused(slug)));
+    expect(response.status).toBe(status);
+    expect(await slugOf(response)).toBe(slug);
+  });
+
+  test.each([
+    ["needs a policy", POLICY],
+    ["needs a recheck", RECHECK],
+  ])("a topic that always %s is asked four times, then called unavailable", async (_, answer) => {
+    for (const [path, headers] of [
+      [SUB, {}],
+      [SUB, BY_KEY],
+      [PUB, BY_KEY],
+    ] as const) {
+      const topic = new ScriptedTopic(answer);
+      expect(await slugOf(await connect(path, topic, headers))).toBe("topic-unavailable");
+      expect(topic.heard).toHaveLength(4);
+    }
+  });
+
+  test.each([
+    ["nothing", {}],
+    ["an answer of a version to come", { "wspubsub-answer": '{"type":"moved"}' }],
+    ["no JSON", { "wspubsub-answer": "{" }],
+    ["a refusal of a version to come", { "wspubsub-refusal": "moved" }],
+  ])("a topic that answers with %s is unavailable", async (_, headers) => {
+    const topic = new ScriptedTopic(new Response(null, { status: 500, headers }));
+    expect(await slugOf(await connect(SUB, topic))).toBe("topic-unavailable");
+  });
+
+  test("a topic of the version before is understood", async () => {
+    const topic = new ScriptedTopic(before("key-stale"), before("policy-needed"), "admitted");
+    expect((await connect(SUB, topic, BY_KEY)).status).toBe(101);
+    expect(topic.heard).toHaveLength(3);
+  });
+
+  test("14.1 a key that the topic rejects counts as one that opens nothing", async () => {
+    const from = { ...BY_KEY, "CF-Connecting-IP": crypto.randomUUID() };
+    const topic = new ScriptedTopic(refused("key-rejected"));
+    for (let n = 0; n < 31; n++) await connect(PUB, topic, from);
+    const other = { ...from, Authorization: "Bearer other" };
+    expect((await connect(PUB, topic, other)).status).toBe(429);
+    // Good ones still open from there.
+    expect((await connect(PUB, new ScriptedTopic(RECHECK, "admitted"), from)).status).toBe(101);
+  });
+});

@@ -1,0 +1,77 @@
+/**
+ * Objects that answer by a script, in the place of topics and domains: for what the edge makes of answers that
+ * real ones give seldom, or that only the version before gives.
+ */
+import type { Answer } from "../../../../src/core/admission.ts";
+import { formatAnswer, parseAdmission, ADMISSION_HEADER } from "../../../../src/core/admission.ts";
+import type { Admission } from "../../../../src/core/admission.ts";
+import type { Domain } from "../../../../src/domain/domain.ts";
+import type { Topic } from "../../../../src/topic/topic.ts";
+
+/** A topic; the last answer of the script is given for ever. `"admitted"` is a 101. */
+export class ScriptedTopic {
+  /** What it was told, in order. */
+  readonly heard: Admission[] = [];
+  readonly #script: (Answer | "admitted" | Response)[];
+
+  constructor(...script: (Answer | "admitted" | Response)[]) {
+    this.#script = script;
+  }
+
+  /** Stands for all topics. */
+  get namespace(): DurableObjectNamespace<Topic> {
+    return namespaceOf({ fetch: this.#fetch });
+  }
+
+  readonly #fetch = (_: string, { headers }: { headers: Record<string, string> }): Response => {
+    this.heard.push(parseAdmission(headers[ADMISSION_HEADER] ?? null));
+    const answer = this.#script.length > 1 ? this.#script.shift() : this.#script[0];
+    if (answer === undefined) throw new Error("Nothing is in the script");
+    if (answer instanceof Response) return answer;
+    if (answer !== "admitted")
+      return new Response(null, { status: 409, headers: formatAnswer(answer) });
+    const { 0: client, 1: server } = new WebSocketPair();
+    server.accept();
+    return new Response(null, { status: 101, webSocket: client });
+  };
+}
+
+/** A domain with some of its methods; one of the version before lacks some. */
+export class ScriptedDomain {
+  /** Every call that it took: the method's name, and what it was given. */
+  readonly calls: (readonly [string, ...unknown[]])[] = [];
+  readonly #methods: Readonly<Record<string, unknown>>;
+
+  /** `methods`: what each returns; an error is thrown. */
+  constructor(methods: Readonly<Record<string, unknown>>) {
+    this.#methods = methods;
+  }
+
+  /** Stands for all domains. */
+  get namespace(): DurableObjectNamespace<Domain> {
+    const call = (name: string, args: readonly unknown[]): Promise<unknown> => {
+      if (!(name in this.#methods)) {
+        const words = `The RPC receiver does not implement the method "${name}".`;
+        return Promise.reject(new TypeError(words));
+      }
+      this.calls.push([name, ...args]);
+      const result = this.#methods[name];
+      return result instanceof Error ? Promise.reject(result) : Promise.resolve(result);
+    };
+    return namespaceOf(
+      new Proxy(
+        {},
+        {
+          get:
+            (_, name) =>
+            (...args: unknown[]) =>
+              call(String(name), args),
+        },
+      ),
+    );
+  }
+}
+
+function namespaceOf<T extends Rpc.DurableObjectBranded>(stub: object): DurableObjectNamespace<T> {
+  return { getByName: () => stub } as unknown as DurableObjectNamespace<T>;
+}
