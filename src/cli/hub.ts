@@ -4,65 +4,41 @@
  */
 import * as v from "valibot";
 import { err, ok, type Result } from "../core/result.ts";
-import { describeFetchFailure } from "./output/describe-fetch-failure.ts";
 import { parseJson } from "./input/parse-json.ts";
+import { describeFetchFailure } from "./output/describe-fetch-failure.ts";
 import type { HubPlace } from "./find-places.ts";
+import {
+  DomainSyncSchema,
+  HeldSchema,
+  KeySyncSchema,
+  ProblemSchema,
+  RevokedSchema,
+  TopicListSchema,
+  TopicSchema,
+  type DomainSync,
+  type KeySync,
+  type TopicList,
+  type TopicStatus,
+} from "./hub-answers.ts";
 
 /** Milliseconds that the hub has to answer. */
 const TIMEOUT_MS = 10_000;
 
-const ProblemSchema = v.object({ title: v.string(), detail: v.optional(v.string()) });
-
-/** The topics of a domain that are there now, a page of them. */
-export interface TopicList {
-  readonly domain: string;
-  readonly as_of: string;
-  readonly topics: readonly { readonly topic: string; readonly since: string }[];
-  /** What to go on after, `null` on the last page. */
-  readonly next: string | null;
+/** Why the hub did not do what it was asked. */
+export interface HubFailure {
+  /** A sentence without its full stop. */
+  readonly message: string;
+  /** The hub answers that there is no such thing, or no such route. */
+  readonly isNotFound: boolean;
 }
 
-const TopicListSchema: v.GenericSchema<unknown, TopicList> = v.object({
-  domain: v.string(),
-  as_of: v.string(),
-  topics: v.array(v.object({ topic: v.string(), since: v.string() })),
-  next: v.nullable(v.string()),
-});
+/** A hub's answer. */
+type Answer<T> = Promise<Result<T, HubFailure>>;
 
-/** One topic as it is now. */
-export interface TopicStatus {
-  readonly domain: string;
-  readonly topic: string;
-  readonly phase: "vacant" | "live" | "grace";
-  readonly publishers: number;
-  readonly subscribers: number;
-  readonly since: string | null;
-  readonly as_of: string;
-}
+/** What a hub may answer when it does what it was asked, by status. */
+type Answers<T> = Readonly<Partial<Record<200 | 202, v.GenericSchema<unknown, T>>>>;
 
-const TopicSchema: v.GenericSchema<unknown, TopicStatus> = v.object({
-  domain: v.string(),
-  topic: v.string(),
-  phase: v.picklist(["vacant", "live", "grace"]),
-  publishers: v.number(),
-  subscribers: v.number(),
-  since: v.nullable(v.string()),
-  as_of: v.string(),
-});
-
-/** What the hub did about a key. */
-export interface KeySync {
-  readonly state: "live" | "inactive" | "expired" | "revoked";
-  /** Publishers. */
-  readonly closed: number;
-}
-
-const SyncSchema: v.GenericSchema<unknown, KeySync> = v.object({
-  state: v.picklist(["live", "inactive", "expired", "revoked"]),
-  closed: v.number(),
-});
-
-/** A hub; its answers are results whose error is a sentence. */
+/** A hub. */
 export class Hub {
   readonly #place: HubPlace;
 
@@ -74,31 +50,39 @@ export class Hub {
   listTopics(
     domain: string,
     page: { readonly limit?: number; readonly after?: string },
-  ): Promise<Result<TopicList>> {
+  ): Answer<TopicList> {
     const query = new URLSearchParams();
     if (page.after !== undefined) query.set("after", page.after);
     if (page.limit !== undefined) query.set("limit", String(page.limit));
-    const path = `/v1/domains/${encodeURIComponent(domain)}/topics`;
-    return this.#ask("GET", query.size > 0 ? `${path}?${query.toString()}` : path, TopicListSchema);
+    const path = `${domainPath(domain)}/topics`;
+    return this.#ask("GET", query.size > 0 ? `${path}?${query.toString()}` : path, {
+      200: TopicListSchema,
+    });
   }
 
   /** Looks at one topic. */
-  showTopic(domain: string, topic: string): Promise<Result<TopicStatus>> {
-    const path = `/v1/domains/${encodeURIComponent(domain)}/topics/${encodeURIComponent(topic)}`;
-    return this.#ask("GET", path, TopicSchema);
+  showTopic(domain: string, topic: string): Answer<TopicStatus> {
+    const path = `${domainPath(domain)}/topics/${encodeURIComponent(topic)}`;
+    return this.#ask("GET", path, { 200: TopicSchema });
   }
 
-  /** Has the hub read a key anew and close its publishers if it opens nothing any more. */
-  syncKey(domain: string, id: number): Promise<Result<KeySync>> {
-    const path = `/v1/domains/${encodeURIComponent(domain)}/keys/${id}/sync`;
-    return this.#ask("POST", path, SyncSchema);
+  /** Has the hub read a domain's policy anew and tell live topics; an older hub cannot (not found). */
+  syncDomain(domain: string): Answer<DomainSync> {
+    return this.#ask("POST", `${domainPath(domain)}/sync`, { 200: DomainSyncSchema });
   }
 
-  async #ask<T>(
-    method: "GET" | "POST",
-    path: string,
-    schema: v.GenericSchema<unknown, T>,
-  ): Promise<Result<T>> {
+  /** Has the hub read a key anew and close who uses it if it opens nothing any more. */
+  syncKey(domain: string, id: number): Answer<KeySync> {
+    return this.#ask("POST", `${domainPath(domain)}/keys/${id}/sync`, { 200: KeySyncSchema });
+  }
+
+  /** Has the hub revoke a key; it holds the revocation where it cannot reach Postgres either. */
+  revokeKey(domain: string, id: number): Answer<KeySync> {
+    const answers = { 200: RevokedSchema, 202: HeldSchema };
+    return this.#ask("DELETE", `${domainPath(domain)}/keys/${id}`, answers);
+  }
+
+  async #ask<T>(method: "GET" | "POST" | "DELETE", path: string, answers: Answers<T>): Answer<T> {
     const { url, adminToken } = this.#place;
     let response: Response;
     let text: string;
@@ -113,18 +97,37 @@ export class Hub {
       text = await response.text();
     } catch (cause) {
       // TypeError: no connection, or none that lasted. TimeoutError.
-      return err(`Cannot reach the hub at ${url}: ${describeFetchFailure(cause, TIMEOUT_MS)}`);
+      return fail(`Cannot reach the hub at ${url}: ${describeFetchFailure(cause, TIMEOUT_MS)}`);
     }
+    const { status } = response;
     const body = parseJson(text);
-    const answer = v.safeParse(schema, body);
-    if (response.status === 200 && answer.success) return ok(answer.output);
+    const schema = status === 200 || status === 202 ? answers[status] : undefined;
+    const answer = schema && v.safeParse(schema, body);
+    if (answer?.success === true) return ok(answer.output);
     const problem = v.safeParse(ProblemSchema, body);
-    if (response.ok || !problem.success) {
-      return err(`${url} answers ${response.status} and not as a hub does: check HUB_URL`);
+    if (status < 400 || !problem.success) {
+      return fail(`${url} answers ${status} and not as a hub does: check HUB_URL`);
     }
-    const { title, detail } = problem.output;
-    return err(
-      `The hub refused (${response.status}): ${[title, detail].filter(Boolean).join(". ")}`,
-    );
+    return err({
+      message: describeProblem(status, problem.output),
+      isNotFound: status === 404,
+    });
   }
+}
+
+function domainPath(domain: string): string {
+  return `/v1/domains/${encodeURIComponent(domain)}`;
+}
+
+function fail(message: string): Result<never, HubFailure> {
+  return err({ message, isNotFound: false });
+}
+
+function describeProblem(status: number, problem: v.InferOutput<typeof ProblemSchema>): string {
+  const what = [problem.title, problem.detail].filter(Boolean).join(". ");
+  // Titles speak of API keys, since most who meet them come with one.
+  if (status === 401) return `The hub refused ADMIN_TOKEN (401): ${what}`;
+  return status >= 500
+    ? `The hub cannot do it (${status}): ${what}`
+    : `The hub refused (${status}): ${what}`;
 }

@@ -36,14 +36,14 @@ const ROTATE_KEY = `with retired as (
   select ${KEY_COLUMNS} from created union all select ${KEY_COLUMNS} from retired`;
 
 const REVOKE_KEY = `update apikeys set revoked_at = coalesce(revoked_at, now())
-  where id = $1 returning ${KEY_COLUMNS}`;
+  where id = $1 and ($2::text is null or domain = $2) returning ${KEY_COLUMNS}`;
 
 const SET_ACTIVE = `update apikeys set active = $2
   where id = $1 and (revoked_at is null or not $2) returning ${KEY_COLUMNS}`;
 
 const FIND_DOMAIN = `select ${DOMAIN_COLUMNS.join(", ")} from domains where domain = $1`;
 
-/** The key store as the command line needs it; throws a UserError when it cannot answer. */
+/** The key store as the command line needs it; throws a UserError when it refuses, a NoAnswerError when it cannot be asked. */
 export class Store {
   readonly #database: Database;
 
@@ -91,9 +91,9 @@ export class Store {
     return retired && created ? { created, retired } : null;
   }
 
-  /** Revokes a key; `null` if it is not there. */
-  async revokeKey(id: number): Promise<KeyRow | null> {
-    return firstOf(await this.#keys(REVOKE_KEY, [id]));
+  /** Revokes a key; `null` if it is not there, or not of the domain that is given. */
+  async revokeKey(id: number, domain: string | null): Promise<KeyRow | null> {
+    return firstOf(await this.#keys(REVOKE_KEY, [id, domain]));
   }
 
   /** Switches a key on or off; `null` if it is not there, or revoked and to be switched on. */

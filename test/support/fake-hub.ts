@@ -1,4 +1,7 @@
-/** A stand-in for the hub's admin routes, for what a real hub would not answer on request. */
+/**
+ * A stand-in for the hub's admin routes, for what a real hub would not answer on request; and for a Postgres
+ * that fails.
+ */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { onTestFinished } from "vitest";
@@ -30,16 +33,30 @@ export const ADMIN_TOKEN = "an-admin-token-that-is-long-enough-0123456789";
 /** The place of a hub that does not answer: nothing listens on port 2. */
 export const DEAD_HUB = { HUB_URL: "http://127.0.0.1:2", ADMIN_TOKEN };
 
-/** Starts one that gives the same answer to everything, until the test ends. */
-export async function startFakeHub(answer: FakeAnswer): Promise<FakeHub> {
+/** What it does with every request: a fixed answer, or one made up, or none ever, or half of one. */
+export type FakeBehaviour =
+  | FakeAnswer
+  | (() => Promise<FakeAnswer>)
+  | "silent"
+  | "stalls"
+  | "hangs up";
+
+/** Starts one that treats every request alike, until the test ends. */
+export async function startFakeHub(behaviour: FakeBehaviour): Promise<FakeHub> {
   const seen: SeenRequest[] = [];
   const server = createServer((request, response) => {
     seen.push({
       line: `${request.method} ${request.url}`,
       authorization: request.headers.authorization,
     });
-    response.writeHead(answer.status, { "Content-Type": "application/json", ...answer.headers });
-    response.end(typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body));
+    if (behaviour === "silent") return;
+    if (behaviour === "stalls") return void response.writeHead(200).write("{");
+    if (behaviour === "hangs up") return void response.destroy();
+    const answer = typeof behaviour === "function" ? behaviour() : Promise.resolve(behaviour);
+    void answer.then(({ status, body, headers }) => {
+      response.writeHead(status, { "Content-Type": "application/json", ...headers });
+      response.end(typeof body === "string" ? body : JSON.stringify(body));
+    });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -51,6 +68,12 @@ export async function startFakeHub(answer: FakeAnswer): Promise<FakeHub> {
   if (address === null || typeof address === "string") throw new Error("Expected a TCP address");
   const url = `http://127.0.0.1:${address.port}`;
   return { url, seen, env: { HUB_URL: url, ADMIN_TOKEN } };
+}
+
+/** Starts a Postgres that treats every statement alike; gives its DATABASE_URL. */
+export async function startFakePostgres(behaviour: FakeBehaviour): Promise<string> {
+  const { url } = await startFakeHub(behaviour);
+  return `postgres://u:p@${new URL(url).host}/d`;
 }
 
 /** A request that a command with `env` sends. */

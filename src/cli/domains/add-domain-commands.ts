@@ -40,7 +40,9 @@ Examples:
     .addHelpText(
       "after",
       `
-It takes effect when the next publisher connects.
+The hub tells live topics at once (HUB_URL and ADMIN_TOKEN). Where it cannot be
+told, a live topic finds out within 60 seconds of use, and others when their
+next publisher connects.
 
 Examples:
   wspubsub domains set example --publishers shared --grace-seconds 5

@@ -4,6 +4,7 @@ import { readTokenKeys } from "./read-token-keys.ts";
 import { readTokenSecret } from "./read-token-secret.ts";
 import type { Session } from "../session.ts";
 import { domainJson } from "./show-domain.ts";
+import { describeDomainSync, syncDomain } from "./sync-domain.ts";
 import { UsageError } from "../usage-error.ts";
 
 /** The value of a column, `null` among them. */
@@ -18,7 +19,7 @@ export interface SetDomainOptions {
   readonly tokenKeys?: string;
 }
 
-/** Changes what is given and leaves the rest. */
+/** Changes what is given and leaves the rest; live topics hear of it from the hub. */
 export async function setDomain(
   session: Session,
   domain: string,
@@ -47,8 +48,14 @@ export async function setDomain(
   }
 
   const row = await session.store.setDomain(domain, values);
-  const done = `Set for "${domain}": ${changes.join(", ")}. It takes effect when the next publisher connects.`;
-  const json = domainJson(domain, row);
+  const sync = await syncDomain(session, domain);
+  const done = `Set for "${domain}": ${changes.join(", ")}.${describeDomainSync(sync)}`;
+  const json = {
+    ...domainJson(domain, row),
+    told: sync?.told ?? null,
+    missed: sync?.missed ?? null,
+    closed: sync?.closed ?? null,
+  };
   if (secret?.isNew === true) {
     session.print({ ...json, token_secret: secret.value }, secret.value ?? "");
     session.note(`${done}\nThe secret is shown this once and never again.`);
@@ -61,7 +68,7 @@ export async function setDomain(
     row.tokenKeys === null
   ) {
     session.note(
-      `Only who has a key of "${domain}" can subscribe now: for tokens set --token-secret or --token-keys.`,
+      `Only who has a key of "${domain}" can subscribe: for tokens set --token-secret or --token-keys.`,
     );
   }
 }

@@ -3,12 +3,12 @@
  */
 import { Option, type Command } from "commander";
 import { err, ok, type Result } from "../../core/result.ts";
-import { domainArgument, keyArgument, parsed } from "../input/arguments.ts";
+import { domainArgument, keyArgument, parseDomain, parsed } from "../input/arguments.ts";
 import { createKey, type CreateKeyOptions } from "./create-key.ts";
 import { listKeys } from "./list-keys.ts";
 import { parseDuration } from "../input/parse-duration.ts";
 import { parseExpiry } from "../input/parse-expiry.ts";
-import { revokeKey } from "./revoke-key.ts";
+import { revokeKey, type RevokeKeyOptions } from "./revoke-key.ts";
 import { rotateKey, type RotateKeyOptions } from "./rotate-key.ts";
 import type { Session } from "../session.ts";
 import { switchKey } from "./switch-key.ts";
@@ -73,10 +73,25 @@ Examples:
 
   keys
     .command("revoke")
-    .description("revoke a key for good and close its publishers at once")
+    .description("revoke a key for good and close who uses it at once")
     .addArgument(keyArgument())
-    .action((id: number) => revokeKey(session, id))
-    .addHelpText("after", "\nExample:\n  wspubsub keys revoke 3");
+    .option(
+      "--domain <domain>",
+      "whose key it is: the hub then revokes it where Postgres does not answer",
+      parsed(parseDomain),
+    )
+    .action((id: number, options: RevokeKeyOptions) => revokeKey(session, id, options))
+    .addHelpText(
+      "after",
+      `
+Postgres has 10 seconds to answer. If it does not, and --domain is given, the hub
+is asked (HUB_URL and ADMIN_TOKEN). Where it cannot reach Postgres either, it
+closes who uses the key and holds the revocation until Postgres has it.
+
+Examples:
+  wspubsub keys revoke 3
+  wspubsub keys revoke 3 --domain example`,
+    );
 
   keys
     .command("activate")
@@ -87,7 +102,7 @@ Examples:
 
   keys
     .command("deactivate")
-    .description("switch a key off and close its publishers at once; keys activate undoes it")
+    .description("switch a key off and close who uses it at once; keys activate undoes it")
     .addArgument(keyArgument())
     .action((id: number) => switchKey(session, id, false))
     .addHelpText("after", "\nExample:\n  wspubsub keys deactivate 3");

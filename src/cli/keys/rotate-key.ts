@@ -4,7 +4,7 @@ import { describeKeyState, keyJson, nameKey } from "./key-row.ts";
 import { makeKey } from "./make-key.ts";
 import type { Expiry } from "../input/parse-expiry.ts";
 import type { Session } from "../session.ts";
-import { describeClosed, syncKey } from "./sync-key.ts";
+import { describeKeySync, keySyncJson, syncKey } from "./sync-key.ts";
 
 /** Its options. */
 export interface RotateKeyOptions {
@@ -26,10 +26,13 @@ export async function rotateKey(
   });
   if (rotated === null) throw await explainNoKey(session, id, "cannot be rotated");
   const { created, retired } = rotated;
-  const closed = await syncKey(session, retired);
-  session.print({ ...keyJson(created), key: key.key, replaced: keyJson(retired), closed }, key.key);
+  const sync = await syncKey(session, retired);
+  session.print(
+    { ...keyJson(created), key: key.key, replaced: keyJson(retired), ...keySyncJson(sync) },
+    key.key,
+  );
   session.note(
     `Created ${nameKey(created)}, ${describeKeyState(created)}. The key is shown this once and never again.\n` +
-      `The old ${nameKey(retired)} is ${describeKeyState(retired)}.${describeClosed(closed)}`,
+      `The old ${nameKey(retired)} is ${describeKeyState(retired)}.${describeKeySync(sync, retired.state)}`,
   );
 }

@@ -2,16 +2,16 @@
 import { explainNoKey } from "./explain-no-key.ts";
 import { describeKeyState, keyJson, nameKey } from "./key-row.ts";
 import type { Session } from "../session.ts";
-import { describeClosed, syncKey } from "./sync-key.ts";
+import { describeKeySync, keySyncJson, syncKey } from "./sync-key.ts";
 
-/** Switches a key; the hub closes the publishers of one that opens nothing any more. */
+/** Switches a key; the hub closes who uses one that opens nothing any more. */
 export async function switchKey(session: Session, id: number, active: boolean): Promise<void> {
   const key = await session.store.setActive(id, active);
   if (key === null) throw await explainNoKey(session, id, "cannot be activated");
-  const closed = await syncKey(session, key);
+  const sync = await syncKey(session, key);
   session.print(
-    { ...keyJson(key), closed },
+    { ...keyJson(key), ...keySyncJson(sync) },
     `${active ? "Activated" : "Deactivated"}: ${nameKey(key)} is ${describeKeyState(key)}.` +
-      describeClosed(closed),
+      describeKeySync(sync, key.state),
   );
 }

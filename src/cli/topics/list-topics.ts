@@ -16,7 +16,7 @@ export async function listTopics(
   options: ListTopicsOptions,
 ): Promise<void> {
   const list = await session.hub.listTopics(domain, options);
-  if (!list.ok) throw new UserError(list.error);
+  if (!list.ok) throw new UserError(list.error.message);
   const { topics, next } = list.value;
   const rows = topics.map(({ topic, since }) => [topic, since]);
   session.print(list.value, formatTable(["topic", "since"], rows));

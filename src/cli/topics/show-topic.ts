@@ -6,7 +6,7 @@ import type { Session } from "../session.ts";
 /** Shows it; a topic that nobody has started is vacant. */
 export async function showTopic(session: Session, domain: string, topic: string): Promise<void> {
   const status = await session.hub.showTopic(domain, topic);
-  if (!status.ok) throw new UserError(status.error);
+  if (!status.ok) throw new UserError(status.error.message);
   const { phase, publishers, subscribers, since } = status.value;
   const row = [topic, phase, String(publishers), String(subscribers), since ?? "-"];
   session.print(

@@ -1,6 +1,6 @@
 /**
- * `wspubsub keys rotate, revoke, activate, deactivate`: what is stored, what the hub is told, and that
- * nothing fails for want of a hub.
+ * `wspubsub keys rotate, revoke, activate, deactivate`: what is stored, what the hub is told, what it
+ * says, and that nothing fails for want of a hub.
  */
 import { describe, expect, test } from "vitest";
 import {
@@ -24,7 +24,8 @@ import {
 
 usePostgres();
 
-const NOT_TOLD = "closed within 60 seconds of use instead of at once";
+const NOT_TOLD =
+  "Postgres has the change, but the hub was not told: who uses the key is closed within 60 seconds of use instead of at once.";
 
 describe("keys rotate", () => {
   test("makes a key of the same domain and user, and the old one ends after the overlap", async () => {
@@ -69,7 +70,7 @@ describe("keys rotate", () => {
     expect(run.code).toBe(0);
     expect(run.stdout.trimEnd()).toMatch(SECRET_FORM);
     expect(run.stderr).toContain("expired since");
-    expect(run.stderr).toContain("2 publishers were closed");
+    expect(run.stderr).toContain("2 sockets were closed");
   });
 
   test("refuses a revoked key and one that is not there, and makes none", async () => {
@@ -93,9 +94,13 @@ describe("keys revoke, deactivate, activate", () => {
     expect(on).toMatchObject({ id, state: "live" });
     const run = await cli(["keys", "revoke", String(id)], hub);
     expect(run).toMatchObject({ code: 0, stderr: "" });
-    expect(run.stdout).toContain("1 publisher was closed");
+    expect(run.stdout).toContain("1 socket was closed");
     const expected = syncOf(domain, id);
-    expect(hub.seen).toEqual([expected, expected, expected]);
+    // A revocation is not looked up but repeated: a hub that does not reach Postgres holds it then.
+    const repeated = authorized(
+      `DELETE /v1/domains/${encodeURIComponent(domain)}/keys/${String(id)}`,
+    );
+    expect(hub.seen).toEqual([expected, expected, repeated]);
     const [row] = await sql(
       "select active, revoked_at <= now() as revoked from apikeys where id = $1",
       [id],
@@ -146,13 +151,100 @@ describe("keys revoke, deactivate, activate", () => {
     const run = await cli(["keys", "revoke", String(id), "--json"], hub);
     expect(run.code).toBe(0);
     expect(JSON.parse(run.stdout)).toMatchObject({ closed: null });
-    expect(run.stderr).toContain("(401): Unauthorized. The admin token is wrong");
+    expect(run.stderr).toContain(
+      "The hub refused ADMIN_TOKEN (401): Unauthorized. The admin token is wrong",
+    );
     expect(run.stderr).toContain(NOT_TOLD);
     expect(run.stderr).not.toContain(ADMIN_TOKEN);
   });
 });
 
-function synced(answer: { state: string; closed: number }): FakeAnswer {
+describe("what the hub says of a changed key", () => {
+  test.each([
+    [{ told: 3, missed: 0, closed: 0 }, "No socket was closed."],
+    [
+      { told: 1, missed: 1, closed: 1 },
+      "1 socket was closed. 1 topic could not be reached yet: the hub goes on telling it.",
+    ],
+    [{ told: null, missed: null, closed: 2 }, "2 sockets were closed."],
+    [
+      { told: 0, missed: 2, closed: 0, held: true },
+      "No socket was closed. 2 topics could not be reached yet: the hub goes on telling them. " +
+        "The hub holds the revocation until Postgres has it.",
+    ],
+  ])("%j", async (answer, sentences) => {
+    const hub = await startFakeHub(synced({ state: "revoked", ...answer }));
+    const id = String((await json(["keys", "create", newDomain()]))["id"]);
+    const expected = { held: false, ...answer };
+    expect(await json(["keys", "deactivate", id], hub)).toMatchObject(expected);
+    expect(await json(["keys", "rotate", id], hub)).toMatchObject(expected);
+    expect(await json(["keys", "revoke", id], hub)).toMatchObject(expected);
+    const { stdout } = await cli(["keys", "revoke", id], hub);
+    expect(stdout).toMatch(/^Revoked: key \d+ \(.{5}\) of "\S+" is revoked since \S+Z\. /);
+    expect(stdout.trimEnd().endsWith(`Z. ${sentences}`)).toBe(true);
+  });
+
+  test("a revocation that the hub holds outlasts a key that is switched on", async () => {
+    const hub = await startFakeHub(synced({ state: "revoked", closed: 0, held: true }));
+    const id = String((await json(["keys", "create", newDomain()]))["id"]);
+    expect((await cli(["keys", "activate", id], hub)).stdout).toContain(
+      "But the hub holds a revocation of it that Postgres is yet to get: it opens nothing.",
+    );
+  });
+
+  test("a hub that does not reach Postgres holds a revocation that is there", async () => {
+    const { body } = synced({ state: "revoked", closed: 1, told: 1, missed: 0, held: true });
+    const hub = await startFakeHub({ status: 202, body });
+    const id = String((await json(["keys", "create", newDomain()]))["id"]);
+    expect(await json(["keys", "revoke", id], hub)).toMatchObject({ closed: 1, held: true });
+  });
+
+  test("a hub of the version before says less", async () => {
+    const hub = await startFakeHub(synced({ state: "revoked", closed: 1 }));
+    const id = String((await json(["keys", "create", newDomain()]))["id"]);
+    expect(await json(["keys", "revoke", id], hub)).toMatchObject({
+      closed: 1,
+      told: null,
+      missed: null,
+      held: false,
+    });
+  });
+
+  test.each([
+    ["202", { status: 202, body: synced({ state: "revoked", closed: 0 }).body }],
+    ["a state that there is not", synced({ state: "gone", closed: 0 })],
+    ["less than nobody", synced({ state: "revoked", closed: -1 })],
+    ["half a topic", synced({ state: "revoked", closed: 0, told: 0.5 })],
+    ["another page", { status: 200, body: "<html>" }],
+  ])("%s is not how a hub answers", async (_, answer) => {
+    const hub = await startFakeHub(answer);
+    const id = String((await json(["keys", "create", newDomain()]))["id"]);
+    const run = await cli(["keys", "revoke", id, "--json"], hub);
+    expect(run.code).toBe(0);
+    expect(JSON.parse(run.stdout)).toMatchObject({ state: "revoked", closed: null, told: null });
+    expect(run.stderr).toContain(`${hub.url} answers ${answer.status} and not as a hub does`);
+    expect(run.stderr).toContain(NOT_TOLD);
+  });
+
+  test("that it has no such key means that it has another Postgres", async () => {
+    const body = { title: "There is nothing at this path" };
+    const hub = await startFakeHub({ status: 404, body });
+    const id = String((await json(["keys", "create", newDomain()]))["id"]);
+    const run = await cli(["keys", "revoke", id], hub);
+    expect(run.code).toBe(0);
+    expect(run.stderr).toContain("check that DATABASE_URL is the hub's");
+  });
+});
+
+interface SyncAnswer {
+  readonly state: string;
+  readonly closed: number;
+  readonly told?: number | null;
+  readonly missed?: number | null;
+  readonly held?: boolean;
+}
+
+function synced(answer: SyncAnswer): FakeAnswer {
   return { status: 200, body: { domain: "any", id: 1, expires_at: null, ...answer } };
 }
 

@@ -67,7 +67,7 @@ describe("with the running hub", () => {
       mint.push("--private-key", await fileWith(pair.private));
       await json([...set, "--token-keys", await fileWith({ keys: [pair.public] })]);
     }
-    const headers = { Authorization: `Bearer ${String((await json(mint))["token"])}` };
+    const headers = bearer((await json(mint))["token"]);
     for (const [topic, outcome] of Object.entries({ "users/7/a": "open", "users/8/a": 401 })) {
       const [rawDomain, rawTopic] = [encodeURIComponent(domain), encodeURIComponent(topic)];
       const pub = await publish(`${hub.url}/ws/pub/${String(key)}/${rawDomain}/${rawTopic}`);
@@ -76,6 +76,43 @@ describe("with the running hub", () => {
       if (sub instanceof Client) await sub.close();
       await pub.close();
     }
+  });
+
+  test("a domain that becomes private is private at once: who is there, and who comes", async () => {
+    const { key } = await json(["keys", "create", "pri vate"]);
+    const pub = await publish(`${hub.url}/ws/pub/${String(key)}/pri%20vate/news`);
+    const url = `${hub.url}/ws/sub/pri%20vate/news`;
+    const [stranger, owner] = [await open(url), await open(url, [], bearer(key))];
+    await listed("pri vate");
+    const set = await json(["domains", "set", "pri vate", "--subscribers", "token"]);
+    expect(set).toMatchObject({ told: 1, missed: 0, closed: 1 });
+    expect(await stranger.closed()).toEqual({ code: 4501, reason: "token-required" });
+    expect(await connect(url)).toMatchObject({ status: 401 });
+    pub.send("for those who may");
+    expect((await owner.texts(1)).at(-1)).toBe("for those who may");
+    await Promise.all([owner.close(), pub.close()]);
+  });
+
+  test("a key is revoked by the hub where only the hub reaches Postgres", async () => {
+    const { id, key } = await json(["keys", "create", "cut off"]);
+    const pub = await publish(`${hub.url}/ws/pub/${String(key)}/cut%20off/news`);
+    const revoke = ["keys", "revoke", String(id), "--domain", "cut off", "--json"];
+    const run = await cli(revoke, { ...(await settings(hub)), DATABASE_URL: NO_DATABASE });
+    expect(run.stderr).toContain("ECONNREFUSED");
+    expect(JSON.parse(run.stdout)).toMatchObject({ state: "revoked", closed: 1, held: false });
+    await pub.closed();
+    expect(await json(["keys", "list", "cut off"])).toMatchObject({
+      keys: [{ id, state: "revoked" }],
+    });
+  });
+
+  test("and is held by the hub where nobody reaches Postgres", async () => {
+    const lonely = await startHub({ env: { DATABASE_URL: NO_DATABASE } });
+    onTestFinished(() => lonely.stop());
+    const revoke = ["keys", "revoke", "7", "--domain", "cut off"];
+    const run = await runCli(["--state", lonely.state, ...revoke]);
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain("The hub holds the revocation until Postgres has it.");
   });
 
   test("topics come by the page", async () => {
@@ -93,7 +130,7 @@ describe("with the running hub", () => {
   test("a wrong admin token is refused by the hub", async () => {
     const env = { HUB_URL: hub.url, DATABASE_URL: NO_DATABASE, ADMIN_TOKEN };
     const run = await runCli(["--state", hub.state, "topics", "list", "x"], { env });
-    expectFailure(run, "The hub refused (401): ");
+    expectFailure(run, "The hub refused ADMIN_TOKEN (401): ");
     expect(run.stderr).not.toContain(ADMIN_TOKEN);
   });
 });
@@ -165,6 +202,18 @@ async function json(args: readonly string[]): Promise<Record<string, unknown>> {
   const { code, stdout, stderr } = await cli([...args, "--json"]);
   if (code !== 0) throw new Error(`Ended with exit code ${code}: ${stderr}`);
   return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+/** What makes a command use a hub that it does not find by itself. */
+async function settings({ state, url }: HubProcess): Promise<Record<string, string>> {
+  const running = JSON.parse(await readFile(join(state, "running.json"), "utf8")) as {
+    adminToken: string;
+  };
+  return { HUB_URL: url, ADMIN_TOKEN: running.adminToken };
+}
+
+function bearer(key: unknown): Record<string, string> {
+  return { Authorization: `Bearer ${String(key)}` };
 }
 
 /** A domain's topics, once there are any: a topic tells its domain after its publisher is in. */
