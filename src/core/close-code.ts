@@ -31,12 +31,33 @@ export const TOKEN_REQUIRED: Close = { code: 4501, reason: "token-required" };
 export const PUBLISHER_DISPLACED: Close = { code: 4509, reason: "publisher-displaced" };
 /** What a subscriber asked for with `?since=` is gone, and it asked for `?gap=close`. */
 export const HISTORY_GAP: Close = { code: 4510, reason: "history-gap" };
+/** A subscriber has sent heartbeats, is silent, and its place is needed (PROTOCOL.md, 7.7): reconnect. */
+export const HEARTBEATS_MISSED: Close = { code: 4408, reason: "heartbeats-missed" };
+
+/** What a Close frame of the peer can hold and `close()` refuses to send (RFC 6455, section 7.4.1). */
+const UNSENDABLE_CODES: readonly number[] = [1004, 1006, 1015];
+const LEAST_CODE = 1000;
+const MOST_CODE = 4999;
+/** A Close frame's payload has 125 bytes at most, two of which are the code. */
+const MAX_REASON_BYTES = 123;
+/** What the runtime puts in the place of bytes that are not UTF-8. */
+const REPLACEMENT = "\uFFFD";
+
+const INVALID_CODE: Close = { code: 1002, reason: "" };
+const INVALID_REASON: Close = { code: 1007, reason: "" };
 
 /**
- * The code that answers a peer's close, or `null` for a Close frame without a code. 1005, 1006 and
- * 1015 are reports, not codes (RFC 6455, section 7.4.1): `close()` throws on them.
+ * The answer to a peer's Close frame: its own code and reason, or what is wrong with them; `null` for one
+ * without a code, which the runtime reports as 1005.
  */
-export function answerTo(code: number): number | null {
+export function answerTo(code: number, reason: string): Close | null {
   if (code === 1005) return null;
-  return code === 1006 || code === 1015 ? 1000 : code;
+  const isSendable = code >= LEAST_CODE && code <= MOST_CODE && !UNSENDABLE_CODES.includes(code);
+  if (!isSendable) return INVALID_CODE;
+  return isEchoable(reason) ? { code, reason } : INVALID_REASON;
+}
+
+function isEchoable(reason: string): boolean {
+  if (reason.includes(REPLACEMENT) || !reason.isWellFormed()) return false;
+  return new TextEncoder().encode(reason).length <= MAX_REASON_BYTES;
 }

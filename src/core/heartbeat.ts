@@ -12,10 +12,10 @@ export const HEARTBEAT_RESPONSE = "wspubsub:pong";
 export const DEFAULT_HEARTBEAT_SECONDS = 30;
 /** Seconds; a longer interval would hardly notice a dead peer. */
 export const MAX_HEARTBEAT_SECONDS = 300;
-/** A publisher that missed so many loses to any newcomer with a key. */
+/** A publisher that missed so many loses to any newcomer with a key, a subscriber when its place is needed. */
 const MISSED_HEARTBEATS = 3;
 
-/** What is known of a publisher's signs of life; times in milliseconds since the epoch. */
+/** What is known of somebody's signs of life; times in milliseconds since the epoch. */
 export interface SignsOfLife {
   /** The interval it declared on connecting, `null` if it declared none. */
   readonly heartbeatSeconds: number | null;
@@ -27,16 +27,16 @@ export interface SignsOfLife {
 }
 
 /**
- * Whether a publisher missed three heartbeats. One that neither declared nor sent any is never
+ * Whether somebody missed three heartbeats. One that neither declared nor sent any is never
  * silent: nothing was promised.
  */
 export function isSilent(signs: SignsOfLife, nowMs: number): boolean {
   if (signs.heartbeatSeconds === null && signs.lastHeartbeatMs === null) return false;
   const intervalMs = (signs.heartbeatSeconds ?? DEFAULT_HEARTBEAT_SECONDS) * 1000;
-  const lastSeenMs = Math.max(
-    signs.connectedAtMs,
-    signs.lastHeartbeatMs ?? 0,
-    signs.lastMessageMs ?? 0,
-  );
-  return nowMs - lastSeenMs > MISSED_HEARTBEATS * intervalMs;
+  return nowMs - lastSeenMs(signs) > MISSED_HEARTBEATS * intervalMs;
+}
+
+/** When somebody was last seen. */
+export function lastSeenMs({ connectedAtMs, lastHeartbeatMs, lastMessageMs }: SignsOfLife): number {
+  return Math.max(connectedAtMs, lastHeartbeatMs ?? 0, lastMessageMs ?? 0);
 }

@@ -67,7 +67,7 @@ export type TopicEvent =
       readonly isKeyInPath: boolean;
       /** The incumbent used heartbeats and missed three. */
       readonly incumbentSilent: boolean;
-      /** Those that are there. */
+      /** Those that are there and need not make room. */
       readonly publishers: number;
     }
   /** `remaining` counts the publishers without the one that left. */
@@ -77,7 +77,7 @@ export type TopicEvent =
       readonly policy: Policy | null;
       /** It presented a key or a token that opens the topic. */
       readonly isGranted: boolean;
-      /** Those that are there. */
+      /** Those that are there and need not make room. */
       readonly subscribers: number;
     }
   | {
@@ -200,4 +200,9 @@ function refuse(state: TopicState, slug: RefusalSlug): Transition {
 
 function refusal(slug: RefusalSlug): Answer {
   return { type: "refused", slug };
+}
+
+/** How many of those who are here must go so that one more may come. */
+export function excessOf(here: number, limit: number | null): number {
+  return limit === null ? 0 : Math.max(0, here + 1 - limit);
 }

@@ -71,6 +71,11 @@ export class Audience {
     return this.fanOut.size + this.#replay.size;
   }
 
+  /** Those that are in it. */
+  get sockets(): WebSocket[] {
+    return [...this.fanOut.sockets, ...this.#replay.sockets];
+  }
+
   /** Takes a socket that was admitted, and lets it begin where it asked to. */
   accept(socket: WebSocket, { subprotocol, since, gap, grant }: SubscriberAdmission): void {
     const protocol = protocolOf(subprotocol);
@@ -130,7 +135,7 @@ export class Audience {
 
   /** Closes all subscribers of which something is true. */
   dismissIf(isConcerned: (socket: WebSocket) => boolean, close: Close): void {
-    for (const socket of [...this.fanOut.sockets, ...this.#replay.sockets]) {
+    for (const socket of this.sockets) {
       if (isConcerned(socket)) this.dismiss(socket, close);
     }
   }

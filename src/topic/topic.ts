@@ -15,7 +15,7 @@ import type {
 } from "../core/admission.ts";
 import type { Change, Heard, KeyStanding, PolicyChange } from "../core/change.ts";
 import {
-  answerTo,
+  HEARTBEATS_MISSED,
   PUBLISHER_DISPLACED,
   SERVICE_RESTART,
   TOKEN_REQUIRED,
@@ -23,13 +23,19 @@ import {
   type Close,
 } from "../core/close-code.ts";
 import type { Grant } from "../core/grant.ts";
-import { HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE, isSilent } from "../core/heartbeat.ts";
+import { HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE } from "../core/heartbeat.ts";
 import { mayPrecede } from "../core/clock.ts";
 import { isSamePolicy, judgePolicy } from "../core/judge.ts";
 import type { Message } from "../core/message.ts";
 import { DEFAULT_POLICY, type DatedPolicy, type Policy } from "../core/policy.ts";
 import { protocolOf } from "../core/subprotocol.ts";
-import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
+import {
+  excessOf,
+  transition,
+  VACANT,
+  type TopicEvent,
+  type TopicState,
+} from "../core/topic-state.ts";
 import { logError } from "../log.ts";
 import { readAttachment, writeAttachment, type SubscriberAttachment } from "./attachment.ts";
 import { Audience } from "./audience.ts";
@@ -40,10 +46,12 @@ import { Log, type LogPosition } from "./log.ts";
 import { OwnAddress } from "./own-address.ts";
 import type { Publication } from "./publication.ts";
 import { Publisher } from "./publisher.ts";
+import { findSilentPublishers } from "./silent-publishers.ts";
+import { Sockets } from "./sockets.ts";
 import { loadState, storeState } from "./state-store.ts";
+import { Vanished } from "./vanished.ts";
 
-/** The runtime takes 32,768 hibernatable sockets; some room is left for those still closing. */
-const MAX_SOCKETS = 32_000;
+const TOPIC_FULL: Answer = { type: "refused", slug: "topic-full" };
 
 /** What the operator may know of a topic. */
 export interface TopicDescription {
@@ -69,8 +77,8 @@ export class Topic extends DurableObject<Env> {
   readonly #intake: Intake;
   readonly #keyWatch: KeyWatch;
   readonly #publishers: Map<WebSocket, Publisher> = new Map();
-  /** Closed by the hub, not answered yet. */
-  readonly #dismissed: Set<WebSocket> = new Set();
+  readonly #sockets: Sockets;
+  readonly #vanished: Vanished;
   /** Names the life that begins with the next publisher, which the domain may know already. */
   #nextLife: string | null = null;
   /** The alarm that is set, as far as memory knows. */
@@ -82,6 +90,8 @@ export class Topic extends DurableObject<Env> {
     ctx.setWebSocketAutoResponse(
       new WebSocketRequestResponsePair(HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE),
     );
+    this.#sockets = new Sockets(ctx);
+    this.#vanished = new Vanished((socket) => this.#sockets.lastHeartbeatMs(socket));
     this.#address = new OwnAddress(ctx);
     this.#log = new Log(ctx.storage);
     this.#audience = new Audience(this.#log, {
@@ -168,11 +178,12 @@ export class Topic extends DurableObject<Env> {
 
   override webSocketMessage(socket: WebSocket, message: Message): void {
     const publisher = this.#publishers.get(socket);
+    const nowMs = Date.now();
     if (publisher === undefined) {
+      this.#vanished.hear(socket, nowMs);
       this.#audience.hear(socket, message);
       return;
     }
-    const nowMs = Date.now();
     publisher.lastMessageMs = nowMs;
     this.#keyWatch.lookIfDue(nowMs);
     const close = this.#intake.take(publisher, message, this.#policy, nowMs);
@@ -180,9 +191,13 @@ export class Topic extends DurableObject<Env> {
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    // The peer waits for this frame: the runtime does not send it for a hibernatable socket.
-    if (!this.#dismissed.has(socket)) answerClose(socket, code, reason);
-    this.#forget(socket);
+    const hadClose = this.#sockets.isDismissed(socket);
+    // It is gone whatever can be answered, and is answered whatever comes of its leaving.
+    try {
+      this.#forget(socket);
+    } finally {
+      if (!hadClose) this.#sockets.answer(socket, code, reason);
+    }
   }
 
   override webSocketError(socket: WebSocket): void {
@@ -241,7 +256,7 @@ export class Topic extends DurableObject<Env> {
           if (attachment.grant !== null) granted.push([socket, attachment.grant]);
           break;
         case "dismissed":
-          this.#dismissed.add(socket);
+          this.#sockets.adoptDismissed(socket);
           break;
         case undefined:
           this.#dismiss(socket, SERVICE_RESTART);
@@ -286,9 +301,6 @@ export class Topic extends DurableObject<Env> {
   #admit(admission: Admission): Response {
     const nowMs = Date.now();
     this.#apply({ type: "time-passes" }, nowMs);
-    if (this.#publishers.size + this.#audience.size >= MAX_SOCKETS) {
-      return answerWith({ type: "refused", slug: "topic-full" });
-    }
     switch (admission.role) {
       case "publisher":
         return this.#admitPublisher(admission, nowMs);
@@ -303,20 +315,22 @@ export class Topic extends DurableObject<Env> {
     // It holds for those who are there, whatever becomes of this one.
     this.#adopt(dated, true);
     const before = this.#state;
-    const event = this.#publisherConnects(admission, dated);
+    const silent = this.#silentPublishers(dated.policy, nowMs);
+    const event = this.#publisherConnects(admission, dated, silent.length);
     const { state, effects, refusal } = transition(before, event, nowMs);
     if (refusal !== null) return answerWith(refusal);
+    const isTakenOver = effects.some(({ type }) => type === "displace-publishers");
+    const displaced = isTakenOver ? [...this.#publishers.keys()] : silent;
+    const here = this.#publishers.size + this.#audience.size;
+    if (!this.#sockets.hasRoom("publisher", here - displaced.length)) return answerWith(TOPIC_FULL);
     // All that can fail comes first: then nobody was dismissed, and the topic is as it was.
     this.#log.configure(dated.policy, dated.atMs);
-    const incumbents = [...this.#publishers.keys()];
     const response = this.#acceptPublisher(admission, state);
+    if (response === null) return answerWith(TOPIC_FULL);
     if (before.phase === "vacant") this.#nextLife = null;
-    for (const effect of effects) {
-      if (effect.type !== "displace-publishers") continue;
-      for (const socket of incumbents) {
-        this.#publishers.delete(socket);
-        this.#dismiss(socket, PUBLISHER_DISPLACED);
-      }
+    for (const socket of displaced) {
+      this.#publishers.delete(socket);
+      this.#dismiss(socket, PUBLISHER_DISPLACED);
     }
     if (before.phase === "vacant") this.#closeStrangers(dated.policy);
     this.#rememberLog();
@@ -327,36 +341,50 @@ export class Topic extends DurableObject<Env> {
   #admitSubscriber(admission: SubscriberAdmission, nowMs: number): Response {
     const { policy, policyAtMs, isFresh, isRechecked, grant } = admission;
     if (policy !== null && isFresh) this.#adopt({ policy, atMs: policyAtMs }, isRechecked);
-    const event = this.#subscriberConnects(admission);
+    const newest = this.#policyFor(admission);
+    const vanished = this.#vanishedSubscribers(newest?.maxSubscribers ?? null, nowMs);
+    const event = this.#subscriberConnects(admission, this.#audience.size - vanished.length);
     const { refusal } = transition(this.#state, event, nowMs);
     if (refusal !== null) return answerWith(refusal);
-    const { response, server } = this.#accept(admission);
+    // Who has vanished will not answer its Close: the runtime holds it as before.
+    const here = this.#publishers.size + this.#audience.size;
+    const accepted = this.#sockets.hasRoom("subscriber", here) ? this.#accept(admission) : null;
+    if (accepted === null) return answerWith(TOPIC_FULL);
     try {
-      this.#audience.accept(server, admission);
+      this.#audience.accept(accepted.server, admission);
     } catch (error) {
-      // The log could not be read. The client hears of a failure, so nobody must be here.
-      this.#audience.dismiss(server, SERVICE_RESTART);
+      // The log could not be read. Nobody will ever hold the other end: no ghost is to stay behind.
+      this.#audience.dismiss(accepted.server, SERVICE_RESTART);
       throw error;
     }
+    for (const socket of vanished) this.#audience.dismiss(socket, HEARTBEATS_MISSED);
     this.#ensureRegistered(grant);
-    return response;
+    return accepted.response;
   }
 
-  /** Why a join by a key is refused, whatever its key is worth; `null`: it may be admitted. */
+  /** Why a join by a key is refused, whatever its key is worth and whoever makes room; `null`: it may be admitted. */
   #foresee(admission: Admission): Answer | null {
     const nowMs = Date.now();
     this.#apply({ type: "time-passes" }, nowMs);
     const event =
       admission.role === "publisher"
-        ? this.#publisherConnects(admission, { ...admission, atMs: admission.policyAtMs })
-        : this.#subscriberConnects(admission);
+        ? this.#foreseePublisher(admission, nowMs)
+        : this.#subscriberConnects(admission, 0);
     const { refusal } = transition(this.#state, event, nowMs);
     return refusal?.type === "refused" ? refusal : null;
   }
 
+  #foreseePublisher(admission: PublisherAdmission, nowMs: number): TopicEvent {
+    const silent = this.#silentPublishers(admission.policy, nowMs);
+    const dated = { policy: admission.policy, atMs: admission.policyAtMs };
+    return this.#publisherConnects(admission, dated, silent.length);
+  }
+
+  /** A publisher comes, while so many of those that are there are silent. */
   #publisherConnects(
     { takeover, isKeyInPath }: PublisherAdmission,
     { policy, atMs }: DatedPolicy,
+    silent: number,
   ): TopicEvent {
     return {
       type: "publisher-connects",
@@ -365,26 +393,38 @@ export class Topic extends DurableObject<Env> {
       life: this.#nextLife ?? crypto.randomUUID(),
       takeover,
       isKeyInPath,
-      incumbentSilent: this.#isSilent(),
-      publishers: this.#publishers.size,
+      incumbentSilent: silent === this.#publishers.size,
+      publishers: this.#publishers.size - silent,
     };
   }
 
-  #subscriberConnects({ policy, policyAtMs, grant }: SubscriberAdmission): TopicEvent {
-    const told = this.#keyWatch.registration.policy;
+  #subscriberConnects(admission: SubscriberAdmission, subscribers: number): TopicEvent {
+    const isGranted = admission.grant !== null;
     return {
       type: "subscriber-connects",
-      policy: told !== null && told.atMs > policyAtMs ? told.policy : policy,
-      isGranted: grant !== null,
-      subscribers: this.#audience.size,
+      policy: this.#policyFor(admission),
+      isGranted,
+      subscribers,
     };
   }
 
-  /** Accepts the admitted socket for hibernation: tag and attachment are set before any event of it. */
-  #accept({ role, subprotocol, grant }: Admission): { response: Response; server: WebSocket } {
-    const { 0: client, 1: server } = new WebSocketPair();
+  /** By what a subscriber is judged: the topic's policy; on a vacant one the newest that is known, if any is. */
+  #policyFor({ policy, policyAtMs }: SubscriberAdmission): Policy | null {
+    if (this.#state.phase !== "vacant") return this.#state.policy;
+    const told = this.#keyWatch.registration.policy;
+    return told !== null && told.atMs > policyAtMs ? told.policy : policy;
+  }
+
+  /** Accepts the admitted socket for hibernation; `null` when the runtime takes no more. */
+  #accept({
+    role,
+    subprotocol,
+    grant,
+  }: Admission): { response: Response; server: WebSocket } | null {
     this.#address.store();
-    this.ctx.acceptWebSocket(server, [role]);
+    const accepted = this.#sockets.accept(role);
+    if (accepted === null) return null;
+    const { client, server } = accepted;
     if (grant !== null) {
       this.#keyWatch.grants.add(server, grant, Date.now());
       if (grant.expiresAtMs !== null) this.#wakeBy(grant.expiresAtMs);
@@ -400,32 +440,46 @@ export class Topic extends DurableObject<Env> {
     this.#keyWatch.ensureRegistered(keyId === null ? [] : [keyId]);
   }
 
-  /** Takes a publisher's socket, and the state that begins with it: both, or neither if one fails. */
-  #acceptPublisher(admission: PublisherAdmission, state: TopicState): Response {
+  /** Takes a publisher's socket, and the state that begins with it: both, or neither (`null`, or a throw). */
+  #acceptPublisher(admission: PublisherAdmission, state: TopicState): Response | null {
     const before = this.#state;
     if (state !== before) storeState(this.ctx.storage, state);
-    try {
-      const { response, server } = this.#accept(admission);
-      const attachment = {
-        v: 1,
-        role: "publisher",
-        protocol: protocolOf(admission.subprotocol),
-        heartbeatSeconds: admission.heartbeatSeconds,
-        connectedAtMs: Date.now(),
-        lookedAtMs: this.#publishers.size === 0 ? Date.now() : 0,
-        policyAtMs: 0,
-        log: null,
-        grant: admission.grant,
-      } as const;
-      writeAttachment(server, attachment);
-      this.#state = state;
-      this.#publishers.set(server, new Publisher(server, attachment));
-      return response;
-    } catch (error) {
-      // The runtime takes no more sockets, whatever this object believes.
+    const accepted = this.#accept(admission);
+    if (accepted === null) {
       if (state !== before) storeState(this.ctx.storage, before);
-      throw error;
+      return null;
     }
+    const { response, server } = accepted;
+    const attachment = {
+      v: 1,
+      role: "publisher",
+      protocol: protocolOf(admission.subprotocol),
+      heartbeatSeconds: admission.heartbeatSeconds,
+      connectedAtMs: Date.now(),
+      lookedAtMs: this.#publishers.size === 0 ? Date.now() : 0,
+      policyAtMs: 0,
+      log: null,
+      grant: admission.grant,
+    } as const;
+    writeAttachment(server, attachment);
+    this.#state = state;
+    this.#publishers.set(server, new Publisher(server, attachment));
+    return response;
+  }
+
+  /** Publishers that missed their heartbeats, as many as must make room for another one, or fewer. */
+  #silentPublishers({ publishers, maxPublishers }: Policy, nowMs: number): WebSocket[] {
+    const here = this.#publishers.size;
+    const excess = publishers === "exclusive" ? here : excessOf(here, maxPublishers);
+    const lastHeartbeatMs = (socket: WebSocket): number | null =>
+      this.#sockets.lastHeartbeatMs(socket);
+    return findSilentPublishers(excess, this.#publishers.values(), lastHeartbeatMs, nowMs);
+  }
+
+  /** Subscribers that have vanished, as many as must make room for another one, or fewer. */
+  #vanishedSubscribers(limit: number | null, nowMs: number): readonly WebSocket[] {
+    const excess = excessOf(this.#audience.size, limit);
+    return excess === 0 ? [] : this.#vanished.find(excess, () => this.#audience.sockets, nowMs);
   }
 
   /** The newest policy that is known, `null` when the key store must be asked for it again. */
@@ -631,16 +685,6 @@ export class Topic extends DurableObject<Env> {
     }
   }
 
-  /** Whether every publisher has missed its heartbeats. */
-  #isSilent(): boolean {
-    const nowMs = Date.now();
-    return [...this.#publishers].every(([socket, { attachment, lastMessageMs }]) => {
-      const { heartbeatSeconds, connectedAtMs } = attachment;
-      const lastHeartbeatMs = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? null;
-      return isSilent({ heartbeatSeconds, connectedAtMs, lastHeartbeatMs, lastMessageMs }, nowMs);
-    });
-  }
-
   /** Closes whoever it is; a publisher has then left. */
   #close(socket: WebSocket, close: Close): void {
     if (this.#publishers.delete(socket)) {
@@ -652,26 +696,26 @@ export class Topic extends DurableObject<Env> {
   }
 
   /** Closes a socket from the hub's side; from here on it counts for nothing, after a wake neither. */
-  #dismiss(socket: WebSocket, { code, reason }: Close): void {
+  #dismiss(socket: WebSocket, close: Close): void {
     this.#keyWatch.grants.delete(socket);
-    writeAttachment(socket, { v: 1, role: "dismissed" });
-    this.#dismissed.add(socket);
-    socket.close(code, reason);
+    this.#vanished.forget(socket);
+    this.#sockets.dismiss(socket, close);
   }
 
   /** Drops a socket that is gone; a publisher's leaving may begin the grace period. */
   #forget(socket: WebSocket): void {
     this.#keyWatch.grants.delete(socket);
+    this.#vanished.forget(socket);
     this.#audience.remove(socket);
     if (this.#publishers.delete(socket)) this.#publisherLeft();
-    if (this.#dismissed.delete(socket) && this.#isDeserted()) {
+    if (this.#sockets.forget(socket) && this.#isDeserted()) {
       setTimeout(() => void this.#reset(), 0);
     }
   }
 
   /** Whether the topic is over and the last of its sockets gone. */
   #isDeserted(): boolean {
-    const sockets = this.#publishers.size + this.#audience.size + this.#dismissed.size;
+    const sockets = this.#publishers.size + this.#audience.size + this.#sockets.closing;
     return this.#state.phase === "vacant" && sockets === 0 && !this.#keyWatch.isJoining;
   }
 
@@ -690,13 +734,6 @@ export class Topic extends DurableObject<Env> {
     this.#apply({ type: "publisher-leaves", remaining: this.#publishers.size });
     this.#rememberLog();
   }
-}
-
-/** Answers a peer's Close frame with its own code and reason (RFC 6455, section 5.5.1). */
-function answerClose(socket: WebSocket, code: number, reason: string): void {
-  const answer = answerTo(code);
-  if (answer === null) socket.close();
-  else socket.close(answer, reason);
 }
 
 function answerWith(answer: Answer): Response {
