@@ -121,6 +121,9 @@ begin
   -- Serves the query of a connect: where apikey_hash = $1 and domain = $2.
   create unique index if not exists apikeys_apikey_hash on apikeys (apikey_hash);
 
+  -- Serves the question whether anybody knows a domain. Not unique: keys rotate.
+  create index if not exists apikeys_domain on apikeys (domain);
+
   create table if not exists domains (
     domain varchar(64) primary key,
     publishers text not null default 'exclusive' check (publishers in ('exclusive', 'shared')),

@@ -16,6 +16,7 @@ import {
   type LookUp,
   type Told,
 } from "../core/change.ts";
+import { askAgain } from "../core/fresh-stub.ts";
 import type { Grant } from "../core/grant.ts";
 import type { Policy } from "../core/policy.ts";
 import { logError } from "../log.ts";
@@ -240,7 +241,7 @@ export class Domain extends DurableObject<Env> {
     await Promise.all(
       this.#changes.held().map(async ({ keyId }) => {
         try {
-          const revoked = await this.ctx.exports.KeyDesk.revoke(this.#name, keyId);
+          const revoked = await askAgain(() => this.ctx.exports.KeyDesk.revoke(this.#name, keyId));
           if (revoked === null || !this.#changes.isHeld(keyId)) return;
           await this.#tell(this.#changes.release(keyId, revoked.atMs, Date.now()));
         } catch (error) {
@@ -267,7 +268,7 @@ export class Domain extends DurableObject<Env> {
   async #askAnew(keyId: number | null): Promise<LookUp | null> {
     try {
       const keyIds = keyId === null ? [] : [keyId];
-      return await this.ctx.exports.KeyDesk.lookUp(this.#name, keyIds, ANEW);
+      return await askAgain(() => this.ctx.exports.KeyDesk.lookUp(this.#name, keyIds, ANEW));
     } catch (error) {
       logError({ event: "key-desk-unreachable", error: String(error) });
       return null;

@@ -1,7 +1,8 @@
 /**
  * Remembers answers of the key store for this isolate: fresh for some seconds; for an hour where the store
- * cannot be reached (stale-if-error, RFC 5861, section 4). Bounded in count and age. Invariant: a failure
- * belongs to its entry, and what the caller does not want kept replaces what was kept before.
+ * cannot be reached (stale-if-error, RFC 5861, section 4). Bounded in count and age. Invariants: a failure
+ * belongs to its entry; what the caller does not want kept replaces what was kept before; what passes takes no place
+ * of what is kept.
  */
 import QuickLRU from "quick-lru";
 import type { Unavailable } from "./key-store.ts";
@@ -28,7 +29,8 @@ export interface Answer<T> {
 /** A question of the store's: how it is asked, and by whose request. */
 export interface Question<T> {
   readonly name: string;
-  readonly ask: () => Promise<T | Unavailable>;
+  /** May say that its query waits in line, and then that it begins. */
+  readonly ask: (setWaiting: (isWaiting: boolean) => void) => Promise<T | Unavailable>;
   readonly keepAlive: KeepAlive;
 }
 
@@ -44,16 +46,23 @@ interface Entry<T> {
 export class AnswerCache<T extends { readonly type: string }> {
   readonly #entries: QuickLRU<string, Entry<T>> = new QuickLRU({ maxSize: MAX_ANSWERS });
   readonly #questions: SingleFlight<T | Unavailable> = new SingleFlight();
+  /** What is given while it is fresh, and never when it is stale. */
+  readonly #passing: QuickLRU<string, Entry<T>> = new QuickLRU({ maxSize: MAX_ANSWERS });
   readonly #isKept: (value: T) => boolean;
+  readonly #isPassing: (value: T) => boolean;
 
-  /** `isKept`: whether an answer may be given again. */
-  constructor(isKept: (value: T) => boolean) {
+  /** `isKept`: whether an answer may be given again; `isPassing`: whether one that is not kept may for some seconds. */
+  constructor(
+    isKept: (value: T) => boolean,
+    isPassing: (value: T) => boolean = (): boolean => false,
+  ) {
     this.#isKept = isKept;
+    this.#isPassing = isPassing;
   }
 
   /** Answers out of memory where that is fresh, else asks, else makes do with what is stale. */
   async get(question: Question<T>): Promise<Answer<T | Unavailable>> {
-    const known = this.#recall(question.name, FRESH_MS) ?? this.#makeDo(question.name);
+    const known = this.#recallFresh(question.name) ?? this.#makeDo(question.name);
     if (known !== null) return { value: known.value, isFresh: false };
     const asked = await this.#share(question);
     if (!isUnavailable(asked.value)) return asked;
@@ -81,19 +90,27 @@ export class AnswerCache<T extends { readonly type: string }> {
 
   /** Whether there is an answer that would be given without asking. */
   has(name: string): boolean {
-    return this.#recall(name, FRESH_MS) !== null;
+    return this.#recallFresh(name) !== null;
+  }
+
+  /** Whether there is an answer that was kept, be it stale. */
+  keeps(name: string): boolean {
+    return this.#recall(name, STALE_MS) !== null;
   }
 
   /** Forgets an answer; one that is under way may be as old, and is not kept either. */
   forget(name: string): void {
     this.#entries.delete(name);
+    this.#passing.delete(name);
     this.#questions.letGo(name);
   }
 
   /** Forgets all such answers; the value is `null` where the answer is under way. */
   forgetWhere(isMeant: (name: string, value: T | null) => boolean): void {
-    for (const [name, { value }] of this.#entries) {
-      if (isMeant(name, value)) this.#entries.delete(name);
+    for (const entries of [this.#entries, this.#passing]) {
+      for (const [name, { value }] of entries) {
+        if (isMeant(name, value)) entries.delete(name);
+      }
     }
     for (const name of this.#questions.names()) {
       if (isMeant(name, null)) this.#questions.letGo(name);
@@ -117,16 +134,26 @@ export class AnswerCache<T extends { readonly type: string }> {
   #ask({ name, ask, keepAlive }: Question<T>): Promise<T | Unavailable> {
     const askedAtMs = Date.now();
     const land = (value: T | Unavailable): void => {
-      const known = this.#entries.peek(name);
       if (isUnavailable(value)) {
+        const known = this.#entries.peek(name);
         if (known !== undefined) this.#entries.set(name, { ...known, failedAtMs: Date.now() });
-      } else if (this.#isKept(value)) {
-        this.#entries.set(name, { value, askedAtMs, failedAtMs: -Infinity });
-      } else {
-        this.#entries.delete(name);
+        return;
       }
+      const entry = { value, askedAtMs, failedAtMs: -Infinity };
+      const isKept = this.#isKept(value);
+      if (isKept) this.#entries.set(name, entry);
+      else this.#entries.delete(name);
+      if (!isKept && this.#isPassing(value)) this.#passing.set(name, entry);
+      else this.#passing.delete(name);
     };
     return this.#questions.begin(name, ask, { keepAlive, land });
+  }
+
+  #recallFresh(name: string): Entry<T> | null {
+    const known = this.#recall(name, FRESH_MS);
+    if (known !== null) return known;
+    const passing = this.#passing.get(name);
+    return passing !== undefined && Date.now() - passing.askedAtMs < FRESH_MS ? passing : null;
   }
 
   /** What is known and younger than that. */

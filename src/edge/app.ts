@@ -3,6 +3,7 @@
  * foreseen. Sets no headers on the way out: a 101 must pass untouched.
  */
 import { Hono } from "hono";
+import { isPassing } from "../core/fresh-stub.ts";
 import { logError } from "../log.ts";
 import { createAdmin } from "./admin.ts";
 import { problemResponse } from "./problem-response.ts";
@@ -24,8 +25,6 @@ export function createApp(): Hono<{ Bindings: Env }> {
   );
 
   app.onError((error) => {
-    // What the platform throws when an object is overloaded or was reset in mid-request bears these
-    // marks (Durable Objects documentation, best-practices/error-handling).
     if (isPassing(error)) {
       logError({ event: "topic-unavailable", error: error.message });
       return problemResponse({ slug: "topic-unavailable", detail: "Try again in a few seconds" });
@@ -35,11 +34,4 @@ export function createApp(): Hono<{ Bindings: Env }> {
   });
 
   return app;
-}
-
-function isPassing(error: Error): boolean {
-  return (
-    ("overloaded" in error && error.overloaded === true) ||
-    ("retryable" in error && error.retryable === true)
-  );
 }

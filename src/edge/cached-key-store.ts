@@ -3,6 +3,7 @@
  * new one works at once; what opens is remembered, by hash. Invariant: what was changed by this isolate, or
  * what it was told of, is forgotten here.
  */
+import QuickLRU from "quick-lru";
 import { AnswerCache, type Answer, type Question } from "./answer-cache.ts";
 import type {
   DomainLookup,
@@ -12,10 +13,16 @@ import type {
   Revoked,
   Unavailable,
 } from "./key-store.ts";
+import { QueryQueue } from "./query-queue.ts";
 import type { KeepAlive } from "./single-flight.ts";
 
 type Granted = Extract<KeyCheck, { type: "granted" }>;
 type Found = Extract<DomainLookup, { type: "found" }>;
+
+/** How long a key counts as a good one after it has opened something. */
+const GOOD_MS = 3_600_000;
+/** Keys that are remembered as good; the library keeps up to twice as many. */
+const MAX_GOOD_KEYS = 10_000;
 
 /** How to ask. */
 export interface Asking {
@@ -35,15 +42,21 @@ export type CachedDomainLookup =
 /** A key store that remembers. */
 export class CachedKeyStore {
   readonly #store: KeyStore;
+  /** For what anybody can cause; what an operator asks does not stand in line. */
+  readonly #queue: QueryQueue = new QueryQueue();
   readonly #checks: AnswerCache<Exclude<KeyCheck, Unavailable>> = new AnswerCache(
     ({ type }) => type === "granted",
   );
   readonly #domains: AnswerCache<Exclude<DomainLookup, Unavailable>> = new AnswerCache(
+    (value) => value.type === "found" && value.isKnown,
     ({ type }) => type === "found",
   );
   readonly #keys: AnswerCache<Exclude<KeysLookup, Unavailable>> = new AnswerCache(
     (value) => value.type === "found" && value.policy !== null,
   );
+
+  /** When a key last opened something, by its name. Not forgotten with its grant: it may only be asked for again. */
+  readonly #goodAtMs: QuickLRU<string, number> = new QuickLRU({ maxSize: MAX_GOOD_KEYS });
 
   constructor(store: KeyStore) {
     this.#store = store;
@@ -53,14 +66,25 @@ export class CachedKeyStore {
   async checkKey(keyHash: string, domain: string, asking: Asking): Promise<CachedKeyCheck> {
     const question = {
       name: keyName(keyHash, domain),
-      ask: () => this.#store.checkKey(keyHash, domain),
+      ask: (setWaiting: (isWaiting: boolean) => void) =>
+        this.#queue.run(() => this.#store.checkKey(keyHash, domain), setWaiting),
       keepAlive: asking.keepAlive,
     };
     const answer = await answerTo(this.#checks, question, asking);
     // Its end may have been put off meanwhile.
     const isOver = !answer.isFresh && hasExpired(answer.value);
     const { value, isFresh } = isOver ? await this.#checks.askAnew(question) : answer;
-    return value.type === "granted" ? { ...value, isFresh } : value;
+    if (value.type === "granted") {
+      this.#goodAtMs.set(question.name, Date.now());
+      return { ...value, isFresh };
+    }
+    if (value.type === "denied") this.#goodAtMs.delete(question.name);
+    return value;
+  }
+
+  /** Whether a key has opened something here within the hour. */
+  wasGood(keyHash: string, domain: string): boolean {
+    return Date.now() - (this.#goodAtMs.peek(keyName(keyHash, domain)) ?? -Infinity) < GOOD_MS;
   }
 
   /** Whether a key would be granted without asking. */
@@ -68,11 +92,22 @@ export class CachedKeyStore {
     return this.#checks.has(keyName(keyHash, domain));
   }
 
+  /** Whether a domain would be found, or found unknown, without asking. */
+  remembersDomain(domain: string): boolean {
+    return this.#domains.has(domain);
+  }
+
+  /** Whether a domain was known within the hour. */
+  knewDomain(domain: string): boolean {
+    return this.#domains.keeps(domain);
+  }
+
   /** Finds what a domain allows. */
   async findDomain(domain: string, asking: Asking): Promise<CachedDomainLookup> {
     const question = {
       name: domain,
-      ask: () => this.#store.findDomain(domain),
+      ask: (setWaiting: (isWaiting: boolean) => void) =>
+        this.#queue.run(() => this.#store.findDomain(domain), setWaiting),
       keepAlive: asking.keepAlive,
     };
     const { value, isFresh } = await answerTo(this.#domains, question, asking);
@@ -90,7 +125,8 @@ export class CachedKeyStore {
   ): Promise<KeysLookup> {
     const question = {
       name: `${keyIds.join(",")} ${domain}`,
-      ask: () => this.#store.findKeys(domain, keyIds),
+      ask: (setWaiting: (isWaiting: boolean) => void) =>
+        this.#queue.run(() => this.#store.findKeys(domain, keyIds), setWaiting),
       keepAlive,
     };
     const { value } = await this.#keys.getSuch(

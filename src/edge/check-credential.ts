@@ -3,6 +3,7 @@
  * a ticket against the domain object. What opens becomes a grant; what does not is counted.
  */
 import type { Address } from "../core/address.ts";
+import { askAgain } from "../core/fresh-stub.ts";
 import type { Grant } from "../core/grant.ts";
 import type { DatedPolicy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
@@ -74,8 +75,8 @@ export async function checkKey(
   const keyStore = openKeyStore(caller.env);
   if (!keyStore.ok) return keyStore;
   const hash = await hashKey(key.text);
-  // Others may share the address of whoever tries too much; their keys are known.
-  if (isBlocked(caller) && !keyStore.value.knowsKey(hash, domain)) return err(TOO_MANY_FAILURES);
+  // Others may share the address of whoever tries too much; their keys are known to be good.
+  if (isBlocked(caller) && !keyStore.value.wasGood(hash, domain)) return err(TOO_MANY_FAILURES);
   const { keepAlive } = caller;
   const check = await keyStore.value.checkKey(hash, domain, { keepAlive, isAnew });
   switch (check.type) {
@@ -107,7 +108,8 @@ export async function checkKeyWithDomain(
   if (!checked.ok || checked.value.isFresh) return checked;
   const { grant } = checked.value;
   if (grant.keyId === null) return checked;
-  const change = await changeOf(caller.env.DOMAIN.getByName(domain), grant.keyId);
+  const { keyId } = grant;
+  const change = await changeOf(() => caller.env.DOMAIN.getByName(domain), keyId);
   if (change === null) return checked;
   const verdict = judgeGrant(grant, change, false, Date.now());
   switch (verdict.type) {
@@ -129,6 +131,10 @@ async function checkToken(
 ): Promise<Result<CheckedCredential, Problem>> {
   const keyStore = openKeyStore(caller.env);
   if (!keyStore.ok) return keyStore;
+  // Others may share the address; what their token takes is remembered, or it would have to be asked for.
+  if (isBlocked(caller) && !keyStore.value.remembersDomain(address.domain)) {
+    return err(TOO_MANY_FAILURES);
+  }
   const { keepAlive } = caller;
   const lookup = await keyStore.value.findDomain(address.domain, { keepAlive, isAnew });
   if (lookup.type !== "found") return err(keyStoreUnavailable(lookup));
@@ -151,8 +157,8 @@ async function checkTicket(
   { domain, topic }: Address,
 ): Promise<Result<CheckedCredential, Problem>> {
   if (isBlocked(caller)) return err(TOO_MANY_FAILURES);
-  const object = caller.env.DOMAIN.getByName(domain);
-  const grant = await object.takeTicket(await hashKey(ticket), topic);
+  const hash = await hashKey(ticket);
+  const grant = await askAgain(() => caller.env.DOMAIN.getByName(domain).takeTicket(hash, topic));
   if (grant !== null) return ok({ policy: null, grant, isFresh: false });
   await countFailure(caller);
   return refuseTicket();

@@ -1,8 +1,9 @@
 /**
  * What the edge tells a domain's object, also one of the version before: during a deploy objects change one by
- * one. The only place that knows what the methods were called.
+ * one. The only place that knows what the methods were called. One that ended meanwhile is asked once more.
  */
 import type { KeyChange, KeyStanding, Told } from "../core/change.ts";
+import { askAgain } from "../core/fresh-stub.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
 import { lacksMethod } from "../core/version-before.ts";
@@ -21,6 +22,9 @@ export const OUTDATED_DOMAIN: Problem = {
     "The hub is being updated, and this domain has its turn yet to come: try again in a minute",
 };
 
+/** A stub of a domain, a fresh one each time. */
+export type FindDomain = () => DurableObjectStub<Domain>;
+
 /** What the key store says of a key. */
 export interface KeyNews {
   readonly keyId: number;
@@ -33,60 +37,54 @@ export interface KeyNews {
 
 /** Tells what the key store says of a key. */
 export async function changeKey(
-  domain: DurableObjectStub<Domain>,
+  domain: FindDomain,
   { keyId, standing, atMs, isForGood }: KeyNews,
 ): Promise<Outcome> {
   try {
-    return await domain.changeKey(keyId, standing, atMs, isForGood);
+    return await askAgain(() => domain().changeKey(keyId, standing, atMs, isForGood));
   } catch (error) {
     if (!lacksMethod(error)) throw error;
-    const closed = await domain.applyKey(keyId, standing);
+    const closed = await askAgain(() => domain().applyKey(keyId, standing));
     return { closed, told: null, missed: null, isHeld: false };
   }
 }
 
 /** Tells what the domain allows; `null` where the object cannot be told yet. */
 export function changePolicy(
-  domain: DurableObjectStub<Domain>,
+  domain: FindDomain,
   policy: Policy,
   atMs: number,
 ): Promise<Outcome | null> {
-  return unlessLacking(domain.changePolicy(policy, atMs));
+  return unlessLacking(() => domain().changePolicy(policy, atMs));
 }
 
 /** Revokes a key that the key store cannot be told of; `null` where the object cannot do that yet. */
-export function holdRevocation(
-  domain: DurableObjectStub<Domain>,
-  keyId: number,
-): Promise<Outcome | null> {
-  return unlessLacking(domain.holdRevocation(keyId));
+export function holdRevocation(domain: FindDomain, keyId: number): Promise<Outcome | null> {
+  return unlessLacking(() => domain().holdRevocation(keyId));
 }
 
 /** What a domain has heard of a key of late, `null` where it heard nothing, or is of the version before. */
-export function changeOf(
-  domain: DurableObjectStub<Domain>,
-  keyId: number,
-): Promise<KeyChange | null> {
-  return unlessLacking(domain.changeOf(keyId));
+export function changeOf(domain: FindDomain, keyId: number): Promise<KeyChange | null> {
+  return unlessLacking(() => domain().changeOf(keyId));
 }
 
 /** Tells that a key was found dead that the domain may believe to be live. */
 export async function reportDeadKey(
-  domain: DurableObjectStub<Domain>,
+  domain: FindDomain,
   keyId: number,
   atMs: number,
 ): Promise<void> {
   try {
-    await domain.reportDeadKey(keyId, atMs);
+    await askAgain(() => domain().reportDeadKey(keyId, atMs));
   } catch (error) {
     if (!lacksMethod(error)) throw error;
-    await domain.reportDead(keyId, atMs);
+    await askAgain(() => domain().reportDead(keyId, atMs));
   }
 }
 
-async function unlessLacking<T>(call: Promise<T>): Promise<T | null> {
+async function unlessLacking<T>(call: () => Promise<T>): Promise<T | null> {
   try {
-    return await call;
+    return await askAgain(call);
   } catch (error) {
     if (!lacksMethod(error)) throw error;
     return null;

@@ -3,6 +3,7 @@
  * socket. Who holds a token or a key exchanges it for a text that opens one topic, once.
  */
 import type { Address } from "../core/address.ts";
+import { askAgain } from "../core/fresh-stub.ts";
 import type { Problem } from "../core/problem.ts";
 import { ok, type Result } from "../core/result.ts";
 import { TICKET_SECONDS } from "../core/ticket.ts";
@@ -30,7 +31,10 @@ export async function issueTicket(
   const ticket = crypto
     .getRandomValues(new Uint8Array(32))
     .toBase64({ alphabet: "base64url", omitPadding: true });
-  const object = caller.env.DOMAIN.getByName(address.domain);
-  await object.issueTicket(await hashKey(ticket), address.topic, checked.value.grant);
+  const { grant } = checked.value;
+  const hash = await hashKey(ticket);
+  await askAgain(() =>
+    caller.env.DOMAIN.getByName(address.domain).issueTicket(hash, address.topic, grant),
+  );
   return ok({ ticket, expires_in: TICKET_SECONDS });
 }

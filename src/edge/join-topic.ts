@@ -11,24 +11,29 @@ import {
   type Answer,
 } from "../core/admission.ts";
 import { objectName, type Address } from "../core/address.ts";
+import { askAgain } from "../core/fresh-stub.ts";
 import type { Topic } from "../topic/topic.ts";
 
 /** The 101 to return untouched, or the object's answer. */
 export type Joined = { readonly type: "admitted"; readonly response: Response } | Answer;
 
-/** Asks a topic to take a socket; rejects when the object cannot be reached. */
+/**
+ * Asks a topic to take a socket; rejects when the object cannot be reached. One that ended meanwhile is asked once
+ * more: the socket that it may have taken has ended with it.
+ */
 export async function joinTopic(
   topics: DurableObjectNamespace<Topic>,
   address: Address,
   admission: Admission,
 ): Promise<Joined> {
   const name = objectName(address);
-  const response = await topics.getByName(name).fetch("https://topic/", {
-    headers: {
-      Upgrade: "websocket",
-      [ADMISSION_HEADER]: formatAdmission(admission),
-      [NAME_HEADER]: encodeURIComponent(name),
-    },
-  });
+  const headers = {
+    Upgrade: "websocket",
+    [ADMISSION_HEADER]: formatAdmission(admission),
+    [NAME_HEADER]: encodeURIComponent(name),
+  };
+  const response = await askAgain(() =>
+    topics.getByName(name).fetch("https://topic/", { headers }),
+  );
   return response.status === 101 ? { type: "admitted", response } : parseAnswer(response.headers);
 }

@@ -5,7 +5,13 @@
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import type { Caller } from "./caller.ts";
-import { changeKey, holdRevocation, OUTDATED_DOMAIN, type Outcome } from "./domain-calls.ts";
+import {
+  changeKey,
+  holdRevocation,
+  OUTDATED_DOMAIN,
+  type FindDomain,
+  type Outcome,
+} from "./domain-calls.ts";
 import { standingOf, type KeyRecord } from "./key-store.ts";
 import { keyStoreUnavailable, openKeyStore } from "./open-key-store.ts";
 
@@ -28,7 +34,7 @@ export async function syncKey(
   if (lookup.type !== "found") return err(keyStoreUnavailable(lookup));
   keyStore.value.forgetKey(domain, keyId);
   const [record = null] = lookup.keys;
-  const object = env.DOMAIN.getByName(domain);
+  const object = (): ReturnType<FindDomain> => env.DOMAIN.getByName(domain);
   const isForGood = record === null || record.state === "revoked";
   const news = { keyId, standing: standingOf(record), atMs: lookup.atMs, isForGood };
   const outcome = await changeKey(object, news);
@@ -48,7 +54,7 @@ export async function revokeKey(
   if (!keyStore.ok) return keyStore;
   const revoked = await keyStore.value.revokeKey(domain, keyId);
   keyStore.value.forgetKey(domain, keyId);
-  const object = env.DOMAIN.getByName(domain);
+  const object = (): ReturnType<FindDomain> => env.DOMAIN.getByName(domain);
   switch (revoked.type) {
     case "unreadable":
     case "unavailable": {

@@ -72,7 +72,7 @@ export class KeyDesk extends WorkerEntrypoint<Env> {
 
   async #report(domain: string, keyId: number, atMs: number): Promise<void> {
     try {
-      await reportDeadKey(this.env.DOMAIN.getByName(domain), keyId, atMs);
+      await reportDeadKey(() => this.env.DOMAIN.getByName(domain), keyId, atMs);
     } catch (error) {
       // The domain is out of reach, overloaded or was reset; whoever looks the key up next reports it again.
       logError({ event: "domain-unreachable", error: String(error) });

@@ -22,6 +22,7 @@ const DateSchema = v.pipe(
 
 const ClockSchema = v.object({ atMs: DateSchema });
 const DomainRowSchema = v.object({ hasRow: v.boolean() });
+const DomainKeySchema = v.object({ hasKey: v.boolean() });
 const KeySchema = v.object({ keyId: v.number(), expiresAtMs: v.nullable(DateSchema) });
 const HasKeySchema = v.object({ keyId: v.nullable(v.number()) });
 
@@ -43,10 +44,12 @@ export function readGrant(row: Row): Granted {
 /** A domain, or none: then its columns are null. */
 export function readDomain([row]: Row[]): Domain {
   const { hasRow } = v.parse(DomainRowSchema, row);
+  const { hasKey } = v.parse(DomainKeySchema, row);
   return {
     type: "found",
     policy: v.parse(PolicySchema, policyColumns(row)),
     tokens: hasRow ? v.parse(TokenSettingsSchema, row) : NO_TOKENS,
+    isKnown: hasRow || hasKey,
     ...v.parse(ClockSchema, row),
   };
 }

@@ -27,6 +27,8 @@ export type DomainLookup =
       readonly type: "found";
       readonly policy: Policy;
       readonly tokens: TokenSettings;
+      /** It has a row or a key. */
+      readonly isKnown: boolean;
       readonly atMs: number;
     }
   | Unreadable
@@ -74,6 +76,15 @@ export interface Unavailable {
   readonly type: "unavailable";
   readonly reason: string;
 }
+
+/** Milliseconds until a query counts as unanswered: a client waits for it. */
+export const QUERY_TIMEOUT_MS = 2000;
+
+/** What comes of one that does. */
+export const NO_ANSWER: Unavailable = {
+  type: "unavailable",
+  reason: `No answer within ${QUERY_TIMEOUT_MS} ms`,
+};
 
 /** The port that the edge asks; one query a call, whose end comes within a bound of the store's. */
 export interface KeyStore {

@@ -5,11 +5,18 @@
 import { neon, neonConfig, NeonDbError } from "@neondatabase/serverless";
 import * as v from "valibot";
 import type { DatabaseUrl } from "../core/database-url.ts";
-import type { KeyStore, Unavailable, Unreadable } from "./key-store.ts";
+import {
+  NO_ANSWER,
+  QUERY_TIMEOUT_MS,
+  type KeyStore,
+  type Unavailable,
+  type Unreadable,
+} from "./key-store.ts";
 import { readDomain, readGrant, readKeys, readRevoked } from "./key-store-rows.ts";
 
-/** Milliseconds until a query counts as unanswered: a client waits for it. */
-const QUERY_TIMEOUT_MS = 2000;
+/** Looks in the time of a query. */
+const TIMER_STEPS = 20;
+const NO_CONNECTION = "No connection to the database";
 
 /** Postgres's own clock. It is read after the row is: what it is newer than was not overlooked. */
 const CLOCK = `(extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs"`;
@@ -36,9 +43,13 @@ const CHECK_KEY = `select k.id as "keyId", ${EXPIRY_COLUMN}, ${POLICY_COLUMNS}, 
   where k.apikey_hash = $1 and k.domain = $2 and k.active and k.revoked_at is null
     and (k.expires_at is null or k.expires_at > now())`;
 
-/** There is a row even where there is no domain: the clock must come with every answer. */
+/**
+ * There is a row even where there is no domain: the clock must come with every answer. The key is found by the index
+ * on `domain`.
+ */
 const FIND_DOMAIN = `select ${POLICY_COLUMNS}, d.token_issuer as "tokenIssuer",
-  d.token_secret as "tokenSecret", d.token_keys as "tokenKeys", ${CLOCK}
+  d.token_secret as "tokenSecret", d.token_keys as "tokenKeys",
+    exists (select from apikeys k where k.domain = $1) as "hasKey", ${CLOCK}
   from (select 1) one left join domains d on d.domain = $1`;
 
 const KEY_COLUMNS = `k.id as "keyId", ${EXPIRY_COLUMN}, case
@@ -96,20 +107,36 @@ async function fetchRows(
   params: unknown[],
 ): Promise<{ readonly rows: Row[] } | Unavailable> {
   const cutOff = new AbortController();
-  // Not `AbortSignal.timeout`, whose timer stays after the answer is there.
-  const timer = setTimeout(
-    () => cutOff.abort(new DOMException("The query took too long", "TimeoutError")),
-    QUERY_TIMEOUT_MS,
+  const timer = startTimer(() =>
+    cutOff.abort(new DOMException("The query took too long", "TimeoutError")),
   );
   try {
     const sql = neon(url, { fetchOptions: { signal: cutOff.signal } });
     return { rows: await sql.query(text, params) };
   } catch (error) {
-    // A network or database failure (NeonDbError), or an answer that is not the protocol's.
+    // A network or database failure (NeonDbError), or an answer that is not the protocol's. How a query that is cut off
+    // fails depends on how far its answer had come.
+    if (cutOff.signal.aborted) return NO_ANSWER;
     return { type: "unavailable", reason: describeFailure(error) };
   } finally {
-    clearTimeout(timer);
+    timer.stop();
   }
+}
+
+/**
+ * Ends when a query has had its time. In steps, so that it stands still while the isolate is busy with other requests:
+ * an answer may have come, and nobody had the time to look. Not `AbortSignal.timeout`, whose timer stays after the
+ * answer is there.
+ */
+function startTimer(onEnd: () => void): { stop(): void } {
+  let steps = 0;
+  const timer = setInterval(() => {
+    steps += 1;
+    if (steps < TIMER_STEPS) return;
+    clearInterval(timer);
+    onEnd();
+  }, QUERY_TIMEOUT_MS / TIMER_STEPS);
+  return { stop: () => clearInterval(timer) };
 }
 
 /** Which columns are at fault, without their values. */
@@ -118,12 +145,17 @@ function describeRow(error: v.ValiError<v.GenericSchema>): string {
   return `Unexpected row: ${[...new Set(fields)].join(", ")}`;
 }
 
-/** A cause without values: a message could quote the connection string. */
+/** One text for one cause, without values: a message could quote the connection string. */
 function describeFailure(error: unknown): string {
-  if (!(error instanceof NeonDbError)) return error instanceof Error ? error.name : typeof error;
+  if (!(error instanceof NeonDbError)) {
+    // The runtime's words where the connection breaks in the middle of an answer.
+    const isLost = error instanceof Error && /connection/i.test(error.message);
+    return isLost ? NO_CONNECTION : "The answer is not the protocol's";
+  }
   if (error.code !== undefined) return `Postgres error ${error.code}`;
-  const cause = error.sourceError;
-  return cause?.name === "TimeoutError"
-    ? `No answer within ${QUERY_TIMEOUT_MS} ms`
-    : "No connection to the database";
+  if (error.sourceError !== undefined) return NO_CONNECTION;
+  const [, status] = /^Server error \(HTTP status (\d{3})\)/.exec(error.message) ?? [];
+  return status === undefined
+    ? "The endpoint refused the query"
+    : `The endpoint answered ${status}`;
 }

@@ -8,8 +8,10 @@ import { err, ok, type Result } from "../core/result.ts";
 import type { Caller } from "./caller.ts";
 import type { CachedDomainLookup } from "./cached-key-store.ts";
 import { checkCredential, checkKey, type CheckedCredential } from "./check-credential.ts";
+import { countFutileLookup, mayNotLookUp, TOO_MANY_LOOKUPS } from "./futile-lookups.ts";
 import type { Handshake, PublisherHandshake, SubscriberHandshake } from "./handshake.ts";
 import { keyStoreUnavailable, openKeyStore } from "./open-key-store.ts";
+import { refuse } from "./refusal.ts";
 
 /** What a topic can need. */
 export type Needed = Extract<Answer, { type: "needs" }>["what"];
@@ -105,12 +107,28 @@ async function addPolicy(
   caller: Caller,
   said: Admission,
 ): Prepared {
-  const found = await findPolicy(caller, address.domain, false);
+  // Whoever has a grant has proved that somebody knows the domain.
+  const found =
+    said.grant === null
+      ? await findPolicyForNobody(caller, address.domain)
+      : await findPolicy(caller, address.domain, false);
   if (!found.ok) return found;
   const { policy, atMs, isFresh } = found.value;
   // The grant is as fresh as it was; without one there is only the policy.
   const isAllFresh = isFresh && (said.grant === null || said.isFresh);
   return ok({ ...said, policy, policyAtMs: atMs, isFresh: isAllFresh });
+}
+
+/** Names cost nothing to make up: one that nobody knows has no live topic, so the topic need not be asked again. */
+async function findPolicyForNobody(caller: Caller, domain: string): ReturnType<typeof findPolicy> {
+  const keyStore = openKeyStore(caller.env);
+  if (!keyStore.ok) return keyStore;
+  const isFree = keyStore.value.remembersDomain(domain) || keyStore.value.knewDomain(domain);
+  if (!isFree && mayNotLookUp(caller)) return err(TOO_MANY_LOOKUPS);
+  const found = await findPolicy(caller, domain, false);
+  if (!found.ok || found.value.isKnown) return found;
+  if (found.value.isFresh) await countFutileLookup(caller);
+  return refuse("topic-not-live");
 }
 
 async function findPolicy(

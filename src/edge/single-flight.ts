@@ -1,7 +1,8 @@
 /**
  * One question at a time by name: who asks while it is under way waits for the same answer. Knows nothing of
  * what answers mean, nor of keeping them. Invariant: a question is kept alive by the request that asked it, and
- * by no other; who shares it waits with patience, for that request may have been cut off.
+ * by no other; who shares it waits with patience, for that request may have been cut off: while its query waits
+ * in line, and then for as long as a query may take.
  */
 
 /** Lets work outlive the request that began it, as `ctx.waitUntil` does. */
@@ -13,7 +14,11 @@ const PATIENCE_MS = 3000;
 interface Flight<T> {
   readonly id: number;
   readonly question: Promise<T>;
-  readonly begunAtMs: number;
+  readonly query: {
+    /** In line: no time passes. */
+    isWaiting: boolean;
+    begunAtMs: number;
+  };
 }
 
 /** Questions under way. */
@@ -21,16 +26,24 @@ export class SingleFlight<T extends object> {
   readonly #flights: Map<string, Flight<T>> = new Map();
   #begun = 0;
 
-  /** Asks now, whatever is under way; `land` gets the answer before anybody else, unless it was let go. */
+  /**
+   * Asks now, whatever is under way; `land` gets the answer before anybody else, unless it was let go. What is asked
+   * may say that its query waits in line, and then that it begins.
+   */
   begin(
     name: string,
-    ask: () => Promise<T>,
+    ask: (setWaiting: (isWaiting: boolean) => void) => Promise<T>,
     { keepAlive, land }: { readonly keepAlive: KeepAlive; readonly land: (answer: T) => void },
   ): Promise<T> {
     this.#begun += 1;
     const id = this.#begun;
-    const question = this.#fly(name, id, ask, land);
-    this.#flights.set(name, { id, question, begunAtMs: Date.now() });
+    const query = { isWaiting: false, begunAtMs: Date.now() };
+    const setWaiting = (isWaiting: boolean): void => {
+      query.isWaiting = isWaiting;
+      query.begunAtMs = Date.now();
+    };
+    const question = this.#fly(name, id, () => ask(setWaiting), land);
+    this.#flights.set(name, { id, question, query });
     keepAlive(question);
     return question;
   }
@@ -66,9 +79,15 @@ export class SingleFlight<T extends object> {
     }
   }
 
-  async #wait(name: string, { id, question, begunAtMs }: Flight<T>): Promise<T | "lost"> {
+  async #wait(name: string, { id, question, query }: Flight<T>): Promise<T | "lost"> {
     const { promise: outOfPatience, resolve } = Promise.withResolvers<"lost">();
-    const timer = setTimeout(() => resolve("lost"), begunAtMs + PATIENCE_MS - Date.now());
+    let timer: number | null = null;
+    const wait = (): void => {
+      const restMs = query.isWaiting ? PATIENCE_MS : query.begunAtMs + PATIENCE_MS - Date.now();
+      if (restMs > 0) timer = setTimeout(wait, restMs);
+      else resolve("lost");
+    };
+    wait();
     try {
       const answer = await Promise.race([question, outOfPatience]);
       if (answer !== "lost") return answer;

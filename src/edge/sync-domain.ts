@@ -21,7 +21,7 @@ export async function syncDomain(
   keyStore.value.forgetDomain(domain);
   if (lookup.type === "unreadable") return err(keyStoreUnavailable(lookup));
   const { policy, atMs } = lookup;
-  const outcome = await changePolicy(env.DOMAIN.getByName(domain), policy, atMs);
+  const outcome = await changePolicy(() => env.DOMAIN.getByName(domain), policy, atMs);
   if (outcome === null) return err(OUTDATED_DOMAIN);
   const { closed, told, missed } = outcome;
   return ok({ domain, closed, told, missed });

@@ -51,6 +51,11 @@ export class Grants {
     return this.#grants.has(socket);
   }
 
+  /** Whether nobody who is here presented anything. */
+  get isEmpty(): boolean {
+    return this.#grants.size === 0;
+  }
+
   /** The keys that sockets are here by. */
   get keyIds(): number[] {
     return [...this.#keys.keys()];

@@ -7,6 +7,7 @@ import type { Address } from "../core/address.ts";
 import { ANEW, type Heard, type KeyChange, type KeyStanding } from "../core/change.ts";
 import { mayPrecede } from "../core/clock.ts";
 import { KEY_REJECTED, TOKEN_EXPIRED, type Close } from "../core/close-code.ts";
+import { askAgain } from "../core/fresh-stub.ts";
 import type { Grant } from "../core/grant.ts";
 import { judgeGrant, type GrantVerdict } from "../core/judge.ts";
 import type { DatedPolicy } from "../core/policy.ts";
@@ -210,7 +211,8 @@ export class KeyWatch {
     const { ctx } = this.#topic;
     try {
       const { domain } = this.#topic.address();
-      const answer = await ctx.exports.KeyDesk.lookUp(domain, keyIds, isFinal ? ANEW : null);
+      const newerThanMs = isFinal ? ANEW : null;
+      const answer = await askAgain(() => ctx.exports.KeyDesk.lookUp(domain, keyIds, newerThanMs));
       if (answer === null) return false;
       for (const { keyId, standing } of answer.standings) {
         const known = this.registration.changeOf(keyId);

@@ -1,6 +1,7 @@
 /**
  * The address that an object owns, which its name says; but the runtime tells an object no name of more than
- * 1,024 bytes (platform limits). Then the edge says it on every connect, and it is stored with the first socket.
+ * 1,024 bytes (platform limits). Then the edge says it on every connect, and it is stored for those who are here by a
+ * credential, until they have left. Invariant: nobody who presents nothing has it stored.
  */
 import { addressOf, type Address } from "../core/address.ts";
 
@@ -27,6 +28,12 @@ export class OwnAddress {
     if (isForgotten && this.#ctx.storage.kv.get(KEY) === undefined) {
       this.#ctx.storage.kv.put(KEY, this.#name);
     }
+  }
+
+  /** Ends that: nobody is left for whom it would have to be known. */
+  forget(): void {
+    const isStored = this.#ctx.id.name === undefined && this.#ctx.storage.kv.get(KEY) !== undefined;
+    if (isStored) this.#ctx.storage.kv.delete(KEY);
   }
 
   /** The address; throws before anybody has said it. */

@@ -5,6 +5,7 @@
  */
 import type { Address } from "../core/address.ts";
 import type { Change, Entered, KeyChange, KeyStanding, PolicyChange } from "../core/change.ts";
+import { hasEnded } from "../core/fresh-stub.ts";
 import { lacksMethod } from "../core/version-before.ts";
 import type { Domain } from "../domain/domain.ts";
 
@@ -117,9 +118,13 @@ export class Registration {
     await Promise.allSettled([this.#told]);
   }
 
-  /** Asks over the one stub. One that was of use before may be broken for good by now: then over a new one. */
+  /**
+   * Asks over the one stub. One that was of use before may be broken for good by now, and the domain may have ended
+   * meanwhile: then once more, over a new one.
+   */
   async #tell<T>(
     question: (domain: DurableObjectStub<Domain>, topic: string) => Promise<T>,
+    isLast: boolean = false,
   ): Promise<T> {
     const { domain, topic } = this.#address();
     const known = this.#domain;
@@ -131,8 +136,8 @@ export class Registration {
       return await answer;
     } catch (error) {
       if (this.#domain === stub) this.#domain = null;
-      if (known === null) throw error;
-      return this.#tell(question);
+      if (isLast || (known === null && !hasEnded(error))) throw error;
+      return this.#tell(question, true);
     }
   }
 }

@@ -120,6 +120,7 @@ export class Topic extends DurableObject<Env> {
     this.#alarmAtMs = this.#dueAtMs;
     // After a restart of the runtime all sockets are gone and nobody was told.
     if (this.#state.phase === "live" && this.#publishers.size === 0) this.#publisherLeft();
+    this.#forgetAddress();
   }
 
   /** Takes the socket of an upgrade that the edge admitted, or answers by header why not, or what it needs. */
@@ -218,6 +219,7 @@ export class Topic extends DurableObject<Env> {
     // Whatever it fired for, the rest is still due.
     const dueAtMs = this.#dueAtMs;
     if (dueAtMs !== null) this.#wakeBy(dueAtMs);
+    this.#forgetAddress();
   }
 
   /** The life that is under way, `null` while the topic is vacant. */
@@ -421,7 +423,7 @@ export class Topic extends DurableObject<Env> {
     subprotocol,
     grant,
   }: Admission): { response: Response; server: WebSocket } | null {
-    this.#address.store();
+    if (role === "publisher" || grant !== null) this.#address.store();
     const accepted = this.#sockets.accept(role);
     if (accepted === null) return null;
     const { client, server } = accepted;
@@ -614,7 +616,7 @@ export class Topic extends DurableObject<Env> {
     const { isIncomplete } = this.#keyWatch.registration;
     void this.ctx.storage.deleteAll();
     if (this.#audience.size === 0) return;
-    this.#address.store();
+    if (!this.#keyWatch.grants.isEmpty) this.#address.store();
     if (!isIncomplete) return;
     this.#keyWatch.registration.isIncomplete = true;
     this.#keyWatch.completeRegistration();
@@ -708,9 +710,17 @@ export class Topic extends DurableObject<Env> {
     this.#vanished.forget(socket);
     this.#audience.remove(socket);
     if (this.#publishers.delete(socket)) this.#publisherLeft();
-    if (this.#sockets.forget(socket) && this.#isDeserted()) {
+    const wasClosing = this.#sockets.forget(socket);
+    this.#forgetAddress();
+    if (wasClosing && this.#isDeserted()) {
       setTimeout(() => void this.#reset(), 0);
     }
+  }
+
+  /** Nothing that those who waited on a vacant topic had stored outlives them. */
+  #forgetAddress(): void {
+    if (!this.#isDeserted() || this.#log.keepUntilMs !== null) return;
+    if (!this.#keyWatch.registration.isIncomplete) this.#address.forget();
   }
 
   /** Whether the topic is over and the last of its sockets gone. */

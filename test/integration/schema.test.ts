@@ -166,6 +166,7 @@ describe.each([
     expect(
       await run("select indexdef from pg_indexes where tablename = 'apikeys' order by indexdef"),
     ).toEqual([
+      { indexdef: expect.stringMatching(/^CREATE INDEX apikeys_domain .*\(domain\)$/) },
       { indexdef: expect.stringMatching(/UNIQUE .*\(apikey_hash\)$/) },
       { indexdef: expect.stringMatching(/UNIQUE .*\(domain, username\)$/) },
       { indexdef: expect.stringMatching(/UNIQUE .*\(domain\)$/) },

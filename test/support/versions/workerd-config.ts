@@ -93,7 +93,9 @@ function workerOf(
       ({ binding, className }) =>
         `(name = ${quote(binding)}, durableObjectNamespace = (className = ${quote(className)}, serviceName = ${quote(homeOf(className))}))`,
     ),
-    `(name = "FAILED_CREDENTIALS", service = (name = "limiter", entrypoint = "Limiter"))`,
+    ...["FAILED_CREDENTIALS", "FUTILE_LOOKUPS"].map(
+      (name) => `(name = ${quote(name)}, service = (name = "limiter", entrypoint = "Limiter"))`,
+    ),
     ...Object.entries(texts).map(
       ([name, value]) => `(name = ${quote(name)}, text = ${quote(value)})`,
     ),

@@ -246,6 +246,18 @@ describe("15.5 a revocation that Postgres cannot be told of", () => {
     expect(await keysOf(domain, "held:")).toEqual([]);
   });
 
+  test("is brought there at once although the key desk ends meanwhile", async () => {
+    const { domain } = freshDomain();
+    // Alarms stand on whole steps of five seconds.
+    using clock = new Clock({ startMs: Math.ceil(Date.now() / 5000) * 5000 + 3_600_000 });
+    answerKeyDesk(domain, { revoke: () => ({ atMs: clock.nowMs, isKnown: true }) });
+    const error = Object.assign(new Error("reset"), { durableObjectReset: true });
+    failNextCall({ keyDeskOf: domain }, { method: "revoke", error });
+    await domain.holdRevocation(1);
+    await clock.advance(5000, domain);
+    expect(await keysOf(domain, "held:")).toEqual([]);
+  });
+
   test("ends when Postgres has it for good, whoever brings it there", async () => {
     const { domain } = freshDomain();
     await domain.holdRevocation(1);

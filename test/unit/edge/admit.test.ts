@@ -266,6 +266,47 @@ describe("admission", () => {
     expect(topic.heard).toHaveLength(3);
   });
 
+  describe("a topic that ends while somebody connects", () => {
+    const reset = Object.assign(new Error("The topic has ended"), { durableObjectReset: true });
+
+    test.each([
+      ["a mark", reset],
+      ["a deployment", new Error("Durable Object reset because its code was updated.")],
+      ["a shutdown", new Error("Object is shutting down")],
+    ])("is asked once more: %s", async (_, error) => {
+      const topic = new ScriptedTopic(error, "admitted");
+      expect((await connect(SUB, topic)).status).toBe(101);
+      expect(topic.heard).toHaveLength(2);
+    });
+
+    test("is not asked for ever", async () => {
+      const topic = new ScriptedTopic(reset);
+      await expect(connect(SUB, topic)).rejects.toThrow("The topic has ended");
+      expect(topic.heard).toHaveLength(2);
+    });
+
+    test.each([
+      ["a bug", new TypeError("x is undefined")],
+      [
+        "an overload",
+        Object.assign(new Error("reset"), { overloaded: true, durableObjectReset: true }),
+      ],
+      ["what the runtime has tried again", Object.assign(new Error("lost"), { retryable: true })],
+    ])("is not asked once more for another reason: %s", async (_, error) => {
+      const topic = new ScriptedTopic(error, "admitted");
+      await expect(connect(SUB, topic)).rejects.toThrow(error.message);
+      expect(topic.heard).toHaveLength(1);
+    });
+
+    test("13.5 a domain that ends is asked once more for a ticket", async () => {
+      const grant = { keyId: 7, subject: null, expiresAtMs: null, checkedAtMs: postgres.nowMs };
+      const answers: unknown[] = [reset, grant];
+      const domain = new ScriptedDomain({ takeTicket: () => answers.shift() });
+      const path = `${SUB}?ticket=${"t".repeat(43)}`;
+      expect((await connect(path, new ScriptedTopic("admitted"), {}, domain)).status).toBe(101);
+    });
+  });
+
   test("14.1 a key that the topic rejects counts as one that opens nothing", async () => {
     const from = { ...BY_KEY, "CF-Connecting-IP": crypto.randomUUID() };
     const topic = new ScriptedTopic(refused("key-rejected"));

@@ -100,6 +100,33 @@ describe("CachedKeyStore", () => {
     expect(await findDomain(ANEW)).toMatchObject({ atMs: atMs + 1, isFresh: true });
   });
 
+  test("14.21 a domain that nobody knows is remembered briefly, and displaces none that is known", async () => {
+    await findDomain();
+    for (let n = 0; n < 4100; n++) {
+      expect(await store.findDomain(`made-up-${n}`, REMEMBERED)).toMatchObject({ isKnown: false });
+    }
+    expect(postgres.asked).toHaveLength(4101);
+    expect(await findDomain()).toMatchObject({ isKnown: true, isFresh: false });
+    expect(await store.findDomain("made-up-4099", REMEMBERED)).toMatchObject({ isFresh: false });
+    expect(store.remembersDomain("made-up-4099")).toBe(true);
+    expect(store.knewDomain("made-up-4099")).toBe(false);
+    vi.advanceTimersByTime(FRESH_MS);
+    expect(store.remembersDomain("made-up-4099")).toBe(false);
+    expect(store.remembersDomain("acme")).toBe(false);
+    expect(store.knewDomain("acme")).toBe(true);
+    expect(await store.findDomain("made-up-4099", REMEMBERED)).toMatchObject({ isFresh: true });
+  });
+
+  test("14.21 a domain that becomes known is not taken for unknown where an operator says so", async () => {
+    expect(await store.findDomain("new", REMEMBERED)).toMatchObject({ isKnown: false });
+    postgres.domains.set("new", {});
+    store.forgetDomain("new");
+    expect(await store.findDomain("new", REMEMBERED)).toMatchObject({ isKnown: true });
+    postgres.domains.delete("new");
+    expect(await store.findDomain("new", ANEW)).toMatchObject({ isKnown: false });
+    expect(store.knewDomain("new")).toBe(false);
+  });
+
   test("keys in use are looked up again unless what is known is newer than the asker's", async () => {
     const atMs = postgres.nowMs;
     await findKeys([1], null);

@@ -100,7 +100,7 @@ describe("neonKeyStore", () => {
   });
 
   test("4.3 a query that is not answered within 2 seconds is cut off", async () => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
     const cutOff = vi.fn<() => void>();
     const { promise: isAsked, resolve } = Promise.withResolvers<void>();
     postgres.delay = (signal) =>
@@ -120,8 +120,75 @@ describe("neonKeyStore", () => {
     vi.useRealTimers();
   });
 
+  test("4.3 a query that is cut off in the middle of its answer has the same reason", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+    const { promise: isAsked, resolve } = Promise.withResolvers<void>();
+    vi.mocked(fetch).mockImplementationOnce((_, init) => {
+      const body = new ReadableStream({
+        start(controller) {
+          init?.signal?.addEventListener("abort", () => controller.error(init.signal?.reason));
+          resolve();
+        },
+      });
+      return Promise.resolve(new Response(body));
+    });
+    const answer = store.findDomain("acme");
+    await isAsked;
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(await answer).toEqual({ type: "unavailable", reason: "No answer within 2000 ms" });
+    vi.useRealTimers();
+  });
+
+  test.each([
+    ["The endpoint answered 500", () => new Response("password", { status: 500 })],
+    ["The endpoint answered 502", () => new Response("<html>", { status: 502 })],
+    ["Postgres error 57P01", () => Response.json({ code: "57P01", message: "x" }, { status: 400 })],
+    ["The endpoint refused the query", () => Response.json({ message: "x" }, { status: 400 })],
+    ["The answer is not the protocol's", () => new Response("<html>")],
+    ["The answer is not the protocol's", () => Response.json({ fields: [], rows: [["?"]] })],
+    ["The answer is not the protocol's", () => Response.json({})],
+    [
+      "No connection to the database",
+      () => Promise.reject(new TypeError("Network connection lost.")),
+    ],
+    [
+      "No connection to the database",
+      () =>
+        new Response(
+          new ReadableStream({
+            start: (controller) => controller.error(new Error("Network connection lost.")),
+          }),
+        ),
+    ],
+  ])("one cause has one text: %s", async (reason, respond) => {
+    vi.mocked(fetch).mockImplementation(() => Promise.resolve(respond()));
+    expect(await askAll()).toEqual(
+      Array.from({ length: 4 }, () => ({ type: "unavailable", reason })),
+    );
+  });
+
+  test("the time of a query stands still while the isolate is busy", async () => {
+    vi.useFakeTimers({
+      toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"],
+    });
+    const { promise: isAsked, resolve } = Promise.withResolvers<void>();
+    const { promise: answered, resolve: respond } = Promise.withResolvers<void>();
+    postgres.delay = () => {
+      resolve();
+      return answered;
+    };
+    const answer = store.findDomain("acme");
+    await isAsked;
+    // Nothing was looked at meanwhile, and then all at once.
+    vi.setSystemTime(Date.now() + 10_000);
+    await vi.advanceTimersByTimeAsync(100);
+    respond();
+    expect(await answer).toMatchObject({ type: "found" });
+    vi.useRealTimers();
+  });
+
   test("an answer leaves no timer behind, a failure neither", async () => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
     await askAll();
     postgres.isDown = true;
     await askAll();

@@ -305,6 +305,34 @@ describe("the operator's routes", () => {
     });
   });
 
+  test("a domain that ends meanwhile is asked once more, and no more often", async () => {
+    const ended = Object.assign(new Error("reset"), { durableObjectReset: true });
+    const once = (answer: unknown): (() => unknown) => {
+      const answers = [ended, answer];
+      return () => answers.shift();
+    };
+    const change = (answer: unknown): ScriptedDomain =>
+      new ScriptedDomain({
+        changeKey: once(answer),
+        changePolicy: once(answer),
+        holdRevocation: once(answer),
+      });
+    expect(await call("POST", "acme/keys/1/sync", change(TOLD))).toMatchObject({ status: 200 });
+    expect(await call("POST", "acme/sync", change(TOLD))).toMatchObject({ status: 200 });
+    expect(await list(new ScriptedDomain({ topics: once([]) }))).toMatchObject({ status: 200 });
+    const issuing = new ScriptedDomain({ issueTicket: once(undefined), changeOf: once(null) });
+    expect(await ticket(issuing)).toMatchObject({ status: 201 });
+    expect(await call("DELETE", "acme/keys/1", change(TOLD))).toMatchObject({ status: 200 });
+    postgres.isDown = true;
+    expect(await call("DELETE", "acme/keys/1", change(TOLD))).toMatchObject({ status: 202 });
+    const lost = change(ended);
+    expect(await call("DELETE", "acme/keys/1", lost)).toMatchObject({
+      status: 503,
+      body: problem("topic-unavailable"),
+    });
+    expect(lost.calls).toHaveLength(2);
+  });
+
   test("a domain that fails in another way is not taken for one of the version before", async () => {
     const lost = Object.assign(new Error("Network connection lost."), { retryable: true });
     const methods = { changeKey: lost, changePolicy: lost, holdRevocation: lost, applyKey: 5 };

@@ -14,7 +14,7 @@ function create(flights = new SingleFlight<Value>()) {
     flights,
     landed,
     kept,
-    begin: (ask: () => Promise<Value>) =>
+    begin: (ask: (setWaiting: (isWaiting: boolean) => void) => Promise<Value>) =>
       flights.begin("name", ask, {
         keepAlive: (work) => void kept.push(work),
         land: (answer) => void landed.push(answer),
@@ -73,6 +73,22 @@ describe("SingleFlight", () => {
     const joined = flights.join("name");
     await vi.advanceTimersByTimeAsync(0);
     expect(await joined).toBe("lost");
+  });
+
+  test("who shares a question that waits in line waits with it, and then as long as a query may take", async () => {
+    const { flights, begin } = create();
+    const asked = vi.fn<(setWaiting: (isWaiting: boolean) => void) => Promise<Value>>(never);
+    void begin(asked);
+    const joined = flights.join("name");
+    const settled = vi.fn<(answer: unknown) => void>();
+    void joined?.then(settled);
+    asked.mock.lastCall?.[0](true);
+    await vi.advanceTimersByTimeAsync(15_000);
+    asked.mock.lastCall?.[0](false);
+    await vi.advanceTimersByTimeAsync(2999);
+    expect(settled).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(settled).toHaveBeenCalledWith("lost");
   });
 
   test("leaves no timer behind", async () => {

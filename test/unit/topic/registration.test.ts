@@ -47,7 +47,22 @@ function lookUp(
   return { atMs, standings: [{ keyId, standing }], policy };
 }
 
+/** What a call fails with whose object ended meanwhile. */
+function ended(): Error {
+  return Object.assign(new Error("The object was reset"), { durableObjectReset: true });
+}
+
 describe("while the domain cannot be reached", () => {
+  test("12.9 one that ended meanwhile is asked once more, and no more often", async () => {
+    const { domain, topic } = freshDomain();
+    const cached = { grant: keyGrant(), isFresh: false };
+    failNextCall(domain, { method: "enter", error: ended(), breaksStub: true });
+    expect(await answerOf(ask(topic(), publisher({}, cached)))).toBe(null);
+    const fault = failNextCall(domain, { method: "enter", error: ended(), times: 2 });
+    expect(await answerOf(ask(topic("other"), publisher({}, cached)))).toBe("needs recheck");
+    expect(fault.struck).toBe(2);
+  });
+
   test("12.9 nobody gets in by a cached grant", async () => {
     const { domain, topic: topicOf } = freshDomain();
     failNextCall(domain, { method: "enter", times: 2 });
@@ -184,6 +199,19 @@ describe("what is pushed while a join waits", () => {
 });
 
 describe("a key in use", () => {
+  test("12.8 is looked at although the key desk ends meanwhile", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    using clock = new Clock();
+    answerKeyDesk(domain, { lookUp: () => lookUp(clock.nowMs, DEAD) });
+    failNextCall({ keyDeskOf: domain }, { method: "lookUp", error: ended() });
+    const grant = keyGrant({ checkedAtMs: clock.nowMs - 3_000_000 });
+    const source = await open(topicOf(), publisher({}, { grant }));
+    await clock.advance(31_000);
+    source.send("hello");
+    expect(await source.next()).toEqual(KEY_REJECTED);
+    expect(callsOf({ keyDeskOf: domain }, "lookUp")).toHaveLength(2);
+  });
+
   test("12.8 is looked at once in half a minute while the key store is down, however much is sent", async () => {
     const { domain, topic: topicOf } = freshDomain();
     using clock = new Clock();

@@ -105,7 +105,7 @@ export class FakePostgres {
         return key === undefined ? [] : [{ ...keyRow(key), ...this.#domain(second), ...clock }];
       }
       case "find-domain":
-        return [{ ...this.#domain(first), ...clock }];
+        return [{ ...this.#domain(first), hasKey: this.#hasKey(first), ...clock }];
       case "find-keys": {
         const ids = second.slice(1, -1).split(",").map(Number);
         const rows = this.keys
@@ -123,6 +123,10 @@ export class FakePostgres {
         return [{ ...(key === undefined ? NO_KEY : keyRow(key)), ...clock }];
       }
     }
+  }
+
+  #hasKey(name: string): boolean {
+    return this.keys.some(({ domain }) => domain === name);
   }
 
   #domain(name: string): Row {

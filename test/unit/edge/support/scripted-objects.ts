@@ -12,9 +12,10 @@ import type { Topic } from "../../../../src/topic/topic.ts";
 export class ScriptedTopic {
   /** What it was told, in order. */
   readonly heard: Admission[] = [];
-  readonly #script: (Answer | "admitted" | Response)[];
+  readonly #script: (Answer | "admitted" | Response | Error)[];
 
-  constructor(...script: (Answer | "admitted" | Response)[]) {
+  /** An error is thrown. */
+  constructor(...script: (Answer | "admitted" | Response | Error)[]) {
     this.#script = script;
   }
 
@@ -23,10 +24,14 @@ export class ScriptedTopic {
     return namespaceOf({ fetch: this.#fetch });
   }
 
-  readonly #fetch = (_: string, { headers }: { headers: Record<string, string> }): Response => {
+  readonly #fetch = async (
+    _: string,
+    { headers }: { headers: Record<string, string> },
+  ): Promise<Response> => {
     this.heard.push(parseAdmission(headers[ADMISSION_HEADER] ?? null));
     const answer = this.#script.length > 1 ? this.#script.shift() : this.#script[0];
     if (answer === undefined) throw new Error("Nothing is in the script");
+    if (answer instanceof Error) throw answer;
     if (answer instanceof Response) return answer;
     if (answer !== "admitted")
       return new Response(null, { status: 409, headers: formatAnswer(answer) });
@@ -42,7 +47,7 @@ export class ScriptedDomain {
   readonly calls: (readonly [string, ...unknown[]])[] = [];
   readonly #methods: Readonly<Record<string, unknown>>;
 
-  /** `methods`: what each returns; an error is thrown. */
+  /** `methods`: what each returns, or a function that says so; an error is thrown. */
   constructor(methods: Readonly<Record<string, unknown>>) {
     this.#methods = methods;
   }
@@ -55,7 +60,8 @@ export class ScriptedDomain {
         return Promise.reject(new TypeError(words));
       }
       this.calls.push([name, ...args]);
-      const result = this.#methods[name];
+      const scripted = this.#methods[name];
+      const result: unknown = typeof scripted === "function" ? scripted() : scripted;
       return result instanceof Error ? Promise.reject(result) : Promise.resolve(result);
     };
     return namespaceOf(

@@ -1,0 +1,27 @@
+/**
+ * What a client may do in vain before it is refused for a while. The count is Cloudflare's, one a location and
+ * eventually consistent; it cannot be asked without counting, so this isolate remembers what it said last.
+ * Invariant: clients that are remembered are bounded in number.
+ */
+import QuickLRU from "quick-lru";
+
+/** How long a client that was over the limit is refused before it may try again. */
+const BLOCK_MS = 10_000;
+/** Clients; the library keeps up to twice as many. */
+const MAX_CLIENTS = 10_000;
+
+/** One limit. */
+export class ClientLimit {
+  readonly #blockedUntilMs: QuickLRU<string, number> = new QuickLRU({ maxSize: MAX_CLIENTS });
+
+  /** Whether a client has tried too much of late. */
+  isOver(client: string): boolean {
+    return (this.#blockedUntilMs.peek(client) ?? 0) > Date.now();
+  }
+
+  /** Counts one try of a client that was in vain. */
+  async count(counter: RateLimit, client: string): Promise<void> {
+    const { success } = await counter.limit({ key: client });
+    if (!success) this.#blockedUntilMs.set(client, Date.now() + BLOCK_MS);
+  }
+}
