@@ -19,7 +19,7 @@ export const SERVICE_RESTART: Close = { code: 1012, reason: "service-restart" };
 export const TOKEN_EXPIRED: Close = { code: 4401, reason: "token-expired" };
 /** A subscriber does not read: reconnect with the last cursor. */
 export const SLOW_CONSUMER: Close = { code: 4408, reason: "slow-consumer" };
-/** A publisher sends more than its domain allows, and went on when it was told. */
+/** A publisher sends more than its domain allows, and went on when it was told; or a subscriber sends too much. */
 export const TOO_MANY_REQUESTS: Close = { code: 4429, reason: "too-many-requests" };
 /** A stream socket sent something that is not of the stream. */
 export const INVALID_FRAME: Close = { code: 4500, reason: "invalid-frame" };

@@ -14,7 +14,9 @@ export const STREAM_PROTOCOL = "wspubsub.v1";
 export type Protocol = "raw" | "stream";
 
 /** Messages of one `publish`. */
-const MAX_PUBLISH_MESSAGES = 1000;
+export const MAX_PUBLISH_MESSAGES = 1000;
+/** UTF-16 units of a subscriber's frame: twice what its longest cursor takes, and members that are unknown. */
+const MAX_CREDIT_UNITS = 256;
 /** What a publish may be called: short, since the hub remembers many. */
 const ID = /^[!-~]{1,64}$/;
 
@@ -86,7 +88,7 @@ export function parsePublish(frame: Message): Result<Publish, InvalidFrame> {
   const members = parseFrame(frame);
   if (!members.ok) return err({ id: null, detail: members.error });
   const { type, messages } = members.value;
-  const id = idOf(members.value);
+  const id = parseId(members.value["id"]);
   if (type !== "publish") return err({ id, detail: 'Expected "type" to be "publish"' });
   if (id === null) {
     return err({ id, detail: 'Expected "id" to be 1 to 64 printable ASCII characters' });
@@ -97,6 +99,10 @@ export function parsePublish(frame: Message): Result<Publish, InvalidFrame> {
 
 /** Reads a subscriber's frame, its credit: the last cursor that it has received. */
 export function parseCredit(frame: Message): Result<Cursor, InvalidFrame> {
+  // Before it is parsed: anyone may send it, and parsing 32 MiB takes seconds.
+  if (typeof frame === "string" && frame.length > MAX_CREDIT_UNITS) {
+    return err({ id: null, detail: `Expected at most ${MAX_CREDIT_UNITS} characters` });
+  }
   const members = parseFrame(frame);
   if (!members.ok) return err({ id: null, detail: members.error });
   const { type, cursor: text } = members.value;
@@ -106,7 +112,8 @@ export function parseCredit(frame: Message): Result<Cursor, InvalidFrame> {
   return ok(cursor);
 }
 
-function idOf({ id }: { readonly id?: unknown }): string | null {
+/** Reads the id of a publish; `null` for what is none. */
+export function parseId(id: unknown): string | null {
   return typeof id === "string" && ID.test(id) ? id : null;
 }
 

@@ -30,6 +30,8 @@ export interface PublisherAttachment {
   readonly log: LogPosition | null;
   /** Its key; `null` where version 0.1 accepted it. */
   readonly grant: Grant | null;
+  /** When it has paid for what it sent beyond its rate, if that takes longer than sleep. */
+  readonly rateFullAtMs: number | null;
 }
 
 /** The identity of a socket that only receives. */
@@ -60,6 +62,7 @@ const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role",
     policyAtMs: v.optional(v.number(), 0),
     log: v.optional(v.nullable(LogPositionSchema), null),
     grant: SocketGrantSchema,
+    rateFullAtMs: v.optional(v.nullable(v.number()), null),
   }),
   v.object({
     v: v.literal(1),

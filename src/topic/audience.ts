@@ -4,21 +4,34 @@
  * Invariant: a subscriber is in the replay or in the fan-out, never in both.
  */
 import type { SubscriberAdmission } from "../core/admission.ts";
-import { HISTORY_GAP, INVALID_FRAME, SLOW_CONSUMER, type Close } from "../core/close-code.ts";
+import {
+  HISTORY_GAP,
+  INVALID_FRAME,
+  SLOW_CONSUMER,
+  TOO_MANY_REQUESTS,
+  type Close,
+} from "../core/close-code.ts";
 import { formatCursor, parseCursor, type Cursor } from "../core/cursor.ts";
 import type { Grant } from "../core/grant.ts";
 import type { Message } from "../core/message.ts";
+import type { Problem } from "../core/problem.ts";
 import { parseSince } from "../core/since.ts";
 import { formatError, parseCredit } from "../core/stream.ts";
 import { protocolOf } from "../core/subprotocol.ts";
 import { readAttachment, writeAttachment, type SubscriberAttachment } from "./attachment.ts";
 import type { Batch } from "./batch.ts";
 import { FanOut } from "./fan-out.ts";
+import { FRAMES_A_MINUTE } from "./frame-allowance.ts";
 import type { Log, Resumption } from "./log.ts";
 import type { Publication } from "./publication.ts";
 import { Replay } from "./replay.ts";
 import { sendFrame } from "./send-frame.ts";
 import { Subscriber } from "./subscriber.ts";
+
+const TOO_MANY_FRAMES: Problem = {
+  slug: "too-many-requests",
+  detail: `Expected an ack for 32 KiB of messages at most, or ${FRAMES_A_MINUTE} frames a minute`,
+};
 
 /** What an audience needs of its topic. */
 export interface AudienceTopic {
@@ -102,10 +115,21 @@ export class Audience {
     else this.#follow(subscriber, this.#log.resume({ type: "cursor", cursor }, Date.now()));
   }
 
-  /** A raw subscriber's data is ignored, and what a dismissed socket still sends is fenced out. */
+  /**
+   * Takes a subscriber's word for where it is. A raw one's data is ignored, and what a dismissed socket still
+   * sends is fenced out; too much of it closes either.
+   */
   hear(socket: WebSocket, message: Message): void {
     const subscriber = this.#find(socket);
-    if (subscriber === undefined || subscriber.protocol === "raw") return;
+    if (subscriber === undefined) return;
+    const isRaw = subscriber.protocol === "raw";
+    const units = typeof message === "string" ? message.length : message.byteLength;
+    if (!subscriber.allowance.take(isRaw ? units : 0, Date.now())) {
+      if (!isRaw) sendFrame(socket, formatError(null, TOO_MANY_FRAMES));
+      this.dismiss(socket, TOO_MANY_REQUESTS);
+      return;
+    }
+    if (isRaw) return;
     const credit = parseCredit(message);
     if (credit.ok) {
       const { epoch } = this.#log.head;

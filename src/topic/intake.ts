@@ -17,9 +17,16 @@ import {
   formatAck,
   formatError,
   parsePublish,
+  type InvalidFrame,
   type Protocol,
   type Publish,
 } from "../core/stream.ts";
+import {
+  countMessages,
+  isOverstructured,
+  maxPublishUnits,
+  readId,
+} from "../core/unread-publish.ts";
 import type { Batch } from "./batch.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { Log } from "./log.ts";
@@ -35,7 +42,9 @@ const RETRY_AFTER_SECONDS = 1;
 export interface Sender {
   readonly socket: WebSocket;
   readonly protocol: Protocol;
-  readonly rate: MessageRate;
+  readonly rate: Pick<MessageRate, "isEmpty">;
+  /** Asks for so many messages. */
+  spend(count: number, perSecond: number, nowMs: number): RateVerdict;
 }
 
 /** The intake of one topic. */
@@ -52,31 +61,12 @@ export class Intake {
 
   /** Takes a frame; returns why its publisher must be closed, `null` when it may go on. */
   take(sender: Sender, frame: Message, policy: Policy, nowMs: number): Close | null {
-    const { socket, protocol, rate } = sender;
-    if (protocol === "raw") {
-      if (isLargerThan(frame, policy.maxMessageBytes)) return MESSAGE_TOO_LARGE;
-      // There is no other way to tell it.
-      if (rateVerdict(rate, 1, policy, nowMs) !== null) return TOO_MANY_REQUESTS;
-      this.#fanOut.publish({ messages: [frame], receipt: null });
-      return null;
-    }
-    const publish = parsePublish(frame);
-    if (!publish.ok) {
-      // What went before it is acknowledged before the socket closes.
-      this.#fanOut.drain();
-      const { id, detail } = publish.error;
-      sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
-      return INVALID_FRAME;
-    }
-    const verdict = rateVerdict(rate, publish.value.messages.length, policy, nowMs);
-    if (verdict === null) {
-      this.#takePublish(socket, publish.value, policy.maxMessageBytes);
-      return null;
-    }
-    const isIgnored = verdict.type === "ignored";
-    if (isIgnored) this.#fanOut.drain();
-    sendFrame(socket, formatError(publish.value.id, tooManyMessages(policy, verdict)));
-    return isIgnored ? TOO_MANY_REQUESTS : null;
+    if (sender.protocol === "stream") return this.#takeFrame(sender, frame, policy, nowMs);
+    if (isLargerThan(frame, policy.maxMessageBytes)) return MESSAGE_TOO_LARGE;
+    // There is no other way to tell it.
+    if (rateVerdict(sender, 1, policy, nowMs) !== null) return TOO_MANY_REQUESTS;
+    this.#fanOut.publish({ messages: [frame], receipt: null });
+    return null;
   }
 
   /** Puts publications into the log and acknowledges them; `null` when they have no message. */
@@ -94,6 +84,55 @@ export class Intake {
       sendFrame(socket, formatAck(id, formatCursor(outcome.cursor)));
     }
     return batch;
+  }
+
+  /** Takes a frame of the stream. What is refused whatever is in it is refused unread: parsing costs most. */
+  #takeFrame(sender: Sender, frame: Message, policy: Policy, nowMs: number): Close | null {
+    const { socket, rate } = sender;
+    const { maxMessageBytes, messagesPerSecond } = policy;
+    if (typeof frame === "string") {
+      if (messagesPerSecond !== null && rate.isEmpty(messagesPerSecond, nowMs)) {
+        const verdict = rateVerdict(sender, countMessages(frame), policy, nowMs);
+        if (verdict !== null) return this.#refuseRate(socket, readId(frame), policy, verdict);
+      }
+      const maxUnits = maxPublishUnits(maxMessageBytes);
+      if (frame.length > maxUnits) {
+        const detail = `The frame has more than ${maxUnits} characters, which no publish here needs`;
+        sendFrame(socket, formatError(readId(frame), { slug: "message-too-large", detail }));
+        return null;
+      }
+      if (isOverstructured(frame)) {
+        const detail = "Expected less that is not in strings";
+        return this.#refuseFrame(socket, { id: readId(frame), detail });
+      }
+    }
+    const publish = parsePublish(frame);
+    if (!publish.ok) return this.#refuseFrame(socket, publish.error);
+    const { id, messages } = publish.value;
+    const verdict = rateVerdict(sender, messages.length, policy, nowMs);
+    if (verdict !== null) return this.#refuseRate(socket, id, policy, verdict);
+    this.#takePublish(socket, publish.value, maxMessageBytes);
+    return null;
+  }
+
+  /** Tells a publisher what is wrong with a frame; what went before it is acknowledged before the socket closes. */
+  #refuseFrame(socket: WebSocket, { id, detail }: InvalidFrame): Close {
+    this.#fanOut.drain();
+    sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
+    return INVALID_FRAME;
+  }
+
+  /** Tells a publisher that it is over its rate, and closes it when it was told often enough. */
+  #refuseRate(
+    socket: WebSocket,
+    id: string | null,
+    policy: Policy,
+    verdict: RateRefusal,
+  ): Close | null {
+    const isIgnored = verdict.type === "ignored";
+    if (isIgnored) this.#fanOut.drain();
+    sendFrame(socket, formatError(id, tooManyMessages(policy, verdict)));
+    return isIgnored ? TOO_MANY_REQUESTS : null;
   }
 
   #takePublish(socket: WebSocket, { id, messages }: Publish, maxBytes: number): void {
@@ -133,22 +172,22 @@ export class Intake {
   }
 }
 
+/** A publisher is over its rate. */
+type RateRefusal = Exclude<RateVerdict, { readonly type: "within" }>;
+
 /** `null` while a publisher keeps to its domain's rate. */
 function rateVerdict(
-  rate: MessageRate,
+  sender: Sender,
   count: number,
   { messagesPerSecond }: Policy,
   nowMs: number,
-): Exclude<RateVerdict, { type: "within" }> | null {
+): RateRefusal | null {
   if (messagesPerSecond === null) return null;
-  const verdict = rate.take(count, messagesPerSecond, nowMs);
+  const verdict = sender.spend(count, messagesPerSecond, nowMs);
   return verdict.type === "within" ? null : verdict;
 }
 
-function tooManyMessages(
-  { messagesPerSecond }: Policy,
-  verdict: Exclude<RateVerdict, { type: "within" }>,
-): Problem {
+function tooManyMessages({ messagesPerSecond }: Policy, verdict: RateRefusal): Problem {
   const detail = `Nothing of it was published: this domain takes ${messagesPerSecond} messages a second of a publisher`;
   return verdict.type === "over"
     ? { slug: "too-many-requests", detail, retryAfter: verdict.retryAfterSeconds }

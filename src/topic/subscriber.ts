@@ -4,6 +4,7 @@
 import { formatCursor, type Cursor } from "../core/cursor.ts";
 import { END_FRAME, formatGap, formatOpen, type Protocol } from "../core/stream.ts";
 import type { Batch } from "./batch.ts";
+import { FrameAllowance } from "./frame-allowance.ts";
 import { sendFrame, sendFrames } from "./send-frame.ts";
 
 /** What was sent to a subscriber that acknowledges, and not acknowledged. */
@@ -18,6 +19,8 @@ export class Subscriber {
   readonly protocol: Protocol;
   /** Whether a gap closes it. */
   readonly closesOnGap: boolean;
+  /** What it may send. */
+  readonly allowance: FrameAllowance = new FrameAllowance();
   /** `null` until it acknowledges for the first time. */
   #unacknowledged: Unacknowledged[] | null = null;
   #unacknowledgedUnits = 0;
@@ -45,8 +48,12 @@ export class Subscriber {
 
   /** Sends a batch: one frame of the stream, or the bare messages. */
   send(batch: Batch): void {
-    if (this.protocol === "stream") sendFrame(this.socket, batch.frame);
-    else sendFrames(this.socket, batch.messages);
+    if (this.protocol === "raw") {
+      sendFrames(this.socket, batch.messages);
+      return;
+    }
+    sendFrame(this.socket, batch.frame);
+    this.allowance.earn(batch.frame.length);
     if (this.#unacknowledged === null) return;
     const { units } = batch;
     this.#unacknowledged.push({ offset: batch.place.last, units });

@@ -46,12 +46,16 @@ import { Log, type LogPosition } from "./log.ts";
 import { OwnAddress } from "./own-address.ts";
 import type { Publication } from "./publication.ts";
 import { Publisher } from "./publisher.ts";
+import { Publishers } from "./publishers.ts";
 import { findSilentPublishers } from "./silent-publishers.ts";
 import { Sockets } from "./sockets.ts";
 import { loadState, storeState } from "./state-store.ts";
 import { Vanished } from "./vanished.ts";
 
 const TOPIC_FULL: Answer = { type: "refused", slug: "topic-full" };
+
+/** A deserted object stays in memory for so long at most to remember how much of their rate publishers have used. */
+const MAX_REMEMBER_MS = 2000;
 
 /** What the operator may know of a topic. */
 export interface TopicDescription {
@@ -76,7 +80,7 @@ export class Topic extends DurableObject<Env> {
   readonly #audience: Audience;
   readonly #intake: Intake;
   readonly #keyWatch: KeyWatch;
-  readonly #publishers: Map<WebSocket, Publisher> = new Map();
+  readonly #publishers: Publishers = new Publishers();
   readonly #sockets: Sockets;
   readonly #vanished: Vanished;
   /** Names the life that begins with the next publisher, which the domain may know already. */
@@ -327,17 +331,19 @@ export class Topic extends DurableObject<Env> {
     if (!this.#sockets.hasRoom("publisher", here - displaced.length)) return answerWith(TOPIC_FULL);
     // All that can fail comes first: then nobody was dismissed, and the topic is as it was.
     this.#log.configure(dated.policy, dated.atMs);
-    const response = this.#acceptPublisher(admission, state);
-    if (response === null) return answerWith(TOPIC_FULL);
+    const accepted = this.#acceptPublisher(admission, state);
+    if (accepted === null) return answerWith(TOPIC_FULL);
     if (before.phase === "vacant") this.#nextLife = null;
     for (const socket of displaced) {
       this.#publishers.delete(socket);
       this.#dismiss(socket, PUBLISHER_DISPLACED);
     }
+    // It may have displaced the one whose rate it goes on with.
+    this.#publishers.begin(accepted.newcomer, nowMs);
     if (before.phase === "vacant") this.#closeStrangers(dated.policy);
     this.#rememberLog();
     this.#ensureRegistered(admission.grant);
-    return response;
+    return accepted.response;
   }
 
   #admitSubscriber(admission: SubscriberAdmission, nowMs: number): Response {
@@ -443,7 +449,10 @@ export class Topic extends DurableObject<Env> {
   }
 
   /** Takes a publisher's socket, and the state that begins with it: both, or neither (`null`, or a throw). */
-  #acceptPublisher(admission: PublisherAdmission, state: TopicState): Response | null {
+  #acceptPublisher(
+    admission: PublisherAdmission,
+    state: TopicState,
+  ): { response: Response; newcomer: Publisher } | null {
     const before = this.#state;
     if (state !== before) storeState(this.ctx.storage, state);
     const accepted = this.#accept(admission);
@@ -462,11 +471,13 @@ export class Topic extends DurableObject<Env> {
       policyAtMs: 0,
       log: null,
       grant: admission.grant,
+      rateFullAtMs: null,
     } as const;
     writeAttachment(server, attachment);
     this.#state = state;
-    this.#publishers.set(server, new Publisher(server, attachment));
-    return response;
+    const newcomer = new Publisher(server, attachment);
+    this.#publishers.set(server, newcomer);
+    return { response, newcomer };
   }
 
   /** Publishers that missed their heartbeats, as many as must make room for another one, or fewer. */
@@ -713,7 +724,8 @@ export class Topic extends DurableObject<Env> {
     const wasClosing = this.#sockets.forget(socket);
     this.#forgetAddress();
     if (wasClosing && this.#isDeserted()) {
-      setTimeout(() => void this.#reset(), 0);
+      const rememberMs = Math.min(this.#publishers.msUntilForgotten(Date.now()), MAX_REMEMBER_MS);
+      setTimeout(() => void this.#reset(), rememberMs);
     }
   }
 
@@ -737,7 +749,8 @@ export class Topic extends DurableObject<Env> {
   async #reset(): Promise<void> {
     await this.ctx.storage.sync();
     await this.#keyWatch.registration.settled();
-    if (this.#isDeserted()) this.ctx.abort("The topic has ended");
+    if (!this.#isDeserted() || this.#publishers.msUntilForgotten(Date.now()) > 0) return;
+    this.ctx.abort("The topic has ended");
   }
 
   #publisherLeft(): void {

@@ -155,6 +155,17 @@ describe("parseCredit", () => {
       expect(parseCredit(frame).ok).toBe(false);
     },
   );
+
+  test("11.5 reads up to 256 characters, unknown members included", () => {
+    const [head, tail] = [`{"type":"ack","cursor":"${cursor}","x":"`, '"}'];
+    const rest = "x".repeat(256 - head.length - tail.length);
+    expect(parseCredit(head + rest + tail).ok).toBe(true);
+    const detail = "Expected at most 256 characters";
+    expect(parseCredit(`${head}${rest}x${tail}`)).toEqual({
+      ok: false,
+      error: { id: null, detail },
+    });
+  });
 });
 
 describe("the grammar in PROTOCOL.md", () => {

@@ -1,0 +1,41 @@
+/**
+ * How many frames a subscriber may send: each wakes the object and is billed. Acknowledgements are earned
+ * by what was sent to the socket; keepalives of a client's own, and whatever else it sends, have
+ * so many a minute (PROTOCOL.md, 11.4). It does not outlive hibernation, in which nobody sends. Knows no clock.
+ */
+
+/** Frames that were not earned, a minute. */
+export const FRAMES_A_MINUTE = 120;
+const MINUTE_MS = 60_000;
+/** UTF-16 units sent to a subscriber that earn it one frame. */
+const UNITS_A_FRAME = 32_768;
+/** What is earned and not used is worth no more: the largest backlog that a domain can allow. */
+const MAX_EARNED_UNITS = 67_108_864;
+
+/** The frames of one subscriber. */
+export class FrameAllowance {
+  #earnedUnits = 0;
+  /** When the minute began, and what it has seen. */
+  #sinceMs = -Infinity;
+  #taken = 0;
+
+  /** So many units were sent to it. */
+  earn(units: number): void {
+    this.#earnedUnits = Math.min(MAX_EARNED_UNITS, this.#earnedUnits + units);
+  }
+
+  /** Whether it may send a frame of so many units; a large one counts as several. */
+  take(units: number, nowMs: number): boolean {
+    if (this.#earnedUnits >= UNITS_A_FRAME && units <= UNITS_A_FRAME) {
+      this.#earnedUnits -= UNITS_A_FRAME;
+      return true;
+    }
+    // A clock that was set back must not make the minute longer.
+    if (nowMs - this.#sinceMs >= MINUTE_MS || nowMs < this.#sinceMs) {
+      this.#sinceMs = nowMs;
+      this.#taken = 0;
+    }
+    this.#taken += Math.max(1, Math.ceil(units / UNITS_A_FRAME));
+    return this.#taken <= FRAMES_A_MINUTE;
+  }
+}
