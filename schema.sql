@@ -34,6 +34,7 @@ begin
   alter table apikeys add column if not exists apikey_hash text;
   alter table apikeys add column if not exists expires_at timestamptz;
   alter table apikeys add column if not exists revoked_at timestamptz;
+  alter table apikeys add column if not exists last_used_at timestamptz;
 
   for obsolete in
     select i.indexrelid::regclass as index_name, c.conname
@@ -153,6 +154,7 @@ begin
   comment on column apikeys.active is 'Only an active key opens a publisher; may be switched on and off';
   comment on column apikeys.expires_at is 'From then on the key opens nothing; null: never';
   comment on column apikeys.revoked_at is 'Since then the key opens nothing, for good; null: it was not';
+  comment on column apikeys.last_used_at is 'When the key last opened something, to about a day; null: not known';
   comment on table domains is 'What a domain allows; a domain without a row has the defaults';
   comment on column domains.publishers is 'exclusive: one publisher owns a topic; shared: many';
   comment on column domains.grace_seconds is 'How long an exclusive topic outlives its publisher';

@@ -9,11 +9,20 @@ import { KeyRowSchema, type KeyRow } from "./keys/key-row.ts";
 import type { NewKey } from "./keys/make-key.ts";
 import type { Expiry } from "./input/parse-expiry.ts";
 
-const KEY_COLUMNS = `id, domain, apikey as hint, username, insert_ts as "createdAt",
-  case when isfinite(expires_at) then expires_at end as "expiresAt", revoked_at as "revokedAt", case
+/**
+ * A key's columns, of a row of `table`. Its last use is looked for in all of the row: a database on which schema.sql
+ * was not run again has no such column.
+ */
+function keyColumns(table: string): string {
+  return `id, domain, apikey as hint, username, insert_ts as "createdAt",
+  case when isfinite(expires_at) then expires_at end as "expiresAt", revoked_at as "revokedAt",
+  (to_jsonb(${table}) ->> 'last_used_at')::timestamptz as "lastUsedAt", case
     when revoked_at is not null then 'revoked'
     when expires_at <= now() then 'expired'
     when active then 'live' else 'inactive' end as state`;
+}
+
+const KEY_COLUMNS = keyColumns("apikeys");
 
 const LIST_KEYS = `select ${KEY_COLUMNS} from apikeys
   where $1::text is null or domain = $1 order by domain, id`;
@@ -28,12 +37,14 @@ const CREATE_KEY = `insert into apikeys (expires_at, apikey, apikey_hash, domain
 
 const ROTATE_KEY = `with retired as (
     update apikeys set expires_at = least(expires_at, now() + make_interval(secs => $6::float8))
-    where id = $5 and revoked_at is null returning *
+    where id = $5 and revoked_at is null
+      and ($7 or active and (expires_at is null or expires_at > now())) returning *
   ), created as (
     insert into apikeys (expires_at, apikey, apikey_hash, domain, username, active)
     select ${EXPIRY}, $3, $4, domain, username, true from retired returning *
   )
-  select ${KEY_COLUMNS} from created union all select ${KEY_COLUMNS} from retired`;
+  select ${keyColumns("created")} from created
+  union all select ${keyColumns("retired")} from retired`;
 
 const REVOKE_KEY = `update apikeys set revoked_at = coalesce(revoked_at, now())
   where id = $1 and ($2::text is null or domain = $2) returning ${KEY_COLUMNS}`;
@@ -78,13 +89,21 @@ export class Store {
     return created;
   }
 
-  /** Stores a key beside another that is to end; `null` if that one is revoked or not there. */
+  /**
+   * Stores a key beside another that is to end; `null` if that one is revoked or not there, or opens nothing and
+   * `isForced` does not say that it is to be all the same.
+   */
   async rotateKey(
     id: number,
     key: NewKey,
-    times: { readonly overlapSeconds: number; readonly expiry: Expiry | null },
+    rotation: {
+      readonly overlapSeconds: number;
+      readonly expiry: Expiry | null;
+      readonly isForced: boolean;
+    },
   ): Promise<{ readonly created: KeyRow; readonly retired: KeyRow } | null> {
-    const params = [...expiryParams(times.expiry), key.hint, key.hash, id, times.overlapSeconds];
+    const { overlapSeconds, expiry, isForced } = rotation;
+    const params = [...expiryParams(expiry), key.hint, key.hash, id, overlapSeconds, isForced];
     const rows = await this.#keys(ROTATE_KEY, params);
     const retired = rows.find((row) => row.id === id);
     const created = rows.find((row) => row.id !== id);

@@ -56,7 +56,7 @@ export class Domain extends DurableObject<Env> {
     this.#changes = new Changes(kv);
     this.#register = new Register(kv);
     this.#tickets = new Tickets(kv);
-    this.#topics = new TopicStubs(env.TOPIC, () => this.#name);
+    this.#topics = new TopicStubs(env, () => this.#name);
     this.#teller = new Teller(this.#changes, this.#register, this.#topics);
     void ctx.blockConcurrencyWhile(async () => {
       this.#alarmAtMs = await ctx.storage.getAlarm();

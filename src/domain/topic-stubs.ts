@@ -2,20 +2,20 @@
  * The way from a domain to the objects in its register: by their holder's name, and in the version that each
  * of them runs. A failed stub is never used again.
  */
-import { objectName } from "../core/address.ts";
 import type { Change, Heard } from "../core/change.ts";
 import { lacksMethod } from "../core/version-before.ts";
+import { topicStub, type StubEnv } from "../stubs.ts";
 import type { Audit, Topic } from "../topic/topic.ts";
 
 const TOPIC = "topic/";
 
 /** The objects of one domain. */
 export class TopicStubs {
-  readonly #topics: DurableObjectNamespace<Topic>;
+  readonly #env: StubEnv<"TOPIC">;
   readonly #domain: () => string;
 
-  constructor(topics: DurableObjectNamespace<Topic>, domain: () => string) {
-    this.#topics = topics;
+  constructor(env: StubEnv<"TOPIC">, domain: () => string) {
+    this.#env = env;
     this.#domain = domain;
   }
 
@@ -43,6 +43,6 @@ export class TopicStubs {
 
   #stub(holder: string): DurableObjectStub<Topic> {
     const address = { domain: this.#domain(), topic: holder.slice(TOPIC.length) };
-    return this.#topics.getByName(objectName(address));
+    return topicStub(this.#env, address);
   }
 }

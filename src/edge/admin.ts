@@ -9,6 +9,7 @@ import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { requireAdmin, requireDomain } from "./admin-access.ts";
 import { callerOf, type Caller } from "./caller.ts";
+import { checkPlace } from "./check-place.ts";
 import { issueTicket } from "./issue-ticket.ts";
 import { revokeKey, syncKey, type ChangedKey } from "./key-changes.ts";
 import { problemResponse } from "./problem-response.ts";
@@ -101,7 +102,8 @@ async function respond(
   answer: (caller: Caller, authorization: string | null) => Promise<Result<Success, Problem>>,
 ): Promise<Response> {
   const caller = callerOf(c.req.raw, c.env, c.executionCtx);
-  const result = await answer(caller, c.req.header("Authorization") ?? null);
+  const place = checkPlace(c.env);
+  const result = place.ok ? await answer(caller, c.req.header("Authorization") ?? null) : place;
   if (!result.ok) return problemResponse(result.error);
   const { body, status } = result.value;
   return c.json(body, status, { "Cache-Control": "no-store" });

@@ -6,6 +6,7 @@ import type { Problem } from "../core/problem.ts";
 import { ok, type Result } from "../core/result.ts";
 import { logError } from "../log.ts";
 import type { Caller } from "./caller.ts";
+import { checkPlace } from "./check-place.ts";
 import { countFailure } from "./failed-credentials.ts";
 import type { Handshake } from "./handshake.ts";
 import { joinTopic } from "./join-topic.ts";
@@ -20,9 +21,11 @@ export async function admit(
   handshake: Handshake,
   caller: Caller,
 ): Promise<Result<Response, Problem>> {
+  const place = checkPlace(caller.env);
+  if (!place.ok) return place;
   let prepared = await prepare(handshake, caller);
   for (let turn = 1; prepared.ok; turn += 1) {
-    const joined = await joinTopic(caller.env.TOPIC, handshake.address, prepared.value);
+    const joined = await joinTopic(caller.env, handshake.address, prepared.value);
     switch (joined.type) {
       case "admitted":
         return ok(joined.response);

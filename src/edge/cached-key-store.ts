@@ -14,6 +14,7 @@ import type {
   Unavailable,
 } from "./key-store.ts";
 import { QueryQueue } from "./query-queue.ts";
+import { KeyUses } from "./key-uses.ts";
 import type { KeepAlive } from "./single-flight.ts";
 
 type Granted = Extract<KeyCheck, { type: "granted" }>;
@@ -44,6 +45,7 @@ export class CachedKeyStore {
   readonly #store: KeyStore;
   /** For what anybody can cause; what an operator asks does not stand in line. */
   readonly #queue: QueryQueue = new QueryQueue();
+  readonly #uses: KeyUses;
   readonly #checks: AnswerCache<Exclude<KeyCheck, Unavailable>> = new AnswerCache(
     ({ type }) => type === "granted",
   );
@@ -60,6 +62,7 @@ export class CachedKeyStore {
 
   constructor(store: KeyStore) {
     this.#store = store;
+    this.#uses = new KeyUses(store);
   }
 
   /** Checks a key by its hash. */
@@ -149,6 +152,11 @@ export class CachedKeyStore {
   /** Revokes a key for good. */
   revokeKey(domain: string, keyId: number): Promise<Revoked> {
     return this.#store.revokeKey(domain, keyId);
+  }
+
+  /** Notes that keys are in use, beside whatever is answered. */
+  noteUses(keyIds: readonly number[], keepAlive: KeepAlive): void {
+    this.#uses.note(keyIds, keepAlive);
   }
 
   /** Forgets what it knows of a key, so that whoever needs it next asks. */

@@ -9,6 +9,7 @@ import type { DatedPolicy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { judgeGrant } from "../core/judge.ts";
+import { domainStub } from "../stubs.ts";
 import type { Caller } from "./caller.ts";
 import {
   refuseKey,
@@ -89,6 +90,7 @@ export async function checkKey(
     case "granted": {
       const { policy, keyId, expiresAtMs, atMs, isFresh } = check;
       if (key.isInPath && !policy.pathKeys) return refuseKeyInPath();
+      keyStore.value.noteUses([keyId], keepAlive);
       const grant = { keyId, subject: null, expiresAtMs, checkedAtMs: atMs };
       return ok({ grant, policy: { policy, atMs }, isFresh });
     }
@@ -109,7 +111,7 @@ export async function checkKeyWithDomain(
   const { grant } = checked.value;
   if (grant.keyId === null) return checked;
   const { keyId } = grant;
-  const change = await changeOf(() => caller.env.DOMAIN.getByName(domain), keyId);
+  const change = await changeOf(() => domainStub(caller.env, domain), keyId);
   if (change === null) return checked;
   const verdict = judgeGrant(grant, change, false, Date.now());
   switch (verdict.type) {
@@ -158,7 +160,7 @@ async function checkTicket(
 ): Promise<Result<CheckedCredential, Problem>> {
   if (isBlocked(caller)) return err(TOO_MANY_FAILURES);
   const hash = await hashKey(ticket);
-  const grant = await askAgain(() => caller.env.DOMAIN.getByName(domain).takeTicket(hash, topic));
+  const grant = await askAgain(() => domainStub(caller.env, domain).takeTicket(hash, topic));
   if (grant !== null) return ok({ policy: null, grant, isFresh: false });
   await countFailure(caller);
   return refuseTicket();

@@ -7,6 +7,7 @@ import { askAgain } from "../core/fresh-stub.ts";
 import type { Problem } from "../core/problem.ts";
 import { ok, type Result } from "../core/result.ts";
 import { TICKET_SECONDS } from "../core/ticket.ts";
+import { domainStub } from "../stubs.ts";
 import { readBearer } from "./admin-access.ts";
 import type { Caller } from "./caller.ts";
 import { checkCredential, checkKeyWithDomain } from "./check-credential.ts";
@@ -34,7 +35,7 @@ export async function issueTicket(
   const { grant } = checked.value;
   const hash = await hashKey(ticket);
   await askAgain(() =>
-    caller.env.DOMAIN.getByName(address.domain).issueTicket(hash, address.topic, grant),
+    domainStub(caller.env, address.domain).issueTicket(hash, address.topic, grant),
   );
   return ok({ ticket, expires_in: TICKET_SECONDS });
 }

@@ -12,7 +12,7 @@ import {
 } from "../core/admission.ts";
 import { objectName, type Address } from "../core/address.ts";
 import { askAgain } from "../core/fresh-stub.ts";
-import type { Topic } from "../topic/topic.ts";
+import { topicStub, type StubEnv } from "../stubs.ts";
 
 /** The 101 to return untouched, or the object's answer. */
 export type Joined = { readonly type: "admitted"; readonly response: Response } | Answer;
@@ -22,7 +22,7 @@ export type Joined = { readonly type: "admitted"; readonly response: Response } 
  * more: the socket that it may have taken has ended with it.
  */
 export async function joinTopic(
-  topics: DurableObjectNamespace<Topic>,
+  env: StubEnv<"TOPIC">,
   address: Address,
   admission: Admission,
 ): Promise<Joined> {
@@ -33,7 +33,7 @@ export async function joinTopic(
     [NAME_HEADER]: encodeURIComponent(name),
   };
   const response = await askAgain(() =>
-    topics.getByName(name).fetch("https://topic/", { headers }),
+    topicStub(env, address).fetch("https://topic/", { headers }),
   );
   return response.status === 101 ? { type: "admitted", response } : parseAnswer(response.headers);
 }

@@ -4,6 +4,7 @@
  */
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
+import { domainStub } from "../stubs.ts";
 import type { Caller } from "./caller.ts";
 import {
   changeKey,
@@ -34,7 +35,7 @@ export async function syncKey(
   if (lookup.type !== "found") return err(keyStoreUnavailable(lookup));
   keyStore.value.forgetKey(domain, keyId);
   const [record = null] = lookup.keys;
-  const object = (): ReturnType<FindDomain> => env.DOMAIN.getByName(domain);
+  const object = (): ReturnType<FindDomain> => domainStub(env, domain);
   const isForGood = record === null || record.state === "revoked";
   const news = { keyId, standing: standingOf(record), atMs: lookup.atMs, isForGood };
   const outcome = await changeKey(object, news);
@@ -54,7 +55,7 @@ export async function revokeKey(
   if (!keyStore.ok) return keyStore;
   const revoked = await keyStore.value.revokeKey(domain, keyId);
   keyStore.value.forgetKey(domain, keyId);
-  const object = (): ReturnType<FindDomain> => env.DOMAIN.getByName(domain);
+  const object = (): ReturnType<FindDomain> => domainStub(env, domain);
   switch (revoked.type) {
     case "unreadable":
     case "unavailable": {

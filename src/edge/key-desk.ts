@@ -6,6 +6,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { LookUp } from "../core/change.ts";
 import { logError } from "../log.ts";
+import { domainStub } from "../stubs.ts";
 import type { CachedKeyStore } from "./cached-key-store.ts";
 import { reportDeadKey } from "./domain-calls.ts";
 import { standingOf } from "./key-store.ts";
@@ -42,6 +43,11 @@ export class KeyDesk extends WorkerEntrypoint<Env> {
     for (const { keyId, standing } of standings) {
       if (standing.type === "dead") this.ctx.waitUntil(this.#report(domain, keyId, found.atMs));
     }
+    const inUse = standings.filter(({ standing }) => standing.type === "live");
+    store.noteUses(
+      inUse.map(({ keyId }) => keyId),
+      keepAlive,
+    );
     return { atMs: found.atMs, standings, policy: found.policy };
   }
 
@@ -72,7 +78,7 @@ export class KeyDesk extends WorkerEntrypoint<Env> {
 
   async #report(domain: string, keyId: number, atMs: number): Promise<void> {
     try {
-      await reportDeadKey(() => this.env.DOMAIN.getByName(domain), keyId, atMs);
+      await reportDeadKey(() => domainStub(this.env, domain), keyId, atMs);
     } catch (error) {
       // The domain is out of reach, overloaded or was reset; whoever looks the key up next reports it again.
       logError({ event: "domain-unreachable", error: String(error) });

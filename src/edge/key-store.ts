@@ -57,6 +57,9 @@ export type Revoked =
   | Unreadable
   | Unavailable;
 
+/** What came of noting that keys were used. */
+export type Noted = { readonly type: "done" } | Unreadable | Unavailable;
+
 /** What becomes of a key. */
 export interface KeyRecord {
   readonly keyId: number;
@@ -93,6 +96,8 @@ export interface KeyStore {
   findKeys(domain: string, keyIds: readonly number[]): Promise<KeysLookup>;
   /** Revokes a key for good. */
   revokeKey(domain: string, keyId: number): Promise<Revoked>;
+  /** Notes that keys were used today. */
+  noteUses(keyIds: readonly number[]): Promise<Noted>;
 }
 
 /** What a key's record means for whoever is here by it; `null`: there is no such key (any more). */

@@ -67,6 +67,13 @@ const REVOKE_KEY = `with k as (
     returning *
   ) select ${KEY_COLUMNS}, ${CLOCK} from (select 1) one left join k on true`;
 
+/** One write a key and day, however many ask. Who is locked is being changed: nobody waits for the other. */
+const NOTE_USES = `with k as (
+    select id from apikeys where id = any($1::int[])
+      and (last_used_at is null or last_used_at < date_trunc('day', now(), 'UTC'))
+    for no key update skip locked
+  ) update apikeys set last_used_at = now() from k where apikeys.id = k.id`;
+
 type Row = Record<string, unknown>;
 
 /** Opens the store; nothing is connected until it is asked. */
@@ -98,6 +105,8 @@ export function neonKeyStore(database: DatabaseUrl): KeyStore {
     findDomain: (domain) => query(FIND_DOMAIN, [domain], readDomain),
     findKeys: (domain, keyIds) => query(FIND_KEYS, [domain, `{${keyIds.join(",")}}`], readKeys),
     revokeKey: (domain, keyId) => query(REVOKE_KEY, [domain, keyId], readRevoked),
+    noteUses: (keyIds) =>
+      query(NOTE_USES, [`{${keyIds.join(",")}}`], () => ({ type: "done" }) as const),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
+import { domainStub } from "../stubs.ts";
 import type { Caller } from "./caller.ts";
 import { changePolicy, OUTDATED_DOMAIN } from "./domain-calls.ts";
 import { keyStoreUnavailable, openKeyStore } from "./open-key-store.ts";
@@ -21,7 +22,7 @@ export async function syncDomain(
   keyStore.value.forgetDomain(domain);
   if (lookup.type === "unreadable") return err(keyStoreUnavailable(lookup));
   const { policy, atMs } = lookup;
-  const outcome = await changePolicy(() => env.DOMAIN.getByName(domain), policy, atMs);
+  const outcome = await changePolicy(() => domainStub(env, domain), policy, atMs);
   if (outcome === null) return err(OUTDATED_DOMAIN);
   const { closed, told, missed } = outcome;
   return ok({ domain, closed, told, missed });

@@ -1,8 +1,9 @@
 /** What the operator can learn of a domain's topics (PROTOCOL.md, 15.2 and 15.3). Wakes nothing but what it asks. */
-import { objectName, type Address } from "../core/address.ts";
+import type { Address } from "../core/address.ts";
 import { askAgain } from "../core/fresh-stub.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
+import { domainStub, topicStub } from "../stubs.ts";
 import type { Caller } from "./caller.ts";
 
 /** Topics of a page, unless the client says otherwise. */
@@ -25,7 +26,7 @@ export async function listTopics(
   }
   const asOf = new Date();
   const after = query.get("after") ?? "";
-  const page = await askAgain(() => env.DOMAIN.getByName(domain).topics(after, limit + 1));
+  const page = await askAgain(() => domainStub(env, domain).topics(after, limit + 1));
   const topics = page.slice(0, limit);
   return ok({
     domain,
@@ -42,8 +43,8 @@ export async function describeTopic(
 ): Promise<Result<object, Problem>> {
   const asOf = new Date();
   const [{ phase, publishers, subscribers }, sinceMs] = await Promise.all([
-    askAgain(() => env.TOPIC.getByName(objectName(address)).describe()),
-    askAgain(() => env.DOMAIN.getByName(address.domain).liveSince(address.topic)),
+    askAgain(() => topicStub(env, address).describe()),
+    askAgain(() => domainStub(env, address.domain).liveSince(address.topic)),
   ]);
   const isLive = phase !== "vacant" && sinceMs !== null;
   return ok({

@@ -51,7 +51,7 @@ export class KeyWatch {
   constructor(topic: WatchedTopic) {
     this.#topic = topic;
     const { kv } = topic.ctx.storage;
-    this.registration = new Registration(kv, topic.env.DOMAIN, () => topic.address());
+    this.registration = new Registration(kv, topic.env, () => topic.address());
   }
 
   /**

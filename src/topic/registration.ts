@@ -8,6 +8,7 @@ import type { Change, Entered, KeyChange, KeyStanding, PolicyChange } from "../c
 import { hasEnded } from "../core/fresh-stub.ts";
 import { lacksMethod } from "../core/version-before.ts";
 import type { Domain } from "../domain/domain.ts";
+import { domainStub, type StubEnv } from "../stubs.ts";
 
 /** Stored while the domain does not know of all there is, since it could not be reached. */
 const INCOMPLETE = "unregistered";
@@ -15,7 +16,7 @@ const INCOMPLETE = "unregistered";
 /** The registration of one object. */
 export class Registration {
   readonly #kv: SyncKvStorage;
-  readonly #domains: DurableObjectNamespace<Domain>;
+  readonly #env: StubEnv<"DOMAIN">;
   readonly #address: () => Address;
   /** This object's alone: calls of one stub arrive in their order. */
   #domain: DurableObjectStub<Domain> | null = null;
@@ -29,9 +30,9 @@ export class Registration {
   #told: Promise<unknown> = Promise.resolve();
 
   /** The address need not be known before something is asked. */
-  constructor(kv: SyncKvStorage, domains: DurableObjectNamespace<Domain>, address: () => Address) {
+  constructor(kv: SyncKvStorage, env: StubEnv<"DOMAIN">, address: () => Address) {
     this.#kv = kv;
-    this.#domains = domains;
+    this.#env = env;
     this.#address = address;
   }
 
@@ -128,7 +129,7 @@ export class Registration {
   ): Promise<T> {
     const { domain, topic } = this.#address();
     const known = this.#domain;
-    const stub = known ?? this.#domains.getByName(domain);
+    const stub = known ?? domainStub(this.#env, domain);
     this.#domain = stub;
     const answer = question(stub, topic);
     this.#told = answer;

@@ -62,6 +62,15 @@ async function addKey(
   return Number(row?.["id"]);
 }
 
+/** When keys were last used, and which version of their rows there is. */
+function usesOf(...keyIds: number[]): Promise<unknown[]> {
+  return run(
+    `select id, xmin::text as version, last_used_at >= now() - interval '1 minute' as "isNow"
+       from apikeys where id = any($1::int[]) order by id`,
+    [`{${keyIds.join(",")}}`],
+  );
+}
+
 describe("the key store in Postgres", () => {
   test.each(DATES)(
     "12.6 a key that expires at %s is %s, at %s",
@@ -100,6 +109,56 @@ describe("the key store in Postgres", () => {
       lastMs = answer.atMs;
     }
     expect(lastMs).toBeLessThanOrEqual(Math.ceil(await clock()));
+  });
+
+  describe("the last use of a key", () => {
+    const DONE = { type: "done" };
+
+    test("is written once a day, whoever asks", async () => {
+      const domain = freshDomain();
+      const [a, b, c] = [
+        await addKey(domain, crypto.randomUUID()),
+        await addKey(domain, crypto.randomUUID()),
+        await addKey(domain, crypto.randomUUID()),
+      ];
+      expect(await store.noteUses([a, b, 2_147_483_647])).toEqual(DONE);
+      const before = await usesOf(a, b, c);
+      expect(before).toMatchObject([{ isNow: true }, { isNow: true }, { isNow: null }]);
+      expect(await store.noteUses([a, b])).toEqual(DONE);
+      expect(await usesOf(a, b, c)).toEqual(before);
+    });
+
+    test("of yesterday is replaced, one of today is not", async () => {
+      const [old, young] = [
+        await addKey(freshDomain(), crypto.randomUUID()),
+        await addKey(freshDomain(), crypto.randomUUID()),
+      ];
+      await run(
+        `update apikeys set last_used_at = date_trunc('day', now(), 'UTC')
+           - case when id = $1 then interval '1 microsecond' else interval '0' end
+           where id in ($1, $2)`,
+        [old, young],
+      );
+      const before = await usesOf(young);
+      await store.noteUses([old, young]);
+      expect(await usesOf(old)).toMatchObject([{ isNow: true }]);
+      expect(await usesOf(young)).toEqual(before);
+    });
+
+    test("is not noted where it cannot be, and all the rest works", async () => {
+      const [domain, key] = [freshDomain(), crypto.randomUUID()];
+      const keyId = await addKey(domain, key);
+      await run("alter table apikeys drop column last_used_at");
+      try {
+        const reason = "Postgres error 42703";
+        expect(await store.noteUses([keyId])).toEqual({ type: "unavailable", reason });
+        expect(await store.checkKey(hash(key), domain)).toMatchObject({ type: "granted", keyId });
+        expect(await store.findKeys(domain, [keyId])).toMatchObject({ keys: [{ keyId }] });
+        expect(await store.revokeKey(domain, keyId)).toMatchObject({ type: "done" });
+      } finally {
+        await run("alter table apikeys add column last_used_at timestamptz");
+      }
+    });
   });
 
   test("keys are listed with their domain's policy, and none of another domain", async () => {

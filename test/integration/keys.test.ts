@@ -1,6 +1,6 @@
 /** PROTOCOL.md, 12.6 to 12.9 and section 15: keys that end, are revoked and rotated, with real SQL and sockets. */
 import { WebSocket as PartySocket } from "partysocket";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, inject, test, vi } from "vitest";
 import { freshDomain, freshKey, sql, topicUrls } from "../support/addresses.ts";
 import { admin } from "../support/admin.ts";
 import { open, refused, type Client } from "../support/client.ts";
@@ -45,6 +45,17 @@ describe.runIf(sqlEndpoint !== null && adminToken !== null)("a key that ends", (
       publisher.send(text);
       expect(await subscriber.texts(1)).toEqual([text]);
     }
+  });
+
+  test("12.6 a key that opens something is noted as used, one that does not is not", async () => {
+    const { domain, id, key, pub } = await freshTopicWithKey();
+    const inactive = await freshKey(domain, { active: false });
+    await refused(pub.replace(key, inactive.key));
+    await open(pub);
+    const isUsed =
+      "select last_used_at > now() - interval '1 minute' as used from apikeys where id = $1";
+    await vi.waitFor(async () => expect(await sql(isUsed, [id])).toEqual([{ used: true }]), 10_000);
+    expect(await sql(isUsed, [inactive.id])).toEqual([{ used: null }]);
   });
 
   test("12.6 an expired, a revoked and an inactive key open nothing, all alike", async () => {

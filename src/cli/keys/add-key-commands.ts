@@ -44,6 +44,9 @@ Examples:
     .addHelpText(
       "after",
       `
+USED is the day on which the key last opened something (UTC): when somebody
+connected with it, or sent where somebody is connected with it.
+
 Examples:
   wspubsub keys list
   wspubsub keys list example --json`,
@@ -59,16 +62,19 @@ Examples:
         .argParser(parsed(parseDuration)),
     )
     .addOption(expiresOption())
+    .option("--force", "also where the old key is expired or inactive: the new one is live")
     .action((id: number, options: RotateKeyOptions) => rotateKey(session, id, options))
     .addHelpText(
       "after",
       `
-Prints the new key alone on stdout.
+Prints the new key alone on stdout. A key that opens nothing is not rotated:
+whoever switched it off, or let it end, would not know of the new one.
 
 Examples:
   wspubsub keys rotate 3
   wspubsub keys rotate 3 --overlap 2d --expires 90d
-  wspubsub keys rotate 3 --overlap 0s`,
+  wspubsub keys rotate 3 --overlap 0s
+  wspubsub keys rotate 3 --force`,
     );
 
   keys

@@ -14,6 +14,8 @@ export const KeyRowSchema: v.GenericSchema<unknown, KeyRow> = v.object({
   createdAt: v.nullable(v.date()),
   expiresAt: v.nullable(v.date()),
   revokedAt: v.nullable(v.date()),
+  // Nobody relies on it: what cannot be read is not known.
+  lastUsedAt: v.fallback(v.nullable(v.date()), null),
   state: v.picklist(["live", "inactive", "expired", "revoked"]),
 });
 
@@ -27,6 +29,8 @@ export interface KeyRow {
   readonly createdAt: Date | null;
   readonly expiresAt: Date | null;
   readonly revokedAt: Date | null;
+  /** To about a day; `null`: never, or it is not known. */
+  readonly lastUsedAt: Date | null;
   /** `live` alone opens anything. */
   readonly state: "live" | "inactive" | "expired" | "revoked";
 }
@@ -41,6 +45,7 @@ export interface KeyJson {
   readonly state: KeyRow["state"];
   readonly expires_at: string | null;
   readonly revoked_at: string | null;
+  readonly last_used_at: string | null;
 }
 
 /** For scripts. */
@@ -54,6 +59,7 @@ export function keyJson(key: KeyRow): KeyJson {
     state: key.state,
     expires_at: key.expiresAt?.toISOString() ?? null,
     revoked_at: key.revokedAt?.toISOString() ?? null,
+    last_used_at: key.lastUsedAt?.toISOString() ?? null,
   };
 }
 

@@ -1,10 +1,10 @@
 /** `wspubsub keys list`: what keys there are. */
-import { formatDate } from "../output/format-date.ts";
+import { formatDate, formatDay } from "../output/format-date.ts";
 import { formatTable } from "../output/format-table.ts";
 import { keyJson } from "./key-row.ts";
 import type { Session } from "../session.ts";
 
-const HEADINGS = ["id", "domain", "hint", "username", "created", "state", "expires"];
+const HEADINGS = ["id", "domain", "hint", "username", "created", "state", "expires", "used"];
 
 /** Lists the keys of a domain, or of all. */
 export async function listKeys(session: Session, domain: string | null): Promise<void> {
@@ -17,6 +17,7 @@ export async function listKeys(session: Session, domain: string | null): Promise
     formatDate(key.createdAt),
     key.state,
     formatDate(key.expiresAt),
+    formatDay(key.lastUsedAt),
   ]);
   session.print({ keys: keys.map(keyJson) }, formatTable(HEADINGS, rows));
   if (keys.length === 0) {

@@ -1,4 +1,5 @@
 /** `wspubsub keys rotate`: a new key in place of another. */
+import { UserError } from "../../local/fail.ts";
 import { explainNoKey } from "./explain-no-key.ts";
 import { describeKeyState, keyJson, nameKey } from "./key-row.ts";
 import { makeKey } from "./make-key.ts";
@@ -11,6 +12,7 @@ export interface RotateKeyOptions {
   /** Seconds. */
   readonly overlap: number;
   readonly expires?: Expiry;
+  readonly force?: true;
 }
 
 /** Makes a key of the same domain and user, and lets the old one end after the overlap. */
@@ -23,8 +25,9 @@ export async function rotateKey(
   const rotated = await session.store.rotateKey(id, key, {
     overlapSeconds: options.overlap,
     expiry: options.expires ?? null,
+    isForced: options.force === true,
   });
-  if (rotated === null) throw await explainNoKey(session, id, "cannot be rotated");
+  if (rotated === null) throw await explainNoRotation(session, id);
   const { created, retired } = rotated;
   const sync = await syncKey(session, retired);
   session.print(
@@ -34,5 +37,18 @@ export async function rotateKey(
   session.note(
     `Created ${nameKey(created)}, ${describeKeyState(created)}. The key is shown this once and never again.\n` +
       `The old ${nameKey(retired)} is ${describeKeyState(retired)}.${describeKeySync(sync, retired.state)}`,
+  );
+}
+
+async function explainNoRotation(session: Session, id: number): Promise<UserError> {
+  const key = await session.store.findKey(id);
+  if (key === null || key.state === "revoked") {
+    return explainNoKey(session, id, "cannot be rotated");
+  }
+  // Somebody may have switched it off, or let it end, so that its owner has none.
+  const name = nameKey(key).replace(/^k/, "K");
+  return new UserError(
+    `${name} is ${describeKeyState(key)}, and a new one would be live: nothing was made. ` +
+      "--force makes one all the same",
   );
 }

@@ -83,6 +83,55 @@ describe("keys rotate", () => {
   });
 });
 
+describe("keys rotate of a key that opens nothing", () => {
+  const OFF = [
+    ["inactive", "active = false"],
+    ["inactive", "active = null"],
+    ["expired", "expires_at = now()"],
+    ["expired", "expires_at = '-infinity'"],
+    ["expired", "active = false, expires_at = now()"],
+  ] as const;
+
+  test.each(OFF)(
+    "refuses one that is %s (%s): whoever it was taken from gets none",
+    async (state, change) => {
+      const domain = newDomain();
+      const { id } = await json(["keys", "create", domain]);
+      await sql(`update apikeys set ${change} where id = $1`, [id]);
+      const before = await sql("select * from apikeys where domain = $1", [domain]);
+      const run = await cli(["keys", "rotate", String(id), "--overlap", "2d"]);
+      expectFailure(run, `Key ${String(id)} (`);
+      expect(run.stderr).toContain(`is ${state}`);
+      expect(run.stderr).toContain("--force");
+      expect(await sql("select * from apikeys where domain = $1", [domain])).toEqual(before);
+    },
+  );
+
+  test.each(OFF)(
+    "--force makes a live one in place of one that is %s (%s)",
+    async (state, change) => {
+      const domain = newDomain();
+      const { id } = await json(["keys", "create", domain, "--username", "me"]);
+      await sql(`update apikeys set ${change} where id = $1`, [id]);
+      const made = await json(["keys", "rotate", String(id), "--force"]);
+      expect(made).toMatchObject({
+        domain,
+        username: "me",
+        state: "live",
+        replaced: { id, state },
+      });
+    },
+  );
+
+  test("--force makes none of a revoked key", async () => {
+    const domain = newDomain();
+    const { id } = await json(["keys", "create", domain]);
+    await json(["keys", "revoke", String(id)]);
+    expectFailure(await cli(["keys", "rotate", String(id), "--force"]), `keys create ${domain}`);
+    expect(await sql("select id from apikeys where domain = $1", [domain])).toEqual([{ id }]);
+  });
+});
+
 describe("keys revoke, deactivate, activate", () => {
   test("store it and have the hub close publishers at once", async () => {
     const hub = await startFakeHub(synced({ state: "revoked", closed: 1 }));
@@ -176,8 +225,8 @@ describe("what the hub says of a changed key", () => {
     const hub = await startFakeHub(synced({ state: "revoked", ...answer }));
     const id = String((await json(["keys", "create", newDomain()]))["id"]);
     const expected = { held: false, ...answer };
-    expect(await json(["keys", "deactivate", id], hub)).toMatchObject(expected);
     expect(await json(["keys", "rotate", id], hub)).toMatchObject(expected);
+    expect(await json(["keys", "deactivate", id], hub)).toMatchObject(expected);
     expect(await json(["keys", "revoke", id], hub)).toMatchObject(expected);
     const { stdout } = await cli(["keys", "revoke", id], hub);
     expect(stdout).toMatch(/^Revoked: key \d+ \(.{5}\) of "\S+" is revoked since \S+Z\. /);

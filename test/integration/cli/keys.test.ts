@@ -93,9 +93,11 @@ describe("keys list", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const [head = "", first = "", second = "", ...rest] = stdout.trimEnd().split("\n");
     expect(rest).toEqual([]);
-    expect(head.split(/ {2,}/).join(" ")).toBe("ID DOMAIN HINT USERNAME CREATED STATE EXPIRES");
+    expect(head.split(/ {2,}/).join(" ")).toBe(
+      "ID DOMAIN HINT USERNAME CREATED STATE EXPIRES USED",
+    );
     expect(first).toContain(`${String(live["hint"])}  Zoë `);
-    expect(second).toMatch(/inactive {2}2999-12-31T00:00:00Z$/);
+    expect(second).toMatch(/inactive {2}2999-12-31T00:00:00Z {2}-$/);
     for (const column of ["DOMAIN", "HINT", "STATE"]) {
       const at = head.indexOf(column);
       expect([first, second].map((line) => line.slice(at - 2, at + 1))).toEqual([
@@ -106,6 +108,44 @@ describe("keys list", () => {
     expect(await json(["keys", "list", domain])).toEqual({
       keys: [live, off].map(withoutKey),
     });
+  });
+
+  test("shows when a key was last used, to the day", async () => {
+    const domain = newDomain();
+    const { id } = await json(["keys", "create", domain]);
+    await json(["keys", "create", domain]);
+    await sql("update apikeys set last_used_at = '2027-03-04T23:30:00-05:00' where id = $1", [id]);
+    const { stdout } = await cli(["keys", "list", domain]);
+    const [head = "", first = "", second = ""] = stdout.split("\n");
+    expect(first.slice(head.indexOf("USED"))).toBe("2027-03-05");
+    expect(second.slice(head.indexOf("USED"))).toBe("-");
+    expect(await json(["keys", "list", domain])).toMatchObject({
+      keys: [{ last_used_at: "2027-03-05T04:30:00.000Z" }, { last_used_at: null }],
+    });
+    await sql("update apikeys set last_used_at = 'infinity' where id = $1", [id]);
+    expect(await json(["keys", "list", domain])).toMatchObject({
+      keys: [{ last_used_at: null }, {}],
+    });
+  });
+
+  test("a database on which schema.sql was not run again serves all the same", async () => {
+    const domain = newDomain();
+    const used = "last_used_at";
+    await sql(`alter table apikeys drop column ${used}`, []);
+    try {
+      const { id } = await json(["keys", "create", domain]);
+      const rotated = await json(["keys", "rotate", String(id)]);
+      await json(["keys", "deactivate", String(id)]);
+      await json(["keys", "revoke", String(rotated["id"])]);
+      expect(await json(["keys", "list", domain])).toMatchObject({
+        keys: [
+          { id, state: "inactive", last_used_at: null },
+          { id: rotated["id"], state: "revoked", last_used_at: null },
+        ],
+      });
+    } finally {
+      await sql(`alter table apikeys add column ${used} timestamptz`, []);
+    }
   });
 
   test("shows those of all domains", async () => {

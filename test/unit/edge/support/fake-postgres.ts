@@ -1,5 +1,5 @@
 /**
- * A Postgres behind Neon's HTTP protocol, for the edge's unit tests: tells the hub's four queries apart and answers
+ * A Postgres behind Neon's HTTP protocol, for the edge's unit tests: tells the hub's queries apart and answers
  * out of memory. Knows no SQL: that the queries say what they mean is for the tests of integration.
  */
 import { onTestFinished, vi } from "vitest";
@@ -14,7 +14,7 @@ export interface FakeKey {
 }
 
 /** Which of the queries. */
-export type Query = "check-key" | "find-domain" | "find-keys" | "revoke-key";
+export type Query = "check-key" | "find-domain" | "find-keys" | "revoke-key" | "note-uses";
 
 type Cell = string | number | boolean | object | null;
 type Row = Record<string, Cell>;
@@ -48,6 +48,10 @@ export class FakePostgres {
   readonly domains: Map<string, Row> = new Map();
   /** The queries that were asked, in order. */
   readonly asked: Query[] = [];
+  /** The keys whose uses it was asked to note, as they came; such queries are not among `asked`. */
+  readonly uses: string[] = [];
+  /** Whether it notes uses. */
+  takesNotes = true;
   /** Its clock. */
   nowMs = 1_800_000_000_000;
   /** Nobody can connect. */
@@ -78,8 +82,10 @@ export class FakePostgres {
     if (typeof init?.body !== "string") throw new Error("Nobody else calls fetch here");
     const { query, params } = JSON.parse(init.body) as { query: string; params: string[] };
     const kind = kindOf(query);
-    this.asked.push(kind);
-    if (this.isDown) throw new TypeError("Network connection lost.");
+    if (kind === "note-uses") this.uses.push(params[0] ?? "");
+    else this.asked.push(kind);
+    if (this.isDown || (kind === "note-uses" && !this.takesNotes))
+      throw new TypeError("Network connection lost.");
     const rows = await this.#answer(kind, params);
     await this.delay(init?.signal ?? null);
     const names = Object.keys(rows[0] ?? {});
@@ -117,6 +123,8 @@ export class FakePostgres {
           ...clock,
         }));
       }
+      case "note-uses":
+        return [];
       case "revoke-key": {
         const key = this.keys.find((known) => known.domain === first && known.keyId === +second);
         if (key !== undefined) key.state = "revoked";
@@ -144,6 +152,7 @@ function keyRow({ keyId, expiresAtMs, state }: FakeKey): Row {
 }
 
 function kindOf(query: string): Query {
+  if (query.includes("last_used_at")) return "note-uses";
   if (query.includes("update apikeys")) return "revoke-key";
   if (query.includes("k.apikey_hash = $1")) return "check-key";
   return query.includes("k.id = any($2::int[])") ? "find-keys" : "find-domain";
