@@ -147,6 +147,11 @@ begin
   alter table domains add column if not exists token_secret text check (length(token_secret) >= 32);
   alter table domains add column if not exists token_keys jsonb
     check (token_keys is null or coalesce(jsonb_typeof(token_keys -> 'keys'), '') = 'array');
+  -- While a secret is replaced there are two.
+  alter table domains add column if not exists token_secret_expires_at timestamptz;
+  alter table domains add column if not exists token_secret_previous text
+    check (length(token_secret_previous) >= 32);
+  alter table domains add column if not exists token_secret_previous_expires_at timestamptz;
 
   comment on table apikeys is 'Who may publish: several keys a domain, each locked to it';
   comment on column apikeys.apikey is 'A hint of the key; inserting a key here hashes it';
@@ -170,5 +175,8 @@ begin
   comment on column domains.token_issuer is 'What "iss" of a token must be; null: anything';
   comment on column domains.token_secret is 'Signs tokens with HS256: its UTF-8 bytes, 32 characters at least';
   comment on column domains.token_keys is 'A JWK Set (RFC 7517) of public keys that sign tokens: P-256 (ES256), Ed25519 (EdDSA)';
+  comment on column domains.token_secret_expires_at is 'From then on it signs nothing; null: never';
+  comment on column domains.token_secret_previous is 'Signs beside token_secret, which has replaced it';
+  comment on column domains.token_secret_previous_expires_at is 'From then on it signs nothing; null: never';
 end
 $schema$;

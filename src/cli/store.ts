@@ -54,6 +54,18 @@ const SET_ACTIVE = `update apikeys set active = $2
 
 const FIND_DOMAIN = `select ${DOMAIN_COLUMNS.join(", ")} from domains where domain = $1`;
 
+/** Of the secret before the old one only whether it was still good. */
+const ROTATE_SECRET = `update domains set token_secret = $4, token_secret_expires_at = ${EXPIRY},
+    token_secret_previous = case when $5::float8 > 0 then token_secret end,
+    token_secret_previous_expires_at = case when $5::float8 > 0
+      then least(token_secret_expires_at, now() + make_interval(secs => $5::float8)) end
+  from (
+    select domain as name, token_secret_previous is not null
+      and coalesce(token_secret_previous_expires_at > now(), true) as "hadAnother" from domains
+  ) before
+  where domain = $3 and name = domain and token_secret is not null
+  returning ${DOMAIN_COLUMNS.join(", ")}, "hadAnother"`;
+
 /** The key store as the command line needs it; throws a UserError when it refuses, a NoAnswerError when it cannot be asked. */
 export class Store {
   readonly #database: Database;
@@ -138,6 +150,18 @@ export class Store {
       [domain, ...values.values()],
     );
     return v.parse(DomainRowSchema, row);
+  }
+
+  /** Stores a secret in place of another, which ends after the overlap; `null` where the domain has none. */
+  async rotateSecret(
+    domain: string,
+    secret: string,
+    times: { readonly overlapSeconds: number; readonly expiry: Expiry | null },
+  ): Promise<{ readonly row: DomainRow; readonly hasEndedAnother: boolean } | null> {
+    const params = [...expiryParams(times.expiry), domain, secret, times.overlapSeconds];
+    const [row] = await this.#database.query(ROTATE_SECRET, params);
+    if (row === undefined) return null;
+    return { row: v.parse(DomainRowSchema, row), hasEndedAnother: row["hadAnother"] === true };
   }
 
   async #keys(text: string, params: readonly unknown[]): Promise<KeyRow[]> {

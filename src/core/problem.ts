@@ -29,6 +29,7 @@ export type ProblemSlug =
   | "message-too-large"
   | "invalid-frame"
   | "key-store-unavailable"
+  | "token-expired"
   | "internal";
 
 /** What all refusals of a slug have in common. */
@@ -151,6 +152,12 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
     closeCode: 4403,
     title: "The key store cannot be reached",
     headers: { "Retry-After": "5" },
+  },
+  "token-expired": {
+    status: 401,
+    closeCode: 4401,
+    title: "The token has expired",
+    headers: { "WWW-Authenticate": 'Bearer realm="wspubsub", error="invalid_token"' },
   },
   internal: { status: 500, closeCode: 4400, title: "The hub failed" },
 };

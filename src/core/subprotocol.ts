@@ -1,8 +1,9 @@
 /**
  * What a client offers in `Sec-WebSocket-Protocol` (RFC 6455, section 4.1): the two real subprotocols,
- * and a key, for clients that cannot set headers (PROTOCOL.md, 12.1). A key is never agreed on.
+ * and a key or a token, for clients that cannot set headers (PROTOCOL.md, 12.1). Neither is ever agreed on.
  */
 import { STREAM_PROTOCOL, type Protocol } from "./stream.ts";
+import { isToken } from "./token-header.ts";
 
 /** A raw socket by name, for browsers: they want one of the names they offered to be agreed on. */
 export const RAW_PROTOCOL = "wspubsub.raw";
@@ -16,7 +17,7 @@ export type Subprotocol = typeof STREAM_PROTOCOL | typeof RAW_PROTOCOL;
 export interface Offer {
   /** What the hub agrees on, `null` when nothing it knows was offered. */
   readonly agreed: Subprotocol | null;
-  /** The keys as they were encoded. */
+  /** The keys as they were encoded, and tokens: they are names as they are (RFC 9110, section 5.6.2). */
   readonly credentials: readonly string[];
 }
 
@@ -26,8 +27,10 @@ export function parseOffer(header: string | null): Offer {
   return {
     agreed: names.find((name) => name === STREAM_PROTOCOL || name === RAW_PROTOCOL) ?? null,
     credentials: names
-      .filter((name) => name.startsWith(CREDENTIAL_PREFIX))
-      .map((name) => name.slice(CREDENTIAL_PREFIX.length)),
+      .filter((name) => name.startsWith(CREDENTIAL_PREFIX) || isToken(name))
+      .map((name) =>
+        name.startsWith(CREDENTIAL_PREFIX) ? name.slice(CREDENTIAL_PREFIX.length) : name,
+      ),
   };
 }
 

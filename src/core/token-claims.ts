@@ -4,7 +4,6 @@
  */
 import * as v from "valibot";
 import type { Address } from "./address.ts";
-import { err, ok, type Result } from "./result.ts";
 import type { TokenSettings } from "./token-settings.ts";
 import { matchesTopic } from "./topic-pattern.ts";
 
@@ -15,6 +14,16 @@ export interface Access {
   /** When the socket closes; milliseconds since the epoch. */
   readonly expiresAtMs: number;
 }
+
+/** What claims come to. */
+export type AccessCheck =
+  | { readonly ok: true; readonly value: Access }
+  | {
+      readonly ok: false;
+      readonly error: string;
+      /** `expired`: all else is well, so another token opens. `issuer`: the domain may name another by now. */
+      readonly cause: "expired" | "issuer" | "claims";
+    };
 
 /** How far the clock of who made the token may be ahead. At its end there is no leeway: the socket closes then. */
 const MAX_AHEAD_MS = 60_000;
@@ -56,25 +65,33 @@ export function readAccess(
   { domain, topic }: Address,
   { issuer }: TokenSettings,
   nowMs: number,
-): Result<Access> {
+): AccessCheck {
   const parsed = v.safeParse(ClaimsSchema, payload);
   if (!parsed.success) {
     const [name] = (v.getDotPath(parsed.issues[0]) ?? "payload").split(".");
-    return err(`The token's "${name}" is missing or not of the right form`);
+    return refuse(`The token's "${name}" is missing or not of the right form`);
   }
   const { iss, aud, sub, exp, nbf, iat, authorization_details: details } = parsed.output;
   if (![aud].flat().includes(audienceOf(domain))) {
-    return err('The token is not meant for this domain: "aud" is another');
+    return refuse('The token is not meant for this domain: "aud" is another');
   }
-  if (issuer !== null && iss !== issuer) return err("The token's \"iss\" is not the domain's");
-  if (exp * 1000 <= nowMs) return err("The token has expired");
+  if (issuer !== null && iss !== issuer) {
+    return refuse("The token's \"iss\" is not the domain's", "issuer");
+  }
   if (Math.max(nbf ?? 0, iat ?? 0) * 1000 > nowMs + MAX_AHEAD_MS) {
-    return err("The token is not valid yet");
+    return refuse("The token is not valid yet");
   }
   if (!details.some((detail) => opens(detail, topic))) {
-    return err('The token\'s "authorization_details" do not let it subscribe to this topic');
+    return refuse('The token\'s "authorization_details" do not let it subscribe to this topic');
   }
-  return ok({ subject: sub, expiresAtMs: Math.min(exp * 1000, nowMs + MAX_ACCESS_MS) });
+  // Last: whoever hears of it knows that a new token is all that is missing.
+  if (exp * 1000 <= nowMs) return refuse("The token has expired", "expired");
+  const expiresAtMs = Math.min(exp * 1000, nowMs + MAX_ACCESS_MS);
+  return { ok: true, value: { subject: sub, expiresAtMs } };
+}
+
+function refuse(error: string, cause: "expired" | "issuer" | "claims" = "claims"): AccessCheck {
+  return { ok: false, error, cause };
 }
 
 /** Whether an authorization detail lets its holder subscribe; those of other types are for others. */

@@ -1,92 +1,87 @@
 /**
- * What a domain's row says of tokens: who may sign them, and with which keys. Secrets are held, never shown.
- * Invariant: a key is bound to one algorithm here, so that no token can choose another.
+ * What a domain's row says of tokens: who may sign them, with which secrets and keys, and until when. Secrets are
+ * held, never shown. Invariant: an entry of the JWK Set that is of no use costs nothing but itself; one that is
+ * private costs the set, and never the secrets.
  */
 import * as v from "valibot";
+import { readJwk, type PublicKey } from "./jwk.ts";
 
 /** Who may sign a domain's tokens. */
 export interface TokenSettings {
   /** What `iss` must be, `null`: anything. */
   readonly issuer: string | null;
-  /** Signs with HS256, by its UTF-8 bytes; `null`: nobody does. */
-  readonly secret: string | null;
-  readonly keys: readonly PublicKey[];
+  /** Each signs with HS256, by its UTF-8 bytes; the current one first. */
+  readonly secrets: readonly TokenSecret[];
+  /** `null`: what is stored must not be relied on, since it has a private key or is no JWK Set. */
+  readonly keys: readonly PublicKey[] | null;
 }
 
-/** A public key of a JWK Set (RFC 7517), with the one algorithm that it verifies. */
-export interface PublicKey {
-  readonly alg: "ES256" | "EdDSA";
-  readonly kid: string | null;
-  /** The members that make up the key (RFC 7518, section 6.2; RFC 8037, section 2). */
-  readonly jwk: Readonly<Record<string, string>>;
+/** A secret. */
+export interface TokenSecret {
+  readonly text: string;
+  /** When it ends, `null`: never. Milliseconds since the epoch. */
+  readonly expiresAtMs: number | null;
 }
 
 /** A domain without a row, or without tokens: none is good. */
-export const NO_TOKENS: TokenSettings = { issuer: null, secret: null, keys: [] };
+export const NO_TOKENS: TokenSettings = { issuer: null, secrets: [], keys: [] };
 
 /** An HMAC is as strong as its secret (RFC 7518, section 3.2: 256 bits). */
 const MIN_SECRET_LENGTH = 32;
 
-const MetadataEntries = {
-  kid: v.optional(v.string()),
-  use: v.optional(v.string(), "sig"),
-  alg: v.optional(v.string()),
-  // Somebody stored a private key, which must not be relied on: better nobody gets in.
-  d: v.optional(v.never()),
-};
-
-const P256Schema = v.pipe(
-  v.object({
-    ...MetadataEntries,
-    kty: v.literal("EC"),
-    crv: v.literal("P-256"),
-    x: v.string(),
-    y: v.string(),
-  }),
-  v.transform(({ kid, use, alg = "ES256", kty, crv, x, y }) =>
-    use === "sig" && alg === "ES256"
-      ? ({ alg, kid: kid ?? null, jwk: { kty, crv, x, y } } satisfies PublicKey)
-      : null,
-  ),
+const SecretSchema = v.optional(
+  v.nullable(v.pipe(v.string(), v.minLength(MIN_SECRET_LENGTH))),
+  null,
 );
-
-const Ed25519Schema = v.pipe(
-  v.object({
-    ...MetadataEntries,
-    kty: v.literal("OKP"),
-    crv: v.literal("Ed25519"),
-    x: v.string(),
-  }),
-  v.transform(({ kid, use, alg = "EdDSA", kty, crv, x }) =>
-    use === "sig" && (alg === "EdDSA" || alg === "Ed25519")
-      ? ({ alg: "EdDSA", kid: kid ?? null, jwk: { kty, crv, x } } satisfies PublicKey)
-      : null,
+/** Postgres counts microseconds. */
+const EndSchema = v.optional(
+  v.nullable(
+    v.pipe(
+      v.number(),
+      v.finite(),
+      v.transform((ms) => Math.round(ms)),
+    ),
   ),
+  null,
 );
+const JwkSetSchema = v.object({ keys: v.array(v.unknown()) });
 
-/** Keys of other types, or for other uses, which a JWK Set may have as well. */
-const OtherSchema = v.pipe(
-  v.object({ kty: v.string(), d: MetadataEntries.d, k: MetadataEntries.d }),
-  v.transform(() => null),
-);
-
-const JwkSetSchema = v.object({
-  keys: v.pipe(
-    v.array(v.union([P256Schema, Ed25519Schema, OtherSchema])),
-    v.transform((keys) => keys.filter((key) => key !== null)),
-  ),
-});
-
-/** Reads the columns `tokenIssuer`, `tokenSecret` and `tokenKeys` of a domain's row. */
+/** Reads the columns of a domain's row that are about tokens. */
 export const TokenSettingsSchema: v.GenericSchema<unknown, TokenSettings> = v.pipe(
   v.object({
     tokenIssuer: v.nullable(v.string()),
-    tokenSecret: v.nullable(v.pipe(v.string(), v.minLength(MIN_SECRET_LENGTH))),
-    tokenKeys: v.nullable(JwkSetSchema),
+    tokenSecret: SecretSchema,
+    tokenSecretExpiresAtMs: EndSchema,
+    tokenSecretPrevious: SecretSchema,
+    tokenSecretPreviousExpiresAtMs: EndSchema,
+    tokenKeys: v.unknown(),
   }),
-  v.transform(({ tokenIssuer, tokenSecret, tokenKeys }) => ({
-    issuer: tokenIssuer,
-    secret: tokenSecret,
-    keys: tokenKeys?.keys ?? [],
+  v.transform((row) => ({
+    issuer: row.tokenIssuer,
+    secrets: [
+      ...secretOf(row.tokenSecret, row.tokenSecretExpiresAtMs),
+      ...secretOf(row.tokenSecretPrevious, row.tokenSecretPreviousExpiresAtMs),
+    ],
+    keys: row.tokenKeys === null ? [] : readKeys(row.tokenKeys),
   })),
 );
+
+/** Whether a secret or a key has not ended. */
+export function isLive(
+  { expiresAtMs }: { readonly expiresAtMs: number | null },
+  nowMs: number,
+): boolean {
+  return expiresAtMs === null || expiresAtMs > nowMs;
+}
+
+function secretOf(text: string | null, expiresAtMs: number | null): TokenSecret[] {
+  return text === null ? [] : [{ text, expiresAtMs }];
+}
+
+function readKeys(stored: unknown): PublicKey[] | null {
+  const set = v.safeParse(JwkSetSchema, stored);
+  if (!set.success) return null;
+  const readings = set.output.keys.map(readJwk);
+  if (readings.some(({ type }) => type === "private")) return null;
+  return readings.flatMap((reading) => (reading.type === "usable" ? [reading.key] : []));
+}

@@ -16,6 +16,8 @@ const STALE_MS = 3_600_000;
 const PAUSE_MS = 5000;
 /** How often one request waits for questions of others that are cut off. */
 const MAX_WAITS = 2;
+/** How often one request waits for its turn to ask; each time somebody else may be first. */
+const MAX_TURNS = 20;
 /** Answers; the library keeps up to twice as many. */
 const MAX_ANSWERS = 2000;
 
@@ -34,8 +36,18 @@ export interface Question<T> {
   readonly keepAlive: KeepAlive;
 }
 
+/** For an answer that must not be older than its question. */
+export interface Since {
+  /** What `mark` said. */
+  readonly mark: number;
+  /** Asked before the store is: 0 for go, milliseconds to wait before that, `null` for never. Counts what it lets go. */
+  readonly turn: () => number | null;
+}
+
 interface Entry<T> {
   readonly value: T;
+  /** The number of its question. */
+  readonly number: number;
   /** By this isolate's clock, before the question left. */
   readonly askedAtMs: number;
   /** When the store last failed to answer again. */
@@ -88,6 +100,35 @@ export class AnswerCache<T extends { readonly type: string }> {
     return isDone ? asked : this.askAnew(question);
   }
 
+  /** Stands for now: what is asked from now on is asked since. */
+  get mark(): number {
+    return this.#questions.begun;
+  }
+
+  /** Answers with what was asked since a mark, by whomever; `null` where it must not ask. Never with what is stale. */
+  async getSince(
+    question: Question<T>,
+    { mark, turn }: Since,
+  ): Promise<Answer<T | Unavailable> | null> {
+    const { name } = question;
+    for (let tries = 0; tries < MAX_TURNS; tries += 1) {
+      const known = this.#entries.peek(name);
+      if (known !== undefined && known.number > mark) return { value: known.value, isFresh: true };
+      const joined = this.#questions.join(name, mark);
+      if (joined !== null) {
+        const value = await joined;
+        if (value !== "lost") return { value, isFresh: true };
+        continue;
+      }
+      if (this.#makeDo(name) !== null) return { value: NOT_AGAIN, isFresh: false };
+      const waitMs = turn();
+      if (waitMs === null) return null;
+      if (waitMs === 0) return this.askAnew(question);
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+    return { value: SHARED_WITHOUT_END, isFresh: false };
+  }
+
   /** Whether there is an answer that would be given without asking. */
   has(name: string): boolean {
     return this.#recallFresh(name) !== null;
@@ -125,21 +166,18 @@ export class AnswerCache<T extends { readonly type: string }> {
       const value = await joined;
       if (value !== "lost") return { value, isFresh: false };
     }
-    return {
-      value: { type: "unavailable", reason: "Shared queries did not end" },
-      isFresh: false,
-    };
+    return { value: SHARED_WITHOUT_END, isFresh: false };
   }
 
   #ask({ name, ask, keepAlive }: Question<T>): Promise<T | Unavailable> {
     const askedAtMs = Date.now();
-    const land = (value: T | Unavailable): void => {
+    const land = (value: T | Unavailable, number: number): void => {
       if (isUnavailable(value)) {
         const known = this.#entries.peek(name);
         if (known !== undefined) this.#entries.set(name, { ...known, failedAtMs: Date.now() });
         return;
       }
-      const entry = { value, askedAtMs, failedAtMs: -Infinity };
+      const entry = { value, number, askedAtMs, failedAtMs: -Infinity };
       const isKept = this.#isKept(value);
       if (isKept) this.#entries.set(name, entry);
       else this.#entries.delete(name);
@@ -168,6 +206,12 @@ export class AnswerCache<T extends { readonly type: string }> {
     return stale !== null && Date.now() - stale.failedAtMs < PAUSE_MS ? stale : null;
   }
 }
+
+const SHARED_WITHOUT_END: Unavailable = {
+  type: "unavailable",
+  reason: "Shared queries did not end",
+};
+const NOT_AGAIN: Unavailable = { type: "unavailable", reason: "The store failed a moment ago" };
 
 function isUnavailable(value: { readonly type: string }): value is Unavailable {
   return value.type === "unavailable";

@@ -3,6 +3,7 @@
  * new one works at once; what opens is remembered, by hash. Invariant: what was changed by this isolate, or
  * what it was told of, is forgotten here.
  */
+import { Allowance } from "./allowance.ts";
 import QuickLRU from "quick-lru";
 import { AnswerCache, type Answer, type Question } from "./answer-cache.ts";
 import type {
@@ -32,6 +33,16 @@ export interface Asking {
   readonly isAnew: boolean;
 }
 
+/** How to ask for what must be newer than something. */
+export interface AskingSince {
+  /** What `domainsMark` said. */
+  readonly mark: number;
+  readonly keepAlive: KeepAlive;
+  /** Whether this call may be the one that asks; and it is told when it is. */
+  readonly mayAsk: () => boolean;
+  readonly onAsk: () => void;
+}
+
 /** What is said of a key that somebody presents, and whether the store was asked for this very call. */
 export type CachedKeyCheck = (Granted & { readonly isFresh: boolean }) | Exclude<KeyCheck, Granted>;
 
@@ -59,6 +70,8 @@ export class CachedKeyStore {
 
   /** When a key last opened something, by its name. Not forgotten with its grant: it may only be asked for again. */
   readonly #goodAtMs: QuickLRU<string, number> = new QuickLRU({ maxSize: MAX_GOOD_KEYS });
+  /** How often a domain is read past what is remembered. Who comes in between waits, and shares the next answer. */
+  readonly #rereads: Allowance = new Allowance({ atOnce: 5, everyMs: 200 });
 
   constructor(store: KeyStore) {
     this.#store = store;
@@ -107,14 +120,31 @@ export class CachedKeyStore {
 
   /** Finds what a domain allows. */
   async findDomain(domain: string, asking: Asking): Promise<CachedDomainLookup> {
-    const question = {
-      name: domain,
-      ask: (setWaiting: (isWaiting: boolean) => void) =>
-        this.#queue.run(() => this.#store.findDomain(domain), setWaiting),
-      keepAlive: asking.keepAlive,
+    const question = this.#domainQuestion(domain, asking.keepAlive);
+    return dated(await answerTo(this.#domains, question, asking));
+  }
+
+  /** Stands for now, for `findDomainSince`. */
+  get domainsMark(): number {
+    return this.#domains.mark;
+  }
+
+  /** Finds what a domain allows, by a question that was asked since a mark; `null` where it may not ask. */
+  async findDomainSince(
+    domain: string,
+    { mark, keepAlive, mayAsk, onAsk }: AskingSince,
+  ): Promise<CachedDomainLookup | null> {
+    const turn = (): number | null => {
+      if (!mayAsk()) return null;
+      const waitMs = this.#rereads.waitMs(domain);
+      if (waitMs > 0) return waitMs;
+      this.#rereads.take(domain);
+      onAsk();
+      return 0;
     };
-    const { value, isFresh } = await answerTo(this.#domains, question, asking);
-    return value.type === "found" ? { ...value, isFresh } : value;
+    const question = this.#domainQuestion(domain, keepAlive);
+    const answer = await this.#domains.getSince(question, { mark, turn });
+    return answer === null ? null : dated(answer);
   }
 
   /** Finds what became of keys that are in use, later than at a time of the store's; `null`: of late. */
@@ -172,12 +202,27 @@ export class CachedKeyStore {
     );
   }
 
+  #domainQuestion(
+    domain: string,
+    keepAlive: KeepAlive,
+  ): Question<Exclude<DomainLookup, Unavailable>> {
+    return {
+      name: domain,
+      ask: (setWaiting) => this.#queue.run(() => this.#store.findDomain(domain), setWaiting),
+      keepAlive,
+    };
+  }
+
   /** Forgets all that it knows of a domain and of its keys. */
   forgetDomain(domain: string): void {
     this.#domains.forget(domain);
     this.#checks.forgetWhere((name) => isOf(name, domain));
     this.#keys.forgetWhere((name) => isOf(name, domain));
   }
+}
+
+function dated({ value, isFresh }: Answer<DomainLookup>): CachedDomainLookup {
+  return value.type === "found" ? { ...value, isFresh } : value;
 }
 
 function answerTo<T extends { readonly type: string }>(

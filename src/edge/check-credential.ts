@@ -10,6 +10,7 @@ import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { judgeGrant } from "../core/judge.ts";
 import { domainStub } from "../stubs.ts";
+import type { CachedDomainLookup } from "./cached-key-store.ts";
 import type { Caller } from "./caller.ts";
 import {
   refuseKey,
@@ -22,7 +23,8 @@ import { changeOf } from "./domain-calls.ts";
 import { countFailure, isBlocked, TOO_MANY_FAILURES } from "./failed-credentials.ts";
 import { hashKey } from "./key-hash.ts";
 import { keyStoreUnavailable, openKeyStore } from "./open-key-store.ts";
-import { verifyToken } from "./token.ts";
+import { rereadDomain } from "./reread-domain.ts";
+import { verifyToken, type TokenCheck } from "./token.ts";
 
 /** A credential that opens something. */
 export interface CheckedCredential {
@@ -32,6 +34,8 @@ export interface CheckedCredential {
   /** The key store was asked for this very check. */
   readonly isFresh: boolean;
 }
+
+type FoundDomain = Extract<CachedDomainLookup, { type: "found" }>;
 
 /** A key that opens something. */
 export interface CheckedKey extends CheckedCredential {
@@ -137,21 +141,63 @@ async function checkToken(
   if (isBlocked(caller) && !keyStore.value.remembersDomain(address.domain)) {
     return err(TOO_MANY_FAILURES);
   }
+  const mark = keyStore.value.domainsMark;
   const { keepAlive } = caller;
   const lookup = await keyStore.value.findDomain(address.domain, { keepAlive, isAnew });
   if (lookup.type !== "found") return err(keyStoreUnavailable(lookup));
-  const { policy, tokens, atMs, isFresh } = lookup;
-  const check = await verifyToken(token, address, tokens, Date.now());
-  if (check.type === "granted") {
-    const { subject, expiresAtMs } = check;
-    const grant = { keyId: null, subject, expiresAtMs, checkedAtMs: atMs };
-    return ok({ grant, policy: { policy, atMs }, isFresh });
-  }
-  // Costs no query, so the limit only tells whoever tries that it is noticed.
-  await countFailure(caller);
+  const check = await verifyToken(token, address, lookup.tokens, Date.now());
+  if (lookup.isFresh || !mayBeOutdated(check)) return concludeToken(caller, lookup, check);
   if (isBlocked(caller)) return err(TOO_MANY_FAILURES);
-  return err({ slug: "token-rejected", detail: check.reason });
+  const reread = await rereadDomain(caller, keyStore.value, address.domain, mark);
+  if (reread === null) return err(await countToken(caller, TOKEN_UNCHECKED));
+  if (reread.type !== "found") return err(keyStoreUnavailable(reread));
+  const anew = await verifyToken(token, address, reread.tokens, Date.now());
+  return concludeToken(caller, reread, anew);
 }
+
+/** Whether newer settings of the domain may make something else of a token. */
+function mayBeOutdated(check: TokenCheck): boolean {
+  return check.type === "undecided" || (check.type === "denied" && check.isBySettings);
+}
+
+async function concludeToken(
+  caller: Caller,
+  { policy, atMs, isFresh }: FoundDomain,
+  check: TokenCheck,
+): Promise<Result<CheckedCredential, Problem>> {
+  switch (check.type) {
+    case "granted": {
+      const { subject, expiresAtMs } = check;
+      const grant = { keyId: null, subject, expiresAtMs, checkedAtMs: atMs };
+      return ok({ grant, policy: { policy, atMs }, isFresh });
+    }
+    case "expired":
+      // Not counted: its holder had one that was good, and can get another.
+      return err({ slug: "token-expired", detail: "Get another token, and come back with it" });
+    case "undecided":
+      return err(
+        keyStoreUnavailable({
+          type: "unreadable",
+          reason: "A private key in tokenKeys, or no set",
+        }),
+      );
+    case "denied":
+      return err(await countToken(caller, { slug: "token-rejected", detail: check.reason }));
+  }
+}
+
+/** Counts a token that opened nothing, which tells whoever tries too much that it is noticed. */
+async function countToken(caller: Caller, problem: Problem): Promise<Problem> {
+  await countFailure(caller);
+  return isBlocked(caller) ? TOO_MANY_FAILURES : problem;
+}
+
+/** The answer to a token that newer settings might let in, from an address that had them read too often of late. */
+const TOKEN_UNCHECKED: Problem = {
+  slug: "key-store-unavailable",
+  detail:
+    "The token could not be checked by the domain's newest keys, which says nothing about it: try again",
+};
 
 async function checkTicket(
   caller: Caller,

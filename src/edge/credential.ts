@@ -5,7 +5,8 @@
  */
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
-import { isToken, MAX_TOKEN_LENGTH } from "./token.ts";
+import { isToken } from "../core/token-header.ts";
+import { MAX_TOKEN_LENGTH } from "./token.ts";
 
 /** What a client presents. */
 export type Credential =
@@ -25,7 +26,7 @@ export interface PresentedKey {
 export interface CredentialPlaces {
   /** The header's value, `null` without one. */
   readonly authorization: string | null;
-  /** What follows the prefix in offered subprotocols, still encoded. */
+  /** What follows the prefix in offered subprotocols, still encoded; a token may stand there as it is. */
   readonly encoded: readonly string[];
 }
 
@@ -92,7 +93,8 @@ export function findCredential({
   }
   if (first === undefined) return ok(null);
   if (others.length > 0) return err("malformed");
-  const text = decode(first);
+  // Neither can be taken for the other: what is encoded has no dots.
+  const text = isToken(first) ? first : decode(first);
   return text === null || text === "" ? err("malformed") : ok(text);
 }
 

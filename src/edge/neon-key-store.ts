@@ -33,9 +33,13 @@ const POLICY_COLUMNS = `d.domain is not null as "hasRow", d.publishers,
  * What is too far away for an alarm ("This API doesn't support dates after 2189"), such as "infinity", is never.
  * What is over for longer than RFC 3339 has years for, such as "-infinity", is over since 1970.
  */
-const EXPIRY_COLUMN = `case when k.expires_at < timestamptz '2100-01-01'
-  then (extract(epoch from greatest(k.expires_at, timestamptz 'epoch')) * 1000)::float8
-  end as "expiresAtMs"`;
+function endOf(column: string, name: string): string {
+  return `case when ${column} < timestamptz '2100-01-01'
+  then (extract(epoch from greatest(${column}, timestamptz 'epoch')) * 1000)::float8
+  end as "${name}"`;
+}
+
+const EXPIRY_COLUMN = endOf("k.expires_at", "expiresAtMs");
 
 /** Served by the unique index on `apikey_hash`. */
 const CHECK_KEY = `select k.id as "keyId", ${EXPIRY_COLUMN}, ${POLICY_COLUMNS}, ${CLOCK}
@@ -48,8 +52,11 @@ const CHECK_KEY = `select k.id as "keyId", ${EXPIRY_COLUMN}, ${POLICY_COLUMNS}, 
  * on `domain`.
  */
 const FIND_DOMAIN = `select ${POLICY_COLUMNS}, d.token_issuer as "tokenIssuer",
-  d.token_secret as "tokenSecret", d.token_keys as "tokenKeys",
-    exists (select from apikeys k where k.domain = $1) as "hasKey", ${CLOCK}
+  d.token_secret as "tokenSecret", ${endOf("d.token_secret_expires_at", "tokenSecretExpiresAtMs")},
+  d.token_secret_previous as "tokenSecretPrevious",
+  ${endOf("d.token_secret_previous_expires_at", "tokenSecretPreviousExpiresAtMs")},
+  d.token_keys as "tokenKeys",
+  exists (select from apikeys k where k.domain = $1) as "hasKey", ${CLOCK}
   from (select 1) one left join domains d on d.domain = $1`;
 
 const KEY_COLUMNS = `k.id as "keyId", ${EXPIRY_COLUMN}, case

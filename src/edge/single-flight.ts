@@ -26,6 +26,11 @@ export class SingleFlight<T extends object> {
   readonly #flights: Map<string, Flight<T>> = new Map();
   #begun = 0;
 
+  /** How many questions were begun: a question's number is higher than this if it is begun from now on. */
+  get begun(): number {
+    return this.#begun;
+  }
+
   /**
    * Asks now, whatever is under way; `land` gets the answer before anybody else, unless it was let go. What is asked
    * may say that its query waits in line, and then that it begins.
@@ -33,7 +38,10 @@ export class SingleFlight<T extends object> {
   begin(
     name: string,
     ask: (setWaiting: (isWaiting: boolean) => void) => Promise<T>,
-    { keepAlive, land }: { readonly keepAlive: KeepAlive; readonly land: (answer: T) => void },
+    {
+      keepAlive,
+      land,
+    }: { readonly keepAlive: KeepAlive; readonly land: (answer: T, number: number) => void },
   ): Promise<T> {
     this.#begun += 1;
     const id = this.#begun;
@@ -48,10 +56,13 @@ export class SingleFlight<T extends object> {
     return question;
   }
 
-  /** Waits for the question that is under way; `null` if there is none, `"lost"` if no answer comes of it. */
-  join(name: string): Promise<T | "lost"> | null {
+  /**
+   * Waits for the question that is under way; `null` if there is none whose number is higher than `mark`, `"lost"` if
+   * no answer comes of it.
+   */
+  join(name: string, mark = 0): Promise<T | "lost"> | null {
     const flight = this.#flights.get(name);
-    return flight === undefined ? null : this.#wait(name, flight);
+    return flight === undefined || flight.id <= mark ? null : this.#wait(name, flight);
   }
 
   /** Lets a question go: nobody shares it from now on, and its answer does not land. */
@@ -68,11 +79,11 @@ export class SingleFlight<T extends object> {
     name: string,
     id: number,
     ask: () => Promise<T>,
-    land: (answer: T) => void,
+    land: (answer: T, number: number) => void,
   ): Promise<T> {
     try {
       const answer = await ask();
-      if (this.#flights.get(name)?.id === id) land(answer);
+      if (this.#flights.get(name)?.id === id) land(answer, id);
       return answer;
     } finally {
       this.#end(name, id);

@@ -72,6 +72,24 @@ function usesOf(...keyIds: number[]): Promise<unknown[]> {
 }
 
 describe("the key store in Postgres", () => {
+  test.each(DATES)("13.21 secrets that end at %s are read so", async (date, _, expiresAtMs) => {
+    const domain = freshDomain();
+    const [one, other] = ["1".repeat(32), "2".repeat(32)];
+    await run(
+      `insert into domains (domain, token_secret, token_secret_expires_at, token_secret_previous,
+        token_secret_previous_expires_at) values ($1, $2, $4, $3, $4)`,
+      [domain, one, other, date],
+    );
+    expect(await store.findDomain(domain)).toMatchObject({
+      tokens: {
+        secrets: [
+          { text: one, expiresAtMs },
+          { text: other, expiresAtMs },
+        ],
+      },
+    });
+  });
+
   test.each(DATES)(
     "12.6 a key that expires at %s is %s, at %s",
     async (date, state, expiresAtMs) => {

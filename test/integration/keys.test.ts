@@ -83,6 +83,17 @@ describe.runIf(sqlEndpoint !== null && adminToken !== null)("a key that ends", (
     },
   );
 
+  test("15.4 15.5 a key that ended at -infinity is synced and revoked", async () => {
+    const { domain, id } = await freshTopicWithKey();
+    await sql("update apikeys set expires_at = '-infinity' where id = $1", [id]);
+    const expires_at = "1970-01-01T00:00:00.000Z";
+    const path = `${domain}/keys/${id}`;
+    const synced = await admin("POST", `${path}/sync`);
+    expect(synced).toMatchObject({ status: 200, body: { state: "expired", expires_at } });
+    const revoked = await admin("DELETE", path);
+    expect(revoked).toMatchObject({ status: 200, body: { state: "revoked", expires_at } });
+  });
+
   test("12.7 a publisher is closed when its key expires, and stays out", async () => {
     const { pub, sub } = await freshTopicWithKey(null, { expiresInSeconds: 2 });
     const publisher = await open(pub);

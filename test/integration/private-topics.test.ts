@@ -1,7 +1,7 @@
 /** PROTOCOL.md, section 13: private topics, with tokens that were made by a library of others. */
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { describe, expect, inject, test } from "vitest";
-import { freshDomain, freshKey, topicUrls } from "../support/addresses.ts";
+import { freshDomain, freshKey, sql, topicUrls } from "../support/addresses.ts";
 import { admin } from "../support/admin.ts";
 import { open, refused, type Client } from "../support/client.ts";
 import { noteSecret } from "../support/secrets.ts";
@@ -119,7 +119,6 @@ describe.runIf(sqlEndpoint !== null)("a private topic", () => {
     const elsewhere = await privateTopic();
     const wrong = [
       await tokenFor(topic, { topics: ["another"] }),
-      await tokenFor(topic, { seconds: -1 }),
       await tokenFor(elsewhere),
       `${await tokenFor(topic)}x`,
     ];
@@ -134,6 +133,72 @@ describe.runIf(sqlEndpoint !== null)("a private topic", () => {
     expect(await slugOf(refused(publicTopic.sub, [], bearer(wrong[0] ?? "")))).toBe(
       "401 token-rejected",
     );
+  });
+
+  test("13.6 a token that has expired is called that, and not counted", async () => {
+    const topic = await privateTopic();
+    const over = await tokenFor(topic, { seconds: -1 });
+    for (let n = 0; n < 40; n++) {
+      expect(await slugOf(refused(topic.sub, [], bearer(over)))).toBe("401 token-expired");
+    }
+    const explained = await open(`${topic.sub}?explain=1`, ["wspubsub.raw", over]);
+    expect(await explained.closed()).toEqual({ code: 4401, reason: "token-expired" });
+    const path = `${topic.domain}/topics/${topic.topic}/tickets`;
+    expect((await admin("POST", path, over)).body).toMatchObject({
+      type: "urn:wspubsub:problem:token-expired",
+    });
+  });
+
+  test("13.20 a token in a subprotocol may stand as it is", async () => {
+    const topic = await privateTopic();
+    const token = await tokenFor(topic);
+    for (const name of [token, `base64url.bearer.authorization.wspubsub.${token}`]) {
+      const subscriber = await open(topic.sub, ["wspubsub.raw", name]);
+      expect(subscriber.socket.protocol).toBe("wspubsub.raw");
+    }
+  });
+
+  test("13.21 13.22 a secret is replaced without a pause", async () => {
+    const topic = await privateTopic();
+    const old = await tokenFor(topic);
+    await open(topic.sub, [], bearer(old));
+    const secret = noteSecret("signing secret", crypto.randomUUID());
+    await sql(
+      `update domains set token_secret = $2, token_secret_previous = token_secret,
+        token_secret_previous_expires_at = now() + interval '1 hour' where domain = $1`,
+      [topic.domain, secret],
+    );
+    const fresh = await claimsOf(topic, {})
+      .setProtectedHeader({ alg: "HS256" })
+      .sign(new TextEncoder().encode(secret));
+    await open(topic.sub, [], bearer(noteSecret("token", fresh)));
+    await open(topic.sub, [], bearer(old));
+    await sql(
+      "update domains set token_secret_previous_expires_at = '-infinity' where domain = $1",
+      [topic.domain],
+    );
+    await admin("POST", `${topic.domain}/sync`);
+    expect(await slugOf(refused(topic.sub, [], bearer(old)))).toBe("401 token-rejected");
+    await open(topic.sub, [], bearer(fresh));
+  });
+
+  test("13.23 a private key in the JWK Set costs the tokens by public keys, and nothing else", async () => {
+    const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
+    const keys = ["no key", await exportJWK(publicKey), await exportJWK(privateKey)];
+    const topic = await privateTopic({
+      token_secret: SECRET,
+      token_keys: JSON.stringify({ keys }),
+    });
+    const signed = await claimsOf(topic, {}).setProtectedHeader({ alg: "ES256" }).sign(privateKey);
+    expect(await slugOf(refused(topic.sub, [], bearer(noteSecret("token", signed))))).toBe(
+      "503 key-store-unavailable",
+    );
+    await open(topic.sub, [], bearer(await tokenFor(topic)));
+    await open(topic.sub, [], bearer(topic.key));
+    await sql("update domains set token_keys = token_keys #- '{keys,2}' where domain = $1", [
+      topic.domain,
+    ]);
+    await open(topic.sub, [], bearer(signed));
   });
 
   test("13.3 the issuer is the domain's, where it has one", async () => {

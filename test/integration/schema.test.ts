@@ -263,6 +263,9 @@ describe.each([
         token_issuer: null,
         token_secret: null,
         token_keys: null,
+        token_secret_expires_at: null,
+        token_secret_previous: null,
+        token_secret_previous_expires_at: null,
       },
     ]);
     for (const wrong of [
@@ -279,6 +282,7 @@ describe.each([
       "max_subscribers = 0",
       "token_issuer = ''",
       "token_secret = repeat('s', 31)",
+      "token_secret_previous = repeat('s', 31)",
       "token_keys = '[]'",
       "token_keys = '{}'",
     ]) {

@@ -1,10 +1,13 @@
 /**
- * `wspubsub domains …`: its commands, their arguments and help. `set` has one option for each column.
+ * `wspubsub domains …`: its commands, their arguments and help. `set` has one option for each column of the policy.
  */
 import { Option, type Command } from "commander";
 import { domainArgument, parsed } from "../input/arguments.ts";
+import { parseDuration } from "../input/parse-duration.ts";
+import { parseExpiry } from "../input/parse-expiry.ts";
 import { POLICY_COLUMNS, type PolicyColumn } from "./policy-column.ts";
 import type { Session } from "../session.ts";
+import { rotateSecret, type RotateSecretOptions } from "./rotate-secret.ts";
 import { setDomain, type BoxedValue, type SetDomainOptions } from "./set-domain.ts";
 import { showDomain } from "./show-domain.ts";
 
@@ -48,7 +51,40 @@ Examples:
   wspubsub domains set example --publishers shared --grace-seconds 5
   wspubsub domains set example --max-subscribers none
   wspubsub domains set example --subscribers token --token-secret new
-  wspubsub domains set example --token-keys jwks.json --token-issuer https://id.example.com`,
+  wspubsub domains set example --token-keys jwks.json --token-issuer https://id.example.com
+
+A new --token-secret is the only one from then on: tokens of the old one are
+refused within 15 seconds. domains rotate-secret lets both sign for a while.
+An "exp" of a key in the JWK Set (in seconds since 1970) is when it ends.`,
+    );
+
+  domains
+    .command("rotate-secret")
+    .description("make a new token secret; the old one goes on signing for a while")
+    .addArgument(domainArgument())
+    .addOption(
+      new Option("--overlap <time>", "how long the old secret goes on signing")
+        .default(3600, "1h")
+        .argParser(parsed(parseDuration)),
+    )
+    .addOption(
+      new Option("--expires <when>", "when the new secret ends (default: never)").argParser(
+        parsed(parseExpiry),
+      ),
+    )
+    .action((domain: string, options: RotateSecretOptions) =>
+      rotateSecret(session, domain, options),
+    )
+    .addHelpText(
+      "after",
+      `
+Prints the new secret alone on stdout. The hub takes its tokens at once. Let the
+overlap be longer than your tokens live: sockets that are open stay.
+
+Examples:
+  wspubsub domains rotate-secret example
+  wspubsub domains rotate-secret example --overlap 2d --expires 90d
+  wspubsub domains rotate-secret example --overlap 0s`,
     );
 }
 

@@ -1,35 +1,61 @@
 /**
- * A domain's row as the store has it.
+ * A domain's row as the store has it. Invariant: what people wrote into it by hand never keeps it from being read.
  */
 import * as v from "valibot";
 import { POLICY_COLUMNS, type PolicyValue } from "./policy-column.ts";
-import { TokenKeysSchema, type TokenKeys } from "./token-keys.ts";
+import { readStoredKeys, type StoredTokenKeys } from "./token-keys.ts";
 
 /** A domain's row. */
 export interface DomainRow {
   /** By the names of the columns. */
   readonly policy: ReadonlyMap<string, PolicyValue>;
-  /** Never shown: only that it is set. */
-  readonly tokenSecret: string | null;
-  readonly tokenKeys: TokenKeys | null;
+  /** Never shown: only that it is set, and until when. */
+  readonly tokenSecret: StoredSecret | null;
+  /** The one that `tokenSecret` has replaced. */
+  readonly previousTokenSecret: StoredSecret | null;
+  readonly tokenKeys: StoredTokenKeys | null;
+}
+
+/** A secret that signs tokens. */
+export interface StoredSecret {
+  readonly text: string;
+  /** When it ends, `null`: never. */
+  readonly expiresAt: Date | null;
 }
 
 /** What is read of a row. */
 export const DOMAIN_COLUMNS: readonly string[] = [
   ...POLICY_COLUMNS.map(({ name }) => name),
   "token_secret",
+  finite("token_secret_expires_at"),
+  "token_secret_previous",
+  finite("token_secret_previous_expires_at"),
   "token_keys",
 ];
+
+/** Columns that are set with a new secret, so that it is the only one from then on, and has no end. */
+export const NO_OTHER_SECRET: ReadonlyMap<string, null> = new Map([
+  ["token_secret_expires_at", null],
+  ["token_secret_previous", null],
+  ["token_secret_previous_expires_at", null],
+]);
 
 const ValueSchema = v.nullable(v.union([v.string(), v.number(), v.boolean()]));
 
 /** Validates a row of `domains`. */
 export const DomainRowSchema: v.GenericSchema<unknown, DomainRow> = v.pipe(
-  v.looseObject({ token_secret: v.nullable(v.string()), token_keys: v.nullable(TokenKeysSchema) }),
+  v.looseObject({
+    token_secret: v.nullable(v.string()),
+    token_secret_expires_at: v.nullable(v.date()),
+    token_secret_previous: v.nullable(v.string()),
+    token_secret_previous_expires_at: v.nullable(v.date()),
+    token_keys: v.unknown(),
+  }),
   v.transform((row) => ({
     policy: new Map(POLICY_COLUMNS.map(({ name }) => [name, v.parse(ValueSchema, row[name])])),
-    tokenSecret: row.token_secret,
-    tokenKeys: row.token_keys,
+    tokenSecret: secretOf(row.token_secret, row.token_secret_expires_at),
+    previousTokenSecret: secretOf(row.token_secret_previous, row.token_secret_previous_expires_at),
+    tokenKeys: row.token_keys === null ? null : readStoredKeys(row.token_keys),
   })),
 );
 
@@ -37,5 +63,20 @@ export const DomainRowSchema: v.GenericSchema<unknown, DomainRow> = v.pipe(
 export const DEFAULT_DOMAIN: DomainRow = {
   policy: new Map(POLICY_COLUMNS.map(({ name, fallback }) => [name, fallback])),
   tokenSecret: null,
+  previousTokenSecret: null,
   tokenKeys: null,
 };
+
+/** Whether a secret signs tokens that the hub takes. */
+export function isLiveSecret(secret: StoredSecret | null): secret is StoredSecret {
+  return secret !== null && (secret.expiresAt === null || secret.expiresAt.getTime() > Date.now());
+}
+
+/** A date that JavaScript has: "infinity" is no end, and "-infinity" has been one for long. */
+function finite(column: string): string {
+  return `case when ${column} < 'infinity' then greatest(${column}, timestamptz 'epoch') end as ${column}`;
+}
+
+function secretOf(text: string | null, expiresAt: Date | null): StoredSecret | null {
+  return text === null ? null : { text, expiresAt };
+}

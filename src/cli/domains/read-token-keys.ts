@@ -3,13 +3,18 @@ import { UserError } from "../../local/fail.ts";
 import { readTextFile } from "../input/read-text-file.ts";
 import { parseTokenKeys, type TokenKeys } from "./token-keys.ts";
 
-/** Reads the file of a JWK Set; a value of `null` clears it, and `null` means no option at all. */
-export async function readTokenKeys(
-  file: string | undefined,
-): Promise<{ readonly value: TokenKeys | null } | null> {
+/** Keys to be set, `null` for none, and sentences about those that the file has and the hub cannot use. */
+export interface TokenKeysChange {
+  readonly value: TokenKeys | null;
+  readonly skipped: readonly string[];
+}
+
+/** Reads the file of a JWK Set; `null` without the option. */
+export async function readTokenKeys(file: string | undefined): Promise<TokenKeysChange | null> {
   if (file === undefined) return null;
-  if (file === "none") return { value: null };
-  const keys = await parseTokenKeys(await readTextFile(file));
-  if (keys.ok) return { value: keys.value };
-  throw new UserError(`Cannot use ${file}: ${keys.error}`);
+  if (file === "none") return { value: null, skipped: [] };
+  const parsed = await parseTokenKeys(await readTextFile(file));
+  if (!parsed.ok) throw new UserError(`Cannot use ${file}: ${parsed.error}`);
+  const { keys, skipped } = parsed.value;
+  return { value: { keys }, skipped };
 }

@@ -1,10 +1,11 @@
 /** `wspubsub domains set`: changes of a domain's policy. */
+import { NO_OTHER_SECRET } from "./domain-row.ts";
 import { POLICY_COLUMNS, type PolicyValue } from "./policy-column.ts";
 import { readTokenKeys } from "./read-token-keys.ts";
 import { readTokenSecret } from "./read-token-secret.ts";
 import type { Session } from "../session.ts";
 import { domainJson } from "./show-domain.ts";
-import { describeDomainSync, syncDomain } from "./sync-domain.ts";
+import { describeDomainSync, domainSyncJson, syncDomain } from "./sync-domain.ts";
 import { UsageError } from "../usage-error.ts";
 
 /** The value of a column, `null` among them. */
@@ -36,6 +37,7 @@ export async function setDomain(
   const secret = await readTokenSecret(options.tokenSecret);
   if (secret !== null) {
     values.set("token_secret", secret.value);
+    for (const [column, nothing] of NO_OTHER_SECRET) values.set(column, nothing);
     changes.push(`token_secret ${secret.value === null ? "none" : "set"}`);
   }
   const keys = await readTokenKeys(options.tokenKeys);
@@ -50,18 +52,14 @@ export async function setDomain(
   const row = await session.store.setDomain(domain, values);
   const sync = await syncDomain(session, domain);
   const done = `Set for "${domain}": ${changes.join(", ")}.${describeDomainSync(sync)}`;
-  const json = {
-    ...domainJson(domain, row),
-    told: sync?.told ?? null,
-    missed: sync?.missed ?? null,
-    closed: sync?.closed ?? null,
-  };
+  const json = { ...domainJson(domain, row), ...domainSyncJson(sync) };
   if (secret?.isNew === true) {
     session.print({ ...json, token_secret: secret.value }, secret.value ?? "");
     session.note(`${done}\nThe secret is shown this once and never again.`);
   } else {
     session.print(json, done);
   }
+  for (const sentence of keys?.skipped ?? []) session.note(`Left out: ${sentence}`);
   if (
     row.policy.get("subscribers") === "token" &&
     row.tokenSecret === null &&

@@ -1,16 +1,22 @@
 /** `wspubsub domains show`: what a domain allows. Of its secret only whether there is one. */
-import { DEFAULT_DOMAIN, type DomainRow } from "./domain-row.ts";
+import { DEFAULT_DOMAIN, isLiveSecret, type DomainRow, type StoredSecret } from "./domain-row.ts";
+import { formatDate } from "../output/format-date.ts";
 import { formatTable } from "../output/format-table.ts";
 import { POLICY_COLUMNS, type PolicyValue } from "./policy-column.ts";
 import type { Session } from "../session.ts";
-import { algorithmOf, type TokenKeys } from "./token-keys.ts";
+import type { StoredTokenKeys, TokenKeys } from "./token-keys.ts";
 
 /** A domain as JSON has it. */
 export interface DomainJson {
   readonly domain: string;
   readonly policy: Readonly<Record<string, PolicyValue>>;
   readonly token_secret_set: boolean;
+  readonly token_secret_expires_at: string | null;
+  /** The one that it has replaced, as long as that one signs; `null`: there is none. */
+  readonly token_secret_previous: { readonly expires_at: string | null } | null;
   readonly token_keys: TokenKeys | null;
+  /** Why the hub relies on none of the keys, `null` where it does. */
+  readonly token_keys_fault: string | null;
   /** The columns that are as without a row. */
   readonly defaults: readonly string[];
 }
@@ -23,7 +29,7 @@ export async function showDomain(session: Session, domain: string): Promise<void
   const mark = (name: string): string => (json.defaults.includes(name) ? "default" : "");
   const rows = [
     ...POLICY_COLUMNS.map(({ name }) => [name, String(row.policy.get(name) ?? "none"), mark(name)]),
-    ["token_secret", row.tokenSecret === null ? "none" : "set", mark("token_secret")],
+    ["token_secret", describeSecrets(row), mark("token_secret")],
     ["token_keys", describeTokenKeys(row.tokenKeys), mark("token_keys")],
   ];
   session.print(json, formatTable(["setting", "value", ""], rows));
@@ -34,11 +40,17 @@ export async function showDomain(session: Session, domain: string): Promise<void
 /** For scripts. */
 export function domainJson(domain: string, row: DomainRow): DomainJson {
   const defaults = POLICY_COLUMNS.filter(({ name, fallback }) => row.policy.get(name) === fallback);
+  const previous = row.previousTokenSecret;
   return {
     domain,
     policy: Object.fromEntries(row.policy),
     token_secret_set: row.tokenSecret !== null,
-    token_keys: row.tokenKeys,
+    token_secret_expires_at: row.tokenSecret?.expiresAt?.toISOString() ?? null,
+    token_secret_previous: isLiveSecret(previous)
+      ? { expires_at: previous.expiresAt?.toISOString() ?? null }
+      : null,
+    token_keys: row.tokenKeys === null ? null : { keys: row.tokenKeys.keys },
+    token_keys_fault: row.tokenKeys?.fault ?? null,
     defaults: [
       ...defaults.map(({ name }) => name),
       ...(row.tokenSecret === null ? ["token_secret"] : []),
@@ -47,10 +59,22 @@ export function domainJson(domain: string, row: DomainRow): DomainJson {
   };
 }
 
-function describeTokenKeys(set: TokenKeys | null): string {
+function describeSecrets({ tokenSecret, previousTokenSecret: previous }: DomainRow): string {
+  if (tokenSecret === null && !isLiveSecret(previous)) return "none";
+  const current = tokenSecret === null ? "none" : `set${describeEnd(tokenSecret)}`;
+  return isLiveSecret(previous)
+    ? `${current}; the one before still signs${describeEnd(previous)}`
+    : current;
+}
+
+function describeEnd({ expiresAt }: StoredSecret): string {
+  return expiresAt === null ? "" : `, until ${formatDate(expiresAt)}`;
+}
+
+function describeTokenKeys(set: StoredTokenKeys | null): string {
   if (set === null) return "none";
-  const names = set.keys.map(
-    (key) => `${key.kid ?? "without kid"} (${algorithmOf(key) ?? "of no use"})`,
-  );
-  return names.length === 0 ? "empty" : names.join(", ");
+  const names = set.descriptions.length === 0 ? "empty" : set.descriptions.join(", ");
+  return set.fault === null
+    ? names
+    : `refused, and with it all tokens by public keys: ${set.fault}. It has: ${names}`;
 }

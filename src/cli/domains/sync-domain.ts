@@ -25,6 +25,19 @@ export async function syncDomain(session: Session, domain: string): Promise<Doma
   return null;
 }
 
+/** For scripts. */
+export function domainSyncJson(sync: DomainSync | null): {
+  readonly told: number | null;
+  readonly missed: number | null;
+  readonly closed: number | null;
+} {
+  return {
+    told: sync?.told ?? null,
+    missed: sync?.missed ?? null,
+    closed: sync?.closed ?? null,
+  };
+}
+
 /** For people, after a full stop. */
 export function describeDomainSync(sync: DomainSync | null): string {
   if (sync === null) return "";

@@ -1,109 +1,108 @@
 /**
- * A domain's public keys for tokens: a JWK Set (RFC 7517) of P-256 and Ed25519 keys. What is stored may
- * have been written by hand, so reading it asks for little; what is to be stored is checked in full.
+ * A domain's public keys for tokens: a JWK Set (RFC 7517) of P-256 and Ed25519 keys, read as the hub reads it. What is
+ * stored may have been written by hand: it is shown whatever it is, and nothing private of it ever.
  */
-import { importJWK, type JWK } from "jose";
-import { parseJson } from "../input/parse-json.ts";
+import { importJWK } from "jose";
 import * as v from "valibot";
+import { nameJwk, readJwk, type PublicKey } from "../../core/jwk.ts";
 import { err, ok, type Result } from "../../core/result.ts";
+import { parseJson } from "../input/parse-json.ts";
 
-/** A stored JWK Set. */
+/** What is stored, or is to be. */
 export interface TokenKeys {
-  readonly keys: readonly StoredKey[];
+  readonly keys: readonly JwkJson[];
 }
 
-/** A public key of it; other members may be there. */
-export interface StoredKey {
-  readonly kty?: string;
-  readonly crv?: string;
-  readonly x?: string;
-  readonly kid?: string;
+/** The public members of an entry; the rest is not shown, nor stored. */
+export type JwkJson = Readonly<Record<string, unknown>>;
+
+/** A stored set, as far as it can be told of. */
+export interface StoredTokenKeys extends TokenKeys {
+  /** What each entry is, for people. */
+  readonly descriptions: readonly string[];
+  /** Those that verify tokens. */
+  readonly usable: readonly PublicKey[];
+  /** Why the hub relies on none of it, `null` where it does. */
+  readonly fault: string | null;
 }
 
-/** Validates what `token_keys` holds. */
-export const TokenKeysSchema: v.GenericSchema<unknown, TokenKeys> = v.object({
-  keys: v.array(
-    v.looseObject({
-      kty: v.exactOptional(v.string()),
-      crv: v.exactOptional(v.string()),
-      x: v.exactOptional(v.string()),
-      kid: v.exactOptional(v.string()),
-    }),
-  ),
-});
+/** A set that may be stored. */
+export interface ParsedTokenKeys extends TokenKeys {
+  /** Sentences about entries that were left out. */
+  readonly skipped: readonly string[];
+}
 
-const KeySchema = v.object({
-  kty: v.string(),
-  crv: v.exactOptional(v.string()),
-  x: v.exactOptional(v.string()),
-  y: v.exactOptional(v.string()),
-  kid: v.exactOptional(v.string()),
-  use: v.exactOptional(v.string()),
-  alg: v.exactOptional(v.string()),
-});
+/** All that the hub looks at, and nothing that could be private. */
+const PUBLIC_MEMBERS = ["kty", "crv", "x", "y", "kid", "use", "key_ops", "alg", "exp"];
 
+const SetSchema = v.object({ keys: v.array(v.unknown()) });
 const FORM = 'Expected a JWK Set: {"keys": [{"kty": "EC", "crv": "P-256", "x": …, "y": …}]}';
 
-/** Checks the text of a JWK Set; the error is a sentence that quotes nothing of it. */
-export async function parseTokenKeys(text: string): Promise<Result<TokenKeys>> {
-  const json = parseJson(text);
-  const set = v.safeParse(v.object({ keys: v.array(v.record(v.string(), v.unknown())) }), json);
-  if (!set.success) return err(FORM);
-  if (set.output.keys.length === 0) return err('The JWK Set is empty: give a key, or "none"');
-  const keys: StoredKey[] = [];
-  for (const [i, candidate] of set.output.keys.entries()) {
-    const key = await parsePublicKey(candidate);
-    if (!key.ok) return err(`Key ${i + 1} of the JWK Set ${key.error}`);
-    keys.push(key.value);
+/** Reads what `token_keys` holds, whatever that is. */
+export function readStoredKeys(stored: unknown): StoredTokenKeys {
+  const set = v.safeParse(SetSchema, stored);
+  if (!set.success) {
+    return { keys: [], descriptions: [], usable: [], fault: "it is no JWK Set" };
   }
+  const entries = set.output.keys;
+  const readings = entries.map(readJwk);
+  const secret = readings.findIndex(({ type }) => type === "private");
+  return {
+    keys: entries.map(publicPart),
+    descriptions: readings.map((reading, i) =>
+      reading.type === "usable" ? describeKey(reading.key) : `${nameJwk(entries[i], i)} of no use`,
+    ),
+    usable: readings.flatMap((reading) => (reading.type === "usable" ? [reading.key] : [])),
+    fault: secret === -1 ? null : `${nameJwk(entries[secret], secret)} is private`,
+  };
+}
+
+/** Checks the text of a JWK Set; the error is a sentence that quotes nothing of it but names. */
+export async function parseTokenKeys(text: string): Promise<Result<ParsedTokenKeys>> {
+  const set = v.safeParse(SetSchema, parseJson(text));
+  if (!set.success) return err(FORM);
+  const entries = set.output.keys;
+  if (entries.length === 0) return err('The JWK Set is empty: give a key, or "none"');
+  const keys: JwkJson[] = [];
+  const skipped: string[] = [];
+  for (const [i, entry] of entries.entries()) {
+    const reading = readJwk(entry);
+    if (reading.type === "private") {
+      return err(
+        `Key ${i + 1} of the JWK Set is private (it has "d", or is an "oct"): ` +
+          "give the public one, it alone is needed",
+      );
+    }
+    const fault = reading.type === "usable" ? await findFault(reading.key) : reading.reason;
+    if (fault === null) keys.push(publicPart(entry));
+    else skipped.push(`${nameJwk(entry, i)} ${fault}.`);
+  }
+  if (keys.length === 0) return err(`The JWK Set has no key that is of use. ${skipped.join(" ")}`);
   const ids = keys.flatMap(({ kid }) => kid ?? []);
   if (new Set(ids).size < ids.length) return err('Two keys of the JWK Set have the same "kid"');
-  return ok({ keys });
+  return ok({ keys, skipped });
 }
 
-/** The algorithm that a kind of key signs with, `null` for kinds that tokens do not use. */
-export function algorithmOf(key: {
-  kty?: string | undefined;
-  crv?: string | undefined;
-}): string | null {
-  if (key.kty === "EC" && key.crv === "P-256") return "ES256";
-  if (key.kty === "OKP" && key.crv === "Ed25519") return "EdDSA";
-  return null;
-}
-
-async function parsePublicKey(candidate: Record<string, unknown>): Promise<Result<StoredKey>> {
-  if ("d" in candidate || candidate["kty"] === "oct") {
-    return err('is private (it has "d", or is an "oct"): give the public one, it alone is needed');
-  }
-  // Members that are not listed are left out: the hub needs none of them.
-  const parsed = v.safeParse(KeySchema, candidate);
-  if (!parsed.success) {
-    const members = parsed.issues.map((issue) => `"${v.getDotPath(issue) ?? "kty"}"`);
-    return err(`has a wrong ${members.join(", ")}: give text`);
-  }
-  const key = parsed.output;
-  const algorithm = algorithmOf(key);
-  if (algorithm === null) {
-    return err('is of a kind that tokens do not use: give P-256 ("EC") or Ed25519 ("OKP")');
-  }
-  if (key.use !== undefined && key.use !== "sig")
-    return err('is not for signatures: "use" is not "sig"');
-  if (
-    key.alg !== undefined &&
-    key.alg !== algorithm &&
-    !(key.crv === "Ed25519" && key.alg === "Ed25519")
-  ) {
-    return err(`has a wrong "alg": it signs with ${algorithm}`);
-  }
-  return (await isOnCurve(key, algorithm)) ? ok(key) : err('is no key: "x" or "y" is wrong');
-}
-
-async function isOnCurve(key: JWK, algorithm: string): Promise<boolean> {
+/** What only the platform's cryptography can tell. */
+async function findFault({ alg, jwk }: PublicKey): Promise<string | null> {
   try {
-    await importJWK(key, algorithm);
-    return true;
+    await importJWK({ ...jwk }, alg);
+    return null;
   } catch {
-    // A TypeError of jose's for a missing member, a DataError of the platform's for a wrong one.
-    return false;
+    // A TypeError of jose's, a DataError of the platform's: no point of the curve.
+    return 'is no key: "x" or "y" is wrong';
   }
+}
+
+function publicPart(entry: unknown): JwkJson {
+  const members = typeof entry === "object" && entry !== null ? Object.entries(entry) : [];
+  return Object.fromEntries(
+    members.filter(([name, value]) => PUBLIC_MEMBERS.includes(name) && value !== null),
+  );
+}
+
+function describeKey({ alg, kid, expiresAtMs }: PublicKey): string {
+  const end =
+    expiresAtMs === null ? "" : `, until ${new Date(Math.min(expiresAtMs, 8.64e15)).toISOString()}`;
+  return `${kid ?? "without kid"} (${alg}${end})`;
 }

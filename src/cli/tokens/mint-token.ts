@@ -1,7 +1,8 @@
 /** `wspubsub tokens mint`: a token that lets its bearer subscribe. */
 import { randomUUID } from "node:crypto";
 import { UserError } from "../../local/fail.ts";
-import { DEFAULT_DOMAIN, type DomainRow } from "../domains/domain-row.ts";
+import { isLive } from "../../core/token-settings.ts";
+import { DEFAULT_DOMAIN, isLiveSecret, type DomainRow } from "../domains/domain-row.ts";
 import { formatDate } from "../output/format-date.ts";
 import { expiryDate, type Expiry } from "../input/parse-expiry.ts";
 import type { Session } from "../session.ts";
@@ -60,7 +61,13 @@ async function findDomain(
 
 function keyOfDomain(domain: string, row: DomainRow | null): SigningKey {
   const secret = row?.tokenSecret ?? null;
-  if (secret !== null) return secretKey(secret);
+  if (isLiveSecret(secret)) return secretKey(secret.text);
+  if (secret !== null) {
+    throw new UserError(
+      `The token secret of "${domain}" has ended: make another with domains rotate-secret ${domain}, ` +
+        "or sign with --private-key",
+    );
+  }
   throw new UserError(
     `"${domain}" has no token secret: set one with domains set ${domain} --token-secret new, ` +
       "or sign with --private-key",
@@ -79,11 +86,19 @@ function findDoubts(
   if (required !== null && issuer !== required) {
     doubts.push(`But "${domain}" takes tokens of the issuer "${String(required)}" only.`);
   }
-  if (key.x !== null && row.tokenKeys?.keys.some(({ x }) => x === key.x) !== true) {
-    doubts.push(`But the public key is not among the token_keys of "${domain}".`);
-  }
+  if (key.x !== null) doubts.push(...findDoubtsOfKey(domain, row, key.x));
   if (row.policy.get("subscribers") === "open") {
     doubts.push(`But "${domain}" is open: anyone may subscribe without a token.`);
   }
   return doubts;
+}
+
+function findDoubtsOfKey(domain: string, { tokenKeys }: DomainRow, x: string): string[] {
+  const known = tokenKeys?.usable.filter(({ jwk }) => jwk["x"] === x) ?? [];
+  if (known.length === 0) return [`But the public key is not among the token_keys of "${domain}".`];
+  if (!known.some((key) => isLive(key, Date.now()))) {
+    return [`But the public key has ended in the token_keys of "${domain}".`];
+  }
+  const fault = tokenKeys?.fault ?? null;
+  return fault === null ? [] : [`But the hub refuses the token_keys of "${domain}": ${fault}.`];
 }

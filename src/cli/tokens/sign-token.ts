@@ -6,7 +6,7 @@ import { parseJson } from "../input/parse-json.ts";
 import * as v from "valibot";
 import { UserError } from "../../local/fail.ts";
 import { readTextFile } from "../input/read-text-file.ts";
-import { algorithmOf } from "../domains/token-keys.ts";
+import { algorithmOf } from "../../core/jwk.ts";
 
 /** What signs. */
 export interface SigningKey {
@@ -20,7 +20,7 @@ export interface SigningKey {
 const PrivateKeySchema = v.object({
   kty: v.string(),
   crv: v.exactOptional(v.string()),
-  kid: v.exactOptional(v.string()),
+  kid: v.optional(v.nullable(v.string()), null),
   x: v.exactOptional(v.string()),
   y: v.exactOptional(v.string()),
   d: v.exactOptional(v.string()),
@@ -54,8 +54,9 @@ export async function readPrivateKey(file: string): Promise<SigningKey> {
     throw new UserError(`Cannot sign with ${file}: it is the public key, give the private one`);
   }
   try {
-    const material = await importJWK(jwk, algorithm);
-    return { algorithm, kid: jwk.kid ?? null, x: jwk.x ?? null, material };
+    const { kid, ...key } = jwk;
+    const material = await importJWK(key, algorithm);
+    return { algorithm, kid, x: jwk.x ?? null, material };
   } catch {
     // A TypeError of jose's for a missing member, a DataError of the platform's; either may quote.
     throw new UserError(`Cannot sign with ${file}: "d", "x" or "y" is wrong`);

@@ -47,6 +47,7 @@ describe("help", () => {
     "keys deactivate",
     "domains show",
     "domains set",
+    "domains rotate-secret",
     "tokens mint",
     "topics list",
     "topics show",

@@ -55,7 +55,15 @@ describe("domains", () => {
     const { told: _told, missed: _missed, closed: _closed, ...shown } = set;
     expect(await json(["domains", "show", domain])).toEqual(shown);
     expect(await sql("select * from domains where domain = $1", [domain])).toEqual([
-      { domain, ...(set["policy"] as object), token_secret: null, token_keys: null },
+      {
+        domain,
+        ...(set["policy"] as object),
+        token_secret: null,
+        token_secret_expires_at: null,
+        token_secret_previous: null,
+        token_secret_previous_expires_at: null,
+        token_keys: null,
+      },
     ]);
     const { stdout } = await cli(["domains", "show", domain]);
     expect(stdout).toMatch(/^grace_seconds +5$/m);
@@ -170,6 +178,10 @@ describe("domains", () => {
       [{ keys: [{ ...ec.public, kid: 7 }] }, '"kid"'],
       [{ keys: [{ ...ec.public, use: "enc" }] }, '"use"'],
       [{ keys: [{ ...ec.public, alg: "ES384" }] }, '"alg"'],
+      [{ keys: [{ ...ec.public, key_ops: ["sign"] }] }, '"key_ops"'],
+      [{ keys: ["geheim"] }, "is no key"],
+      [{ keys: ["geheim", null, {}, ec.private] }, "Key 4 of the JWK Set is private"],
+      [{ keys: [ec.public, { ...rsa, d: "geheim" }] }, "Key 2 of the JWK Set is private"],
       [{ keys: [ec.public, ed.public] }, 'the same "kid"'],
     ];
     const domain = newDomain();
@@ -183,9 +195,204 @@ describe("domains", () => {
     expectFailure(await cli(["domains", "set", domain, "--token-keys", missing]), "ENOENT");
     expect(await sql("select from domains where domain = $1", [domain])).toEqual([]);
   });
+
+  test("13.23 set --token-keys leaves out what is of no use, by name, and says so", async () => {
+    const [ec, ed] = [await makeKeyPair("ES256", "good"), await makeKeyPair("EdDSA")];
+    const keys = [
+      { kty: "RSA", kid: "old", n: "geheim", e: "AQAB" },
+      "geheim",
+      { ...ec.public, exp: 1_900_000_000 },
+      { ...ed.public, kid: null, alg: "Ed25519" },
+      { ...ed.public, kid: "point", x: "geheim" },
+    ];
+    const domain = newDomain();
+    const run = await cli(
+      ["domains", "set", domain, "--token-secret", "new", "--token-keys"].concat(
+        await fileWith({ keys }),
+      ),
+    );
+    expect(run.code).toBe(0);
+    expect(run.stdout.trimEnd()).toMatch(SECRET_FORM);
+    expect(run.stderr.match(/^Left out: .+$/gm)).toEqual([
+      expect.stringMatching(/^Left out: Key 1 \("old"\) is of a kind/),
+      "Left out: Key 2 is no key.",
+      'Left out: Key 5 ("point") is no key: "x" or "y" is wrong.',
+    ]);
+    expect(run.stderr).toContain("token_keys 2 set");
+    expect(run.stderr).not.toContain("geheim");
+    expect((await json(["domains", "show", domain]))["token_keys"]).toEqual({
+      keys: [
+        { ...ec.public, exp: 1_900_000_000 },
+        { ...ed.public, alg: "Ed25519" },
+      ],
+    });
+  });
+
+  describe("a row that was written by hand", () => {
+    test("is changed and shown, whatever its keys are", async () => {
+      const { public: key } = await makeKeyPair("ES256", "good");
+      const keys = ["text", null, 7, [], {}, { kty: 7, kid: 7 }, { ...key, kid: null }, key];
+      expect(await setWith({ keys })).toMatchObject({
+        token_keys_fault: null,
+        shown: expect.stringMatching(
+          /^Key 1 of no use, .+, without kid \(ES256\), good \(ES256\)$/,
+        ),
+      });
+    });
+
+    test("with a private key is called refused, and nothing private is shown", async () => {
+      const { private: key } = await makeKeyPair("ES256", "secret-one");
+      const made = await setWith({
+        keys: [
+          { ...key, d: "geheim" },
+          { kty: "oct", k: "geheim" },
+        ],
+      });
+      expect(made).toMatchObject({
+        token_keys_fault: 'Key 1 ("secret-one") is private',
+        shown: expect.stringContaining("refused"),
+      });
+      expect(JSON.stringify(made)).not.toContain("geheim");
+    });
+  });
+});
+
+describe("domains rotate-secret", () => {
+  test("13.21 makes a new one beside the old one, for an hour", async () => {
+    const { domain, old } = await withSecret();
+    const run = await cli(["domains", "rotate-secret", domain]);
+    expect(run.code).toBe(0);
+    const secret = run.stdout.trimEnd();
+    expect(secret).toMatch(SECRET_FORM);
+    expect(run.stderr).toContain("never again");
+    expect(run.stderr).toMatch(/goes on signing tokens: until \d{4}-/);
+    const stored = await secretsOf(domain);
+    expect(stored).toMatchObject({
+      token_secret: secret,
+      token_secret_previous: old,
+      end: null,
+    });
+    expect(stored.previous_end).toBeGreaterThan(3500);
+    expect(stored.previous_end).toBeLessThanOrEqual(3600);
+    const shown = await cli(["domains", "show", domain]);
+    expect(shown.stdout).toMatch(
+      /^token_secret +set; the one before still signs, until \d{4}-\S+$/m,
+    );
+    expect(shown.stdout).not.toContain(old);
+    expect(await json(["domains", "show", domain])).toMatchObject({
+      token_secret_set: true,
+      token_secret_expires_at: null,
+      token_secret_previous: { expires_at: expect.stringMatching(/Z$/) },
+    });
+  });
+
+  test("13.21 with an overlap and an end of their own; the old one ends no later than it would have", async () => {
+    const { domain } = await withSecret();
+    const rotate = ["domains", "rotate-secret", domain];
+    const first = await json([...rotate, "--overlap", "2d", "--expires", "10m"]);
+    const after = await secretsOf(domain);
+    expect(after.previous_end).toBeGreaterThan(172_000);
+    expect(after.end).toBeLessThanOrEqual(600);
+    const second = await cli([...rotate, "--overlap", "2d"]);
+    expect(second.stderr).toContain("the one before the old one ends with this");
+    const last = await secretsOf(domain);
+    expect(last).toMatchObject({
+      token_secret: second.stdout.trimEnd(),
+      token_secret_previous: first["token_secret"],
+      end: null,
+    });
+    expect(last.previous_end).toBeLessThanOrEqual(600);
+  });
+
+  test("13.21 --overlap 0s ends the old one", async () => {
+    const { domain } = await withSecret();
+    const run = await cli(["domains", "rotate-secret", domain, "--overlap", "0s"]);
+    expect(run.stderr).toContain("signs nothing any more");
+    expect(await secretsOf(domain)).toEqual({
+      token_secret: run.stdout.trimEnd(),
+      token_secret_previous: null,
+      end: null,
+      previous_end: null,
+    });
+  });
+
+  test("13.21 a secret that is set is the only one, and has no end", async () => {
+    const { domain } = await withSecret();
+    for (const how of ["new", "none"]) {
+      await json(["domains", "rotate-secret", domain, "--expires", "1h"]);
+      await json(["domains", "set", domain, "--token-secret", how]);
+      expect(await secretsOf(domain)).toMatchObject({
+        token_secret_previous: null,
+        end: null,
+        previous_end: null,
+      });
+    }
+  });
+
+  test.each(["infinity", "-infinity"])("shows a domain whose secrets end at %s", async (end) => {
+    const { domain } = await withSecret();
+    await json(["domains", "rotate-secret", domain]);
+    await sql(
+      `update domains set token_secret_expires_at = $2, token_secret_previous_expires_at = $2
+        where domain = $1`,
+      [domain, end],
+    );
+    const { stdout } = await cli(["domains", "show", domain]);
+    expect(stdout).toMatch(
+      end === "infinity"
+        ? /^token_secret +set; the one before still signs$/m
+        : /^token_secret +set, until 1970-01-01T00:00:00Z$/m,
+    );
+  });
+
+  test("refuses a domain without one, and makes none", async () => {
+    const domain = newDomain();
+    expectFailure(await cli(["domains", "rotate-secret", domain]), "--token-secret new");
+    await json(["domains", "set", domain, "--grace-seconds", "1"]);
+    expectFailure(await cli(["domains", "rotate-secret", domain]), "--token-secret new");
+    expect(await tokenSecret(domain)).toBeNull();
+    expectUsageError(await cli(["domains", "rotate-secret", domain, "--overlap", "1"]), "1h");
+  });
 });
 
 async function tokenSecret(domain: string): Promise<unknown> {
   const [row] = await sql("select token_secret from domains where domain = $1", [domain]);
   return row?.["token_secret"];
+}
+
+/** With some keys, and a change by the command line after it. */
+async function setWith(tokenKeys: unknown): Promise<Record<string, unknown>> {
+  const domain = newDomain();
+  const set = "insert into domains (domain, token_keys) values ($1, $2)";
+  await sql(set, [domain, JSON.stringify(tokenKeys)]);
+  const made = await json(["domains", "set", domain, "--token-secret", "new"]);
+  expect(made["token_secret"]).toBe(await tokenSecret(domain));
+  const { stdout, code } = await cli(["domains", "show", domain]);
+  expect(code).toBe(0);
+  return { ...made, shown: /^token_keys +(.*)$/m.exec(stdout)?.[1] };
+}
+
+interface Secrets {
+  readonly token_secret: string | null;
+  readonly token_secret_previous: string | null;
+  readonly end: number | null;
+  readonly previous_end: number | null;
+}
+
+/** What is stored; ends in seconds from now, by Postgres's clock. */
+async function secretsOf(domain: string): Promise<Secrets> {
+  const [row] = await sql(
+    `select token_secret, token_secret_previous,
+      extract(epoch from token_secret_expires_at - now())::float8 as end,
+      extract(epoch from token_secret_previous_expires_at - now())::float8 as previous_end
+      from domains where domain = $1`,
+    [domain],
+  );
+  return row as unknown as Secrets;
+}
+
+async function withSecret(): Promise<{ domain: string; old: string }> {
+  const domain = newDomain();
+  const { token_secret: old } = await json(["domains", "set", domain, "--token-secret", "new"]);
+  return { domain, old: String(old) };
 }

@@ -9,6 +9,7 @@ import {
   expectUsageError,
   json,
   newDomain,
+  sql,
   usePostgres,
 } from "../../support/cli.ts";
 import { makeKeyPair } from "../../support/key-pair.ts";
@@ -75,6 +76,31 @@ describe("tokens mint", () => {
       algorithms: [algorithm],
     });
     expect(protectedHeader).toMatchObject({ alg: algorithm, kid: "the-kid" });
+  });
+
+  test("signs with a private JWK whose kid is null", async () => {
+    const pair = await makeKeyPair("ES256");
+    const file = await fileWith({ ...pair.private, kid: null });
+    const run = await cli(["tokens", "mint", "x", "--topic", "a", "--private-key", file]);
+    expect((await jwtVerify(run.stdout.trimEnd(), pair.public)).protectedHeader).not.toHaveProperty(
+      "kid",
+    );
+  });
+
+  test("13.21 does not sign with what has ended", async () => {
+    const domain = newDomain();
+    const pair = await makeKeyPair("EdDSA");
+    const keys = { keys: [{ ...pair.public, exp: 1_000_000_000 }] };
+    await json(
+      ["domains", "set", domain, "--token-secret", "new", "--token-keys"].concat(
+        await fileWith(keys),
+      ),
+    );
+    await sql("update domains set token_secret_expires_at = now() where domain = $1", [domain]);
+    const mint = ["tokens", "mint", domain, "--topic", "a"];
+    expectFailure(await cli(mint), "has ended");
+    const run = await cli([...mint, "--private-key", await fileWith(pair.private)]);
+    expect(run.stderr).toContain("the public key has ended");
   });
 
   test("signs with a private JWK without a database", async () => {

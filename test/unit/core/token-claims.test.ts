@@ -89,6 +89,12 @@ describe("readAccess", () => {
     expect(read(changes).ok).toBe(false);
   });
 
+  test("13.6 says that it has expired only where all else is well", () => {
+    expect(read({ exp: NOW })).toMatchObject({ ok: false, cause: "expired" });
+    expect(read({ exp: NOW, nbf: NOW + 61 })).toMatchObject({ ok: false, cause: "claims" });
+    expect(read({ exp: NOW }, "ours")).toMatchObject({ ok: false, cause: "issuer" });
+  });
+
   test("13.3 the issuer must be the domain's, where it has one", () => {
     expect(read({ iss: "https://id.example" }, "https://id.example").ok).toBe(true);
     expect(read({ iss: "https://other.example" }, "https://id.example").ok).toBe(false);

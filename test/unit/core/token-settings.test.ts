@@ -1,86 +1,79 @@
 /** What a domain's row may say of tokens. */
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
-import { NO_TOKENS, TokenSettingsSchema } from "../../../src/core/token-settings.ts";
+import { isLive, NO_TOKENS, TokenSettingsSchema } from "../../../src/core/token-settings.ts";
 
 const ROW = { tokenIssuer: null, tokenSecret: null, tokenKeys: null };
 const P256 = { kty: "EC", crv: "P-256", x: "x", y: "y" };
 const ED25519 = { kty: "OKP", crv: "Ed25519", x: "x" };
+const [ONE, OTHER] = ["1".repeat(32), "2".repeat(32)];
 
-function keysOf(...keys: object[]): readonly unknown[] {
-  return v.parse(TokenSettingsSchema, { ...ROW, tokenKeys: { keys } }).keys;
+function read(changes: object): unknown {
+  return v.parse(TokenSettingsSchema, { ...ROW, ...changes });
 }
 
 describe("TokenSettingsSchema", () => {
   test("a domain that says nothing has no tokens", () => {
-    expect(v.parse(TokenSettingsSchema, ROW)).toEqual(NO_TOKENS);
+    expect(read({})).toEqual(NO_TOKENS);
   });
 
-  test("passes on who issues and what signs", () => {
-    const [issuer, secret] = ["https://id.example", "s".repeat(32)];
+  test("13.21 passes on who issues and what signs, each secret with its end", () => {
+    const issuer = "https://id.example";
     expect(
-      v.parse(TokenSettingsSchema, { ...ROW, tokenIssuer: issuer, tokenSecret: secret }),
-    ).toEqual({ issuer, secret, keys: [] });
+      read({
+        tokenIssuer: issuer,
+        tokenSecret: ONE,
+        tokenSecretPrevious: OTHER,
+        tokenSecretPreviousExpiresAtMs: 7,
+      }),
+    ).toEqual({
+      issuer,
+      secrets: [
+        { text: ONE, expiresAtMs: null },
+        { text: OTHER, expiresAtMs: 7 },
+      ],
+      keys: [],
+    });
+    expect(read({ tokenSecretPrevious: OTHER, tokenSecretExpiresAtMs: 7 })).toMatchObject({
+      secrets: [{ text: OTHER, expiresAtMs: null }],
+    });
   });
 
-  test("binds each key to its algorithm, and takes no more of it than the key", () => {
-    expect(keysOf({ ...P256, kid: "1", use: "sig", ext: true }, ED25519)).toEqual([
-      { alg: "ES256", kid: "1", jwk: P256 },
-      { alg: "EdDSA", kid: null, jwk: ED25519 },
-    ]);
-  });
+  test.each(["tokenSecret", "tokenSecretPrevious"])(
+    "refuses a secret of fewer than 32 characters: %s",
+    (column) => {
+      expect(() => read({ [column]: "s".repeat(31) })).toThrow();
+      expect(read({ [column]: ONE })).toMatchObject({ secrets: [{ text: ONE }] });
+    },
+  );
 
-  test("takes a key that names its own algorithm, Ed25519 in both spellings", () => {
-    const algorithms = keysOf(
-      { ...P256, alg: "ES256" },
-      { ...ED25519, alg: "EdDSA" },
-      // RFC 9864, section 2.2, names the curve.
-      { ...ED25519, alg: "Ed25519" },
-    ).map((key) => (key as { alg: string }).alg);
-    expect(algorithms).toEqual(["ES256", "EdDSA", "EdDSA"]);
-  });
-
-  test("leaves keys of other types and for other uses out", () => {
-    const others = [
-      { kty: "RSA", n: "n", e: "e" },
-      { ...P256, crv: "P-384" },
-      { ...P256, use: "enc" },
-      { ...P256, alg: "ES384" },
-      { ...P256, alg: "EdDSA" },
-      { ...ED25519, crv: "X25519" },
-      { ...ED25519, use: "enc" },
-      { ...ED25519, alg: "ES256" },
-      { ...ED25519, alg: "HS256" },
-      { kty: "EC", crv: "P-256" },
-    ];
-    expect(keysOf(...others)).toEqual([]);
-  });
-
-  test.each([
-    ["a private P-256 key", { ...P256, d: "d" }],
-    ["a private Ed25519 key", { ...ED25519, d: "d" }],
-    ["a private RSA key", { kty: "RSA", n: "n", e: "e", d: "d" }],
-    ["a private key for another use", { ...P256, use: "enc", d: "d" }],
-    ["a secret", { kty: "oct", k: "k" }],
-  ])("refuses %s", (_, key) => {
-    expect(() => keysOf(key)).toThrow();
+  test("13.23 an entry that is of no use costs nothing but itself", () => {
+    const others = ["text", null, 7, [], {}, { kty: "RSA", n: "n", e: "e" }, { ...P256, kid: 7 }];
+    expect(read({ tokenKeys: { keys: [...others, ED25519, ...others] } })).toMatchObject({
+      keys: [{ alg: "EdDSA", jwk: ED25519 }],
+    });
+    expect(read({ tokenKeys: { keys: others } })).toMatchObject({ keys: [] });
   });
 
   test.each([
+    ["a private key among good ones", { keys: [ED25519, { ...P256, d: "d" }] }],
     ["no set", []],
     ["a set without keys", {}],
+    ["keys that are no list", { keys: {} }],
     ["a text", '{"keys":[]}'],
-  ])("refuses %s", (_, tokenKeys) => {
-    expect(v.is(TokenSettingsSchema, { ...ROW, tokenKeys })).toBe(false);
+  ])("13.23 %s: none of the keys may be relied on, the secret may", (_, tokenKeys) => {
+    expect(read({ tokenKeys, tokenSecret: ONE })).toEqual({
+      issuer: null,
+      secrets: [{ text: ONE, expiresAtMs: null }],
+      keys: null,
+    });
   });
+});
 
-  test("one private key spoils the set", () => {
-    expect(() => keysOf(ED25519, { ...P256, d: "d" })).toThrow();
-  });
-
-  test("refuses a secret of fewer than 32 characters", () => {
-    const [short, long] = ["s".repeat(31), "s".repeat(32)];
-    expect(() => v.parse(TokenSettingsSchema, { ...ROW, tokenSecret: short })).toThrow();
-    expect(v.parse(TokenSettingsSchema, { ...ROW, tokenSecret: long }).secret).toBe(long);
-  });
+test("13.21 what ends is live until then", () => {
+  expect([null, 8, 7].map((expiresAtMs) => isLive({ expiresAtMs }, 7))).toEqual([
+    true,
+    true,
+    false,
+  ]);
 });

@@ -34,6 +34,9 @@ const DOMAIN_ROW: Row = {
   maxSubscribers: null,
   tokenIssuer: null,
   tokenSecret: null,
+  tokenSecretExpiresAtMs: null,
+  tokenSecretPrevious: null,
+  tokenSecretPreviousExpiresAtMs: null,
   tokenKeys: null,
 };
 
