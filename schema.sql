@@ -142,6 +142,8 @@ begin
   alter table domains add column if not exists path_keys boolean not null default true;
   alter table domains add column if not exists max_publishers integer check (max_publishers > 0);
   alter table domains add column if not exists max_subscribers integer check (max_subscribers > 0);
+  alter table domains add column if not exists max_topics integer not null
+    default 100000 check (max_topics between 1 and 10000000);
   alter table domains add column if not exists token_issuer text check (token_issuer <> '');
   -- Unlike a key it must be at hand in full: who checks an HMAC could have made it (RFC 2104).
   alter table domains add column if not exists token_secret text check (length(token_secret) >= 32);
@@ -172,6 +174,7 @@ begin
   comment on column domains.messages_per_second is 'Of one publisher; null sets no limit';
   comment on column domains.max_publishers is 'Of one topic at a time; null sets no limit';
   comment on column domains.max_subscribers is 'Of one topic at a time; null sets no limit';
+  comment on column domains.max_topics is 'How many topics may be live at a time';
   comment on column domains.token_issuer is 'What "iss" of a token must be; null: anything';
   comment on column domains.token_secret is 'Signs tokens with HS256: its UTF-8 bytes, 32 characters at least';
   comment on column domains.token_keys is 'A JWK Set (RFC 7517) of public keys that sign tokens: P-256 (ES256), Ed25519 (EdDSA)';

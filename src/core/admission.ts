@@ -138,6 +138,7 @@ const REFUSALS = [
   "too-many-subscribers",
   "topic-full",
   "topic-unavailable",
+  "too-many-topics",
 ] as const;
 
 /** What an edge of the version before understands. */

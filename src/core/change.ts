@@ -64,6 +64,12 @@ export interface Told {
   readonly isHeld: boolean;
 }
 
+/** How many topics a domain may have, and when that held by the key store's clock. */
+export interface TopicBound {
+  readonly maxTopics: number;
+  readonly atMs: number;
+}
+
 /** An object makes itself known to its domain. */
 export interface Entry {
   /** Which object: `topic/` and the topic's name. */
@@ -72,6 +78,11 @@ export interface Entry {
   readonly life: string | null;
   /** Keys of which it holds grants, or is about to. */
   readonly keyIds: readonly number[];
+  /**
+   * The domain does not enter it where there are too many; `null` while the object does not know how many may be.
+   * Without it, as by the version before, it is entered in any case.
+   */
+  readonly bound?: TopicBound | null;
 }
 
 /** What an object must know from then on; it hears of what is newer. */
@@ -80,6 +91,8 @@ export interface Entered {
   readonly changes: readonly KeyChange[];
   /** The last change of the domain's policy, `null` where there was none of late. */
   readonly policy: PolicyChange | null;
+  /** The object was not entered, and hears of nothing. The version before never says so. */
+  readonly hasTooManyTopics?: boolean;
 }
 
 /** What the key store says of keys in use and of their domain (edge/key-desk.ts). */

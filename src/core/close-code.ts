@@ -31,6 +31,8 @@ export const TOKEN_REQUIRED: Close = { code: 4501, reason: "token-required" };
 export const PUBLISHER_DISPLACED: Close = { code: 4509, reason: "publisher-displaced" };
 /** What a subscriber asked for with `?since=` is gone, and it asked for `?gap=close`. */
 export const HISTORY_GAP: Close = { code: 4510, reason: "history-gap" };
+/** The domain has as many topics as it allows, and was out of reach when this one was let in. */
+export const TOO_MANY_TOPICS: Close = { code: 4453, reason: "too-many-topics" };
 /** A subscriber has sent heartbeats, is silent, and its place is needed (PROTOCOL.md, 7.7): reconnect. */
 export const HEARTBEATS_MISSED: Close = { code: 4408, reason: "heartbeats-missed" };
 

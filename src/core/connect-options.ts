@@ -1,6 +1,7 @@
 /**
  * The query parameters of a socket URL (PROTOCOL.md, section 3). Unknown ones are ignored, so that a
- * newer client can talk to an older hub; a known one with a wrong value is refused, never guessed at.
+ * newer client can talk to an older hub; a known one with a wrong value is refused, never guessed at, and so
+ * is a secret that does not belong there.
  */
 import { MAX_HEARTBEAT_SECONDS } from "./heartbeat.ts";
 import { err, ok, type Result } from "./result.ts";
@@ -39,6 +40,27 @@ export function parsePublisherOptions(query: URLSearchParams): Result<PublisherO
 /** Checks `?explain=`, which any socket's URL may carry; the error says what would be right. */
 export function checkExplain(query: URLSearchParams): Result<null> {
   return /^[01]$/.test(query.get("explain") ?? "0") ? ok(null) : err('"explain" must be 0 or 1');
+}
+
+/** What people call a credential in a query. */
+const CREDENTIAL_NAMES: readonly string[] = [
+  "token",
+  "access_token",
+  "jwt",
+  "apikey",
+  "api_key",
+  "authorization",
+];
+
+/** Refuses tokens and keys in the query, where logs would see them; the error says where they belong. */
+export function checkCredentials(query: URLSearchParams): Result<null> {
+  const name = CREDENTIAL_NAMES.find((known) => query.has(known));
+  return name === undefined
+    ? ok(null)
+    : err(
+        `"${name}" is not taken from the URL, which logs would keep: send "Authorization: Bearer" or a ` +
+          'subprotocol (PROTOCOL.md, 12.1), or exchange it for a ticket and send "ticket" (13.5)',
+      );
 }
 
 /** Reads `?since=` and `?gap=`; the error is a sentence that says what would be right. */

@@ -12,6 +12,10 @@ const MOST_MAX_BACKLOG_BYTES = 67_108_864;
 /** The most a client may send in one message; the runtime itself takes 32 MiB (platform limits). */
 const MAX_MESSAGE_BYTES = 33_554_432;
 
+/** Topics of a domain: beyond what anybody honest has, and little enough for one object to keep. */
+export const DEFAULT_MAX_TOPICS = 100_000;
+const MOST_MAX_TOPICS = 10_000_000;
+
 /** What a domain allows. */
 export interface Policy {
   /** `exclusive`: one publisher at a time, it starts and owns the topic. `shared`: many at once. */
@@ -36,6 +40,8 @@ export interface Policy {
   readonly maxPublishers: number | null;
   /** Subscribers that a topic may have at once; `null` sets no limit. */
   readonly maxSubscribers: number | null;
+  /** Topics of the domain that may be live at once; as many may be waited on by key. */
+  readonly maxTopics: number;
 }
 
 /** A policy, and when it held by the key store's clock. */
@@ -68,6 +74,11 @@ export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
   maxPublishers: v.optional(LimitSchema, null),
   maxSubscribers: v.optional(LimitSchema, null),
   messagesPerSecond: LimitSchema,
+  // The version before does not have it.
+  maxTopics: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_MAX_TOPICS)),
+    DEFAULT_MAX_TOPICS,
+  ),
 });
 
 /** The policy of a domain without a row. */
@@ -83,4 +94,5 @@ export const DEFAULT_POLICY: Policy = {
   messagesPerSecond: null,
   maxPublishers: null,
   maxSubscribers: null,
+  maxTopics: DEFAULT_MAX_TOPICS,
 };

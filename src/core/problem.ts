@@ -30,7 +30,8 @@ export type ProblemSlug =
   | "invalid-frame"
   | "key-store-unavailable"
   | "token-expired"
-  | "internal";
+  | "internal"
+  | "too-many-topics";
 
 /** What all refusals of a slug have in common. */
 export interface ProblemKind {
@@ -38,7 +39,8 @@ export interface ProblemKind {
   readonly title: string;
   /**
    * The code that explains a refusal to a browser: the status's last two digits after 44 where trying
-   * again, with backoff, may help, and after 45 where it does not.
+   * again, with backoff, may help, and after 45 where it does not; of a 5xx its last digit after 445, since
+   * 4403 would read like "forbidden".
    */
   readonly closeCode: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -104,13 +106,13 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
   "publisher-conflict": { status: 409, closeCode: 4409, title: "The topic has a publisher" },
   "too-many-publishers": {
     status: 503,
-    closeCode: 4403,
+    closeCode: 4453,
     title: "The topic has as many publishers as its domain allows",
     headers: { "Retry-After": "30" },
   },
   "too-many-subscribers": {
     status: 503,
-    closeCode: 4403,
+    closeCode: 4453,
     title: "The topic has as many subscribers as its domain allows",
     headers: { "Retry-After": "30" },
   },
@@ -122,19 +124,19 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
   },
   "topic-full": {
     status: 503,
-    closeCode: 4403,
+    closeCode: 4453,
     title: "The topic holds as many sockets as it can",
     headers: { "Retry-After": "30" },
   },
   "topic-unavailable": {
     status: 503,
-    closeCode: 4403,
+    closeCode: 4453,
     title: "The topic cannot be reached",
     headers: { "Retry-After": "5" },
   },
   "topic-overloaded": {
     status: 503,
-    closeCode: 4403,
+    closeCode: 4453,
     title: "More is waiting than the topic can hold",
   },
   "message-too-large": {
@@ -149,7 +151,7 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
   },
   "key-store-unavailable": {
     status: 503,
-    closeCode: 4403,
+    closeCode: 4453,
     title: "The key store cannot be reached",
     headers: { "Retry-After": "5" },
   },
@@ -159,7 +161,13 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
     title: "The token has expired",
     headers: { "WWW-Authenticate": 'Bearer realm="wspubsub", error="invalid_token"' },
   },
-  internal: { status: 500, closeCode: 4400, title: "The hub failed" },
+  internal: { status: 500, closeCode: 4450, title: "The hub failed" },
+  "too-many-topics": {
+    status: 503,
+    closeCode: 4453,
+    title: "The domain has as many topics as it allows",
+    headers: { "Retry-After": "30" },
+  },
 };
 
 /** A refusal with its explanation for this occurrence. */

@@ -18,13 +18,14 @@ import {
 } from "../core/change.ts";
 import { askAgain } from "../core/fresh-stub.ts";
 import type { Grant } from "../core/grant.ts";
-import type { Policy } from "../core/policy.ts";
+import { DEFAULT_MAX_TOPICS, type Policy } from "../core/policy.ts";
 import { logError } from "../log.ts";
 import { Changes, NUMBER } from "./changes.ts";
+import { COUNT } from "./register-count.ts";
 import { Register, type LiveTopic } from "./register.ts";
-import { sweep, SWEEP_MS } from "./sweep.ts";
+import { CROWDED_SWEEP_MS, sweep, SWEEP_MS } from "./sweep.ts";
 import { retryAt, Teller } from "./teller.ts";
-import { Tickets } from "./tickets.ts";
+import { Tickets, type TakenTicket } from "./tickets.ts";
 import { TopicStubs } from "./topic-stubs.ts";
 
 /** A change that is told of is told again if this object dies meanwhile. */
@@ -34,7 +35,7 @@ const ALARM_STEP_MS = 5000;
 /** When the register was swept last. */
 const SWEPT = "swept";
 /** What is no use without the rest. */
-const BOOKKEEPING: readonly string[] = [NUMBER, SWEPT];
+const BOOKKEEPING: readonly string[] = [NUMBER, SWEPT, COUNT];
 
 /** One domain. */
 export class Domain extends DurableObject<Env> {
@@ -49,6 +50,8 @@ export class Domain extends DurableObject<Env> {
   readonly #settling: Set<number> = new Set();
   /** When changes are to be looked through for old ones; `null`: not known. */
   #expiryAtMs: number | null = null;
+  /** Somebody was refused since the last sweep, because there are too many topics. */
+  #isCrowded = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -71,7 +74,11 @@ export class Domain extends DurableObject<Env> {
   /** Makes an object known, with its keys; from now on it is told of what concerns it. */
   async enter(entry: Entry): Promise<Entered> {
     const nowMs = Date.now();
-    this.#register.enter(entry, nowMs);
+    if (!this.#register.enter(entry, this.#maxTopics(entry), nowMs)) {
+      this.#isCrowded = true;
+      await this.#wakeBy(Math.max(nowMs, this.#nextSweepMs));
+      return { changes: [], policy: null, hasTooManyTopics: true };
+    }
     await this.#expectSweep(nowMs);
     const changes = entry.keyIds.map((keyId) => this.#changes.ofKey(keyId));
     return {
@@ -155,9 +162,16 @@ export class Domain extends DurableObject<Env> {
     await this.#wakeBy(this.#tickets.add(hash, topic, grant, Date.now()));
   }
 
-  /** Uses a ticket up; `null` when it opens nothing. */
-  takeTicket(hash: string, topic: string): Grant | null {
+  /** Takes a ticket, so that nobody else can use it; `null` when it opens nothing. */
+  tryTicket(hash: string, topic: string): TakenTicket | null {
     return this.#tickets.take(hash, topic, Date.now());
+  }
+
+  /** Takes a ticket back that did not open its topic for another reason; too old a one is gone. */
+  async giveTicketBack(hash: string, topic: string, ticket: TakenTicket): Promise<void> {
+    if (ticket.untilMs <= Date.now()) return;
+    this.#tickets.giveBack(hash, topic, ticket);
+    await this.#wakeBy(ticket.untilMs);
   }
 
   override async alarm(): Promise<void> {
@@ -170,10 +184,15 @@ export class Domain extends DurableObject<Env> {
       this.#expiryAtMs,
       ...this.#changes.pending().map(({ sinceMs }) => retryAt(sinceMs, nowMs)),
       ...this.#changes.held().map(({ sinceMs }) => retryAt(sinceMs, nowMs)),
-      this.#register.all("", 1).length > 0 ? this.#sweptMs + SWEEP_MS : null,
+      this.#register.all("", 1).length > 0 ? this.#nextSweepMs : null,
     ].filter((atMs) => atMs !== null);
     if (due.length > 0) await this.#wakeBy(Math.min(...due));
     await this.#forgetIfEmpty();
+  }
+
+  /** The version before: uses a ticket up for good. */
+  takeTicket(hash: string, topic: string): Grant | null {
+    return this.#tickets.take(hash, topic, Date.now())?.grant ?? null;
   }
 
   /** Version 0.1: enters a live topic. */
@@ -218,6 +237,22 @@ export class Domain extends DurableObject<Env> {
 
   get #sweptMs(): number {
     return Number(this.ctx.storage.kv.get(SWEPT) ?? 0);
+  }
+
+  get #nextSweepMs(): number {
+    return this.#sweptMs + this.#sweepMs;
+  }
+
+  get #sweepMs(): number {
+    return this.#isCrowded ? CROWDED_SWEEP_MS : SWEEP_MS;
+  }
+
+  /** The newest that is known; an object of the version before, which would not hear of it, is always entered. */
+  #maxTopics({ bound }: Entry): number {
+    if (bound === undefined) return Infinity;
+    const told = this.#changes.ofPolicy();
+    if (told !== null && told.atMs > (bound?.atMs ?? 0)) return told.policy.maxTopics;
+    return bound?.maxTopics ?? DEFAULT_MAX_TOPICS;
   }
 
   async #tell(change: Change | null): Promise<Told> {
@@ -277,9 +312,11 @@ export class Domain extends DurableObject<Env> {
 
   async #sweepDaily(): Promise<void> {
     const nowMs = Date.now();
-    if (this.#sweptMs + SWEEP_MS > nowMs || this.#register.all("", 1).length === 0) return;
+    if (this.#nextSweepMs > nowMs || this.#register.all("", 1).length === 0) return;
+    const unheardMs = this.#sweepMs;
+    this.#isCrowded = false;
     this.ctx.storage.kv.put(SWEPT, nowMs);
-    await sweep(this.#register, this.#topics, nowMs);
+    await sweep(this.#register, this.#topics, { nowMs, unheardMs });
   }
 
   /** Nothing of a domain stays behind that nobody uses any more. */

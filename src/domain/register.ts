@@ -1,10 +1,12 @@
 /**
  * The register of a domain, in the object's storage: which of its topics are live, and which objects hold grants
  * of which key. Objects enter themselves. A topic is struck when it says that it is over, a key's holder lazily:
- * when it is told of the key and has no use for it, or by the daily sweep. May list too much, never too little.
+ * when it is told of the key and has no use for it, or by the daily sweep. May list too much, never too little. Its
+ * rows are counted as they come and go.
  */
 import * as v from "valibot";
 import type { Entry } from "../core/change.ts";
+import { RegisterCount, type Counted } from "./register-count.ts";
 
 /** A topic in the register. */
 export interface LiveTopic {
@@ -38,42 +40,63 @@ const TopicSchema = v.object({
   sinceMs: v.number(),
   seenMs: v.number(),
   life: v.optional(v.nullable(v.string()), null),
+  // The version before does not say it.
   keyIds: v.optional(v.array(v.number()), []),
 });
 
-const HoldingSchema = v.object({ seenMs: v.number(), entry: v.string() });
+const HoldingSchema = v.object({
+  seenMs: v.number(),
+  entry: v.string(),
+  /** Of a topic that was not live; the version before does not say it. */
+  waits: v.optional(v.boolean(), false),
+});
 
 /** The register of one domain. */
 export class Register {
   readonly #kv: SyncKvStorage;
+  readonly #count: RegisterCount;
 
   constructor(kv: SyncKvStorage) {
     this.#kv = kv;
+    this.#count = new RegisterCount(kv, () => this.#walk());
   }
 
-  /** Enters an object with its life and its keys. */
-  enter({ holder, life, keyIds }: Entry, nowMs: number): void {
+  /** Enters an object with its life and its keys; `false`: it is not in, and there are as many as there may be. */
+  enter({ holder, life, keyIds }: Entry, maxTopics: number, nowMs: number): boolean {
+    const topic = holder.slice(HOLDER.length);
+    const known = this.#topic(topic);
     if (life !== null) {
-      const topic = holder.slice(HOLDER.length);
-      const known = this.#topic(topic);
+      if (known === null && this.#count.value.topics >= maxTopics) return false;
       const sinceMs = known?.life === life ? known.sinceMs : nowMs;
-      // Kept here as well, so that its end strikes them, too, without a walk.
-      const listed = [...new Set([...(known?.keyIds ?? []), ...keyIds])].slice(-MAX_LISTED_KEYS);
-      this.#kv.put(TOPIC + topic, { sinceMs, seenMs: nowMs, life, keyIds: listed });
+      const keys = [...new Set([...(known?.keyIds ?? []), ...keyIds])].slice(-MAX_LISTED_KEYS);
+      this.#putTopic(topic, { sinceMs, seenMs: nowMs, life, keyIds: keys });
       // It says which keys it has from now on.
-      this.#kv.delete(holdingRow(ANY_KEY, holder));
+      this.#delete(holdingRow(ANY_KEY, holder));
+    } else if (known === null && this.#count.value.waiting >= maxTopics) {
+      // Who waits there already, and enters again after a sleep, adds no row.
+      const rows = keyIds.map((keyId) => holdingRow(keyId, holder));
+      if (rows.some((row) => this.#read(row) === null)) return false;
     }
-    for (const keyId of keyIds) this.#hold(keyId, holder, nowMs);
+    for (const keyId of keyIds) this.#hold(keyId, holder, nowMs, life === null);
+    return true;
+  }
+
+  /** Counts its rows anew. */
+  recount(): void {
+    this.#count.correct();
   }
 
   /** Enters a topic of version 0.1; one that has just started counts from now, one that is there from before. */
   enterBefore(topic: string, isStart: boolean, nowMs: number): void {
     const known = isStart ? null : this.#topic(topic);
-    this.#kv.put(TOPIC + topic, { sinceMs: known?.sinceMs ?? nowMs, seenMs: nowMs, life: null });
-    this.#hold(ANY_KEY, HOLDER + topic, nowMs);
+    this.#putTopic(topic, { sinceMs: known?.sinceMs ?? nowMs, seenMs: nowMs, life: null });
+    this.#hold(ANY_KEY, HOLDER + topic, nowMs, false);
   }
 
-  /** Strikes the life of a topic that is over, and its keys; a life that began meanwhile stays. */
+  /**
+   * Strikes the life of a topic that is over, and its keys; a life that began meanwhile stays. Keys that are in use
+   * are those by which somebody waits on: all others go, also those that a sleep made the topic forget.
+   */
   leave(holder: string, life: string, keyIdsInUse: readonly number[]): void {
     const known = this.#topic(holder.slice(HOLDER.length));
     // Version 0.1 names no lives.
@@ -82,6 +105,7 @@ export class Register {
       holder,
       known.keyIds.filter((keyId) => !keyIdsInUse.includes(keyId)),
     );
+    for (const keyId of keyIdsInUse) this.#letWait(holdingRow(keyId, holder));
   }
 
   /** Strikes a topic of version 0.1 that was over at a time, unless it was seen again. */
@@ -93,7 +117,7 @@ export class Register {
   /** Strikes what version 0.1 has entered of a topic that is not live, unless another version entered it since. */
   strikeBefore(holder: string): void {
     if (this.#topic(holder.slice(HOLDER.length))?.life === null) this.#strikeTopic(holder, []);
-    else this.#kv.delete(holdingRow(ANY_KEY, holder));
+    else this.#delete(holdingRow(ANY_KEY, holder));
   }
 
   /** Since when a topic is live, `null` when it is not. */
@@ -134,7 +158,7 @@ export class Register {
 
   /** Strikes a row, unless the object has entered again since the row was read. */
   strike({ row, mark }: Registered): void {
-    if (this.#read(row)?.mark === mark) this.#kv.delete(row);
+    if (this.#read(row)?.mark === mark) this.#delete(row);
   }
 
   /** The object of a row was heard of. */
@@ -148,7 +172,7 @@ export class Register {
   adoptBefore(): boolean {
     for (let after = ""; ;) {
       const page = this.#page([TOPIC], after, PAGE);
-      for (const { holder, seenMs } of page) this.#hold(ANY_KEY, holder, seenMs);
+      for (const { holder, seenMs } of page) this.#hold(ANY_KEY, holder, seenMs, false);
       const last = page.at(-1);
       if (last === undefined) return after !== "";
       after = last.row;
@@ -168,14 +192,59 @@ export class Register {
     return [];
   }
 
-  #hold(keyId: number | typeof ANY_KEY, holder: string, seenMs: number): void {
-    this.#kv.put(holdingRow(keyId, holder), { seenMs, entry: crypto.randomUUID() });
+  #putTopic(topic: string, row: v.InferInput<typeof TopicSchema>): void {
+    const isNew = this.#kv.get(TOPIC + topic) === undefined;
+    this.#kv.put(TOPIC + topic, row);
+    if (isNew) this.#count.add({ topics: 1 });
+  }
+
+  #hold(keyId: number | typeof ANY_KEY, holder: string, seenMs: number, waits: boolean): void {
+    const row = holdingRow(keyId, holder);
+    const didWait = this.#waits(row);
+    // Without the member where it is false: so the version before writes it.
+    const mark = { seenMs, entry: crypto.randomUUID() };
+    this.#kv.put(row, waits ? { ...mark, waits } : mark);
+    if (waits !== didWait) this.#count.add({ waiting: waits ? 1 : -1 });
+  }
+
+  /** A topic is over, and somebody by a key of it stays. */
+  #letWait(row: string): void {
+    const value = this.#kv.get(row);
+    if (typeof value !== "object" || this.#waits(row)) return;
+    this.#kv.put(row, { ...value, waits: true });
+    this.#count.add({ waiting: 1 });
   }
 
   #strikeTopic(holder: string, keyIds: readonly number[]): void {
-    this.#kv.delete(TOPIC + holder.slice(HOLDER.length));
-    this.#kv.delete(holdingRow(ANY_KEY, holder));
-    for (const keyId of keyIds) this.#kv.delete(holdingRow(keyId, holder));
+    this.#delete(TOPIC + holder.slice(HOLDER.length));
+    this.#delete(holdingRow(ANY_KEY, holder));
+    for (const keyId of keyIds) this.#delete(holdingRow(keyId, holder));
+  }
+
+  #delete(row: string): void {
+    const didWait = this.#waits(row);
+    if (!this.#kv.delete(row)) return;
+    if (row.startsWith(TOPIC)) this.#count.add({ topics: -1 });
+    else if (didWait) this.#count.add({ waiting: -1 });
+  }
+
+  #waits(row: string): boolean {
+    const value = row.startsWith(HOLDING) ? this.#kv.get(row) : undefined;
+    return value !== undefined && v.parse(HoldingSchema, value).waits;
+  }
+
+  #walk(): Counted {
+    let [topics, waiting] = [0, 0];
+    for (let after = ""; ;) {
+      const page = this.all(after, PAGE);
+      for (const { row } of page) {
+        if (row.startsWith(TOPIC)) topics += 1;
+        else if (this.#waits(row)) waiting += 1;
+      }
+      const last = page.at(-1);
+      if (last === undefined) return { topics, waiting };
+      after = last.row;
+    }
   }
 
   #read(row: string): Registered | null {

@@ -7,15 +7,21 @@ import { keyOfRow, type Register, type Registered } from "./register.ts";
 import type { TopicStubs } from "./topic-stubs.ts";
 
 export const SWEEP_MS = 86_400_000;
+/** So often where a topic was refused because there are too many: some of them may be there no more. */
+export const CROWDED_SWEEP_MS = 300_000;
 /** Objects that a sweep asks at most. */
 const MAX_ASKED = 1000;
 /** Rows that are read at a time. */
 const PAGE = 1000;
 
-/** Asks who was not heard of for a day, and corrects the register. */
-export async function sweep(register: Register, topics: TopicStubs, nowMs: number): Promise<void> {
+/** Asks who was not heard of for so long, and corrects the register and its count. */
+export async function sweep(
+  register: Register,
+  topics: TopicStubs,
+  { nowMs, unheardMs }: { readonly nowMs: number; readonly unheardMs: number },
+): Promise<void> {
   await Promise.allSettled(
-    [...findUnheard(register, nowMs)].map(async ([holder, rows]) => {
+    [...findUnheard(register, nowMs - unheardMs)].map(async ([holder, rows]) => {
       // Who cannot be reached stays as it is until the next sweep.
       const audit = await topics.audit(holder);
       for (const row of rows) {
@@ -24,14 +30,15 @@ export async function sweep(register: Register, topics: TopicStubs, nowMs: numbe
       }
     }),
   );
+  register.recount();
 }
 
-function findUnheard(register: Register, nowMs: number): Map<string, Registered[]> {
+function findUnheard(register: Register, sinceMs: number): Map<string, Registered[]> {
   const unheard: Map<string, Registered[]> = new Map();
   for (let after = ""; ;) {
     const page = register.all(after, PAGE);
     for (const row of page) {
-      if (row.seenMs + SWEEP_MS > nowMs) continue;
+      if (row.seenMs > sinceMs) continue;
       const rows = unheard.get(row.holder);
       if (rows !== undefined) rows.push(row);
       else if (unheard.size < MAX_ASKED) unheard.set(row.holder, [row]);

@@ -1,8 +1,10 @@
 /**
  * The admission of a socket: the edge says what it knows, and the topic answers with the 101, with a refusal, or
- * with what must be known first. Owns the turns that they take. Invariant: they end, whatever a topic answers.
+ * with what must be known first. Owns the turns that they take. Invariants: they end, whatever a topic answers; a
+ * ticket is used up by the 101 or by a refusal of its own, and by nothing else that can be known.
  */
-import type { Problem } from "../core/problem.ts";
+import type { Admission } from "../core/admission.ts";
+import type { Problem, ProblemSlug } from "../core/problem.ts";
 import { ok, type Result } from "../core/result.ts";
 import { logError } from "../log.ts";
 import type { Caller } from "./caller.ts";
@@ -16,6 +18,9 @@ import { refuse } from "./refusal.ts";
 /** A topic needs a policy, then a recheck, and its domain may change in between once. */
 const MAX_TURNS = 4;
 
+/** What is wrong with a ticket that could be taken: its key is dead, or in doubt, so it opens nothing any more. */
+const OF_THE_TICKET: readonly ProblemSlug[] = ["key-rejected", "ticket-rejected"];
+
 /** Asks a topic until it takes the socket or does not. */
 export async function admit(
   handshake: Handshake,
@@ -23,7 +28,27 @@ export async function admit(
 ): Promise<Result<Response, Problem>> {
   const place = checkPlace(caller.env);
   if (!place.ok) return place;
-  let prepared = await prepare(handshake, caller);
+  const prepared = await prepare(handshake, caller);
+  if (!prepared.ok) return prepared;
+  const { admission, giveBack } = prepared.value;
+  if (giveBack === null) return askTopic(handshake, caller, admission);
+  let isUsedUp = false;
+  try {
+    const admitted = await askTopic(handshake, caller, admission);
+    isUsedUp = admitted.ok || OF_THE_TICKET.includes(admitted.error.slug);
+    return admitted;
+  } finally {
+    // Before the answer: whoever gets it may try the same ticket at once.
+    if (!isUsedUp) await tryToGiveBack(giveBack);
+  }
+}
+
+async function askTopic(
+  handshake: Handshake,
+  caller: Caller,
+  first: Admission,
+): Promise<Result<Response, Problem>> {
+  let prepared: Result<Admission, Problem> = ok(first);
   for (let turn = 1; prepared.ok; turn += 1) {
     const joined = await joinTopic(caller.env, handshake.address, prepared.value);
     switch (joined.type) {
@@ -41,4 +66,13 @@ export async function admit(
     }
   }
   return prepared;
+}
+
+async function tryToGiveBack(giveBack: () => Promise<void>): Promise<void> {
+  try {
+    await giveBack();
+  } catch (error) {
+    // The domain is out of reach, overloaded or was reset: the ticket is lost, and its holder gets another.
+    logError({ event: "domain-unreachable", error: String(error) });
+  }
 }

@@ -6,7 +6,8 @@ import { Hono } from "hono";
 import { isPassing } from "../core/fresh-stub.ts";
 import { logError } from "../log.ts";
 import { createAdmin } from "./admin.ts";
-import { problemResponse } from "./problem-response.ts";
+import { answerRefusal } from "./explain.ts";
+import { ROUTES } from "./handshake.ts";
 import { upgrade } from "./upgrade.ts";
 
 /** The hub's HTTP surface. */
@@ -17,20 +18,18 @@ export function createApp(): Hono<{ Bindings: Env }> {
 
   app.route("/v1", createAdmin());
 
-  app.notFound(() =>
-    problemResponse({
-      slug: "not-found",
-      detail: "Connect to /ws/pub/ApiKey/Domain/Topic or /ws/sub/Domain/Topic",
-    }),
-  );
+  app.notFound((c) => answerRefusal(c.req.raw, { slug: "not-found", detail: ROUTES }));
 
-  app.onError((error) => {
+  app.onError((error, c) => {
     if (isPassing(error)) {
       logError({ event: "topic-unavailable", error: error.message });
-      return problemResponse({ slug: "topic-unavailable", detail: "Try again in a few seconds" });
+      return answerRefusal(c.req.raw, {
+        slug: "topic-unavailable",
+        detail: "Try again in a few seconds",
+      });
     }
     logError({ event: "internal", error: error.message, stack: error.stack ?? null });
-    return problemResponse({ slug: "internal", detail: "The failure was logged" });
+    return answerRefusal(c.req.raw, { slug: "internal", detail: "The failure was logged" });
   });
 
   return app;

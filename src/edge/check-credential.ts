@@ -19,7 +19,7 @@ import {
   type Credential,
   type PresentedKey,
 } from "./credential.ts";
-import { changeOf } from "./domain-calls.ts";
+import { changeOf, tryTicket, type FindDomain } from "./domain-calls.ts";
 import { countFailure, isBlocked, TOO_MANY_FAILURES } from "./failed-credentials.ts";
 import { hashKey } from "./key-hash.ts";
 import { keyStoreUnavailable, openKeyStore } from "./open-key-store.ts";
@@ -33,6 +33,8 @@ export interface CheckedCredential {
   readonly policy: DatedPolicy | null;
   /** The key store was asked for this very check. */
   readonly isFresh: boolean;
+  /** Gives the credential back, where it opens only once; not to be called once it has opened something. */
+  readonly giveBack?: () => Promise<void>;
 }
 
 type FoundDomain = Extract<CachedDomainLookup, { type: "found" }>;
@@ -205,9 +207,16 @@ async function checkTicket(
   { domain, topic }: Address,
 ): Promise<Result<CheckedCredential, Problem>> {
   if (isBlocked(caller)) return err(TOO_MANY_FAILURES);
+  const object = (): ReturnType<FindDomain> => domainStub(caller.env, domain);
   const hash = await hashKey(ticket);
-  const grant = await askAgain(() => domainStub(caller.env, domain).takeTicket(hash, topic));
-  if (grant !== null) return ok({ policy: null, grant, isFresh: false });
-  await countFailure(caller);
-  return refuseTicket();
+  const taken = await tryTicket(object, hash, topic);
+  if (taken === null) {
+    await countFailure(caller);
+    return refuseTicket();
+  }
+  const checked = { policy: null, grant: taken.grant, isFresh: false };
+  const { ticket: entry } = taken;
+  if (entry === null) return ok(checked);
+  const giveBack = (): Promise<void> => askAgain(() => object().giveTicketBack(hash, topic, entry));
+  return ok({ ...checked, giveBack });
 }

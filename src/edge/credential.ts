@@ -32,6 +32,8 @@ export interface CredentialPlaces {
 
 /** UTF-16 code units; longer than any key that `apikeys` can hold. */
 const MAX_KEY_LENGTH = 256;
+/** The scheme's whole name: what a token could go on with makes it another one (RFC 9110, section 5.6.2). */
+const BEARER = /^bearer(?![\w!#$%&'*+.^`|~-])/i;
 /** 32 bytes as base64url. */
 const TICKET = /^[\w-]{43}$/;
 
@@ -87,7 +89,7 @@ export function findCredential({
 }: CredentialPlaces): Result<string | null, "malformed"> {
   // RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1). Another scheme
   // is meant for somebody else, such as a proxy on the way.
-  if (authorization !== null && /^bearer\b/i.test(authorization)) {
+  if (authorization !== null && BEARER.test(authorization)) {
     const [, key] = /^bearer +(\S+)$/i.exec(authorization.trim()) ?? [];
     return key === undefined ? err("malformed") : ok(key);
   }

@@ -4,10 +4,12 @@
  */
 import type { KeyChange, KeyStanding, Told } from "../core/change.ts";
 import { askAgain } from "../core/fresh-stub.ts";
+import type { Grant } from "../core/grant.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
 import { lacksMethod } from "../core/version-before.ts";
 import type { Domain } from "../domain/domain.ts";
+import type { TakenTicket } from "../domain/tickets.ts";
 
 /** What came of telling; the version before counts no objects. */
 export interface Outcome extends Pick<Told, "closed" | "isHeld"> {
@@ -66,6 +68,22 @@ export function holdRevocation(domain: FindDomain, keyId: number): Promise<Outco
 /** What a domain has heard of a key of late, `null` where it heard nothing, or is of the version before. */
 export function changeOf(domain: FindDomain, keyId: number): Promise<KeyChange | null> {
   return unlessLacking(() => domain().changeOf(keyId));
+}
+
+/** Takes a ticket, `null` when it opens nothing; one of the version before is used up for good: `ticket` is `null`. */
+export async function tryTicket(
+  domain: FindDomain,
+  hash: string,
+  topic: string,
+): Promise<{ readonly grant: Grant; readonly ticket: TakenTicket | null } | null> {
+  try {
+    const ticket = await askAgain(() => domain().tryTicket(hash, topic));
+    return ticket === null ? null : { grant: ticket.grant, ticket };
+  } catch (error) {
+    if (!lacksMethod(error)) throw error;
+    const grant = await askAgain(() => domain().takeTicket(hash, topic));
+    return grant === null ? null : { grant, ticket: null };
+  }
 }
 
 /** Tells that a key was found dead that the domain may believe to be live. */

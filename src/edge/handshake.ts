@@ -4,6 +4,7 @@
  */
 import { decodeSegment, parseAddress, type Address } from "../core/address.ts";
 import {
+  checkCredentials,
   checkExplain,
   parsePublisherOptions,
   parseSubscriberOptions,
@@ -42,7 +43,13 @@ export interface SubscriberHandshake {
   readonly credential: Credential | null;
 }
 
-const ROUTES =
+/** Whether a request can be answered with a 101, whatever it asks for. */
+export function isHandshake(request: Request): boolean {
+  return request.method === "GET" && asksForUpgrade(request) && hasVersion(request);
+}
+
+/** What is said of every other path. */
+export const ROUTES: string =
   "Connect to /ws/pub/Domain/Topic, /ws/pub/ApiKey/Domain/Topic or /ws/sub/Domain/Topic";
 
 /** Checks a request to `/ws/pub/…` or `/ws/sub/…`. */
@@ -53,11 +60,13 @@ export function checkHandshake(request: Request): Result<Handshake, Problem> {
   if (request.method !== "GET") {
     return refuse("method-not-allowed", "Open a WebSocket with a GET request");
   }
-  // RFC 6455, section 4.2.1: the value is compared without regard to case, and may be a list.
-  if (!hasToken(request.headers.get("Upgrade"), "websocket")) {
-    return refuse("upgrade-required", 'Send "Upgrade: websocket", as every WebSocket client does');
+  if (!asksForUpgrade(request)) {
+    return refuse(
+      "upgrade-required",
+      'Send "Upgrade: websocket" and no other protocol, as every WebSocket client does',
+    );
   }
-  if (request.headers.get("Sec-WebSocket-Version") !== "13") {
+  if (!hasVersion(request)) {
     return refuse("unsupported-websocket-version", 'Send "Sec-WebSocket-Version: 13"');
   }
   const pathKey = route.rawKey === null ? null : decodeSegment(route.rawKey);
@@ -74,6 +83,8 @@ export function checkHandshake(request: Request): Result<Handshake, Problem> {
 
   const explain = checkExplain(url.searchParams);
   if (!explain.ok) return refuse("invalid-parameter", explain.error);
+  const credentialsInQuery = checkCredentials(url.searchParams);
+  if (!credentialsInQuery.ok) return refuse("invalid-parameter", credentialsInQuery.error);
 
   switch (route.role) {
     case "subscriber": {
@@ -122,8 +133,16 @@ function matchRoute(pathname: string): Route | null {
   return null;
 }
 
-function hasToken(header: string | null, token: string): boolean {
-  return (header ?? "").split(",").some((item) => item.trim().toLowerCase() === token);
+/**
+ * The value is compared without regard to case (RFC 6455, section 4.2.1). A list, which the RFC allows, is not
+ * taken: the runtime answers it with no 101, and fails on a Worker that does.
+ */
+function asksForUpgrade({ headers }: Request): boolean {
+  return headers.get("Upgrade")?.trim().toLowerCase() === "websocket";
+}
+
+function hasVersion({ headers }: Request): boolean {
+  return headers.get("Sec-WebSocket-Version") === "13";
 }
 
 function refuse(slug: ProblemSlug, detail: string): Result<never, Problem> {

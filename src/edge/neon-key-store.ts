@@ -27,7 +27,7 @@ const POLICY_COLUMNS = `d.domain is not null as "hasRow", d.publishers,
   d.history_seconds as "historySeconds", d.subscribers, d.max_message_bytes as "maxMessageBytes",
   d.max_backlog_bytes as "maxBacklogBytes", d.path_keys as "pathKeys",
   d.messages_per_second as "messagesPerSecond", d.max_publishers as "maxPublishers",
-  d.max_subscribers as "maxSubscribers"`;
+  d.max_subscribers as "maxSubscribers", d.max_topics as "maxTopics"`;
 
 /**
  * What is too far away for an alarm ("This API doesn't support dates after 2189"), such as "infinity", is never.

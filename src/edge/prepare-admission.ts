@@ -16,34 +16,44 @@ import { refuse } from "./refusal.ts";
 /** What a topic can need. */
 export type Needed = Extract<Answer, { type: "needs" }>["what"];
 
-type Prepared = Promise<Result<Admission, Problem>>;
+/** What is said, and how to give a ticket back that was taken for it. */
+export interface Prepared {
+  readonly admission: Admission;
+  readonly giveBack: (() => Promise<void>) | null;
+}
+
+type Preparing = Promise<Result<Admission, Problem>>;
 
 /** What is said first: by what is remembered, where that is enough. */
-export function prepare(handshake: Handshake, caller: Caller): Prepared {
-  return handshake.role === "publisher"
-    ? preparePublisher(handshake, caller, false)
-    : prepareSubscriber(handshake, caller, false);
+export async function prepare(
+  handshake: Handshake,
+  caller: Caller,
+): Promise<Result<Prepared, Problem>> {
+  if (handshake.role === "subscriber") return prepareSubscriber(handshake, caller, false);
+  const admission = await preparePublisher(handshake, caller, false);
+  return admission.ok ? ok({ admission: admission.value, giveBack: null }) : admission;
 }
 
 /** What is said next, given what was said. */
-export function learn(
+export async function learn(
   handshake: Handshake,
   caller: Caller,
   said: Admission,
   needed: Needed,
-): Prepared {
+): Preparing {
   // A publisher's policy came with its key: whoever needs it needs a newer one.
   if (handshake.role === "publisher") return preparePublisher(handshake, caller, true);
-  return needed === "policy"
-    ? addPolicy(handshake, caller, said)
-    : prepareSubscriber(handshake, caller, true);
+  if (needed === "policy") return addPolicy(handshake, caller, said);
+  // No ticket is among these: it is not taken twice.
+  const prepared = await prepareSubscriber(handshake, caller, true);
+  return prepared.ok ? ok(prepared.value.admission) : prepared;
 }
 
 async function preparePublisher(
   { role, address, subprotocol, options, key }: PublisherHandshake,
   caller: Caller,
   isAnew: boolean,
-): Prepared {
+): Preparing {
   const checked = await checkKey(caller, key, address.domain, { isAnew });
   if (!checked.ok) return checked;
   const { grant, policy, isFresh } = checked.value;
@@ -65,7 +75,7 @@ async function prepareSubscriber(
   handshake: SubscriberHandshake,
   caller: Caller,
   isAnew: boolean,
-): Prepared {
+): Promise<Result<Prepared, Problem>> {
   const { role, address, subprotocol, options, credential } = handshake;
   // A credential that is presented and wrong is never a downgrade to nobody in particular.
   const checked =
@@ -73,8 +83,8 @@ async function prepareSubscriber(
       ? await checkNobody(caller, address.domain, isAnew)
       : await checkCredential(caller, credential, address, { isAnew });
   if (!checked.ok) return checked;
-  const { grant, policy, isFresh } = checked.value;
-  return ok({
+  const { grant, policy, isFresh, giveBack = null } = checked.value;
+  const admission: Admission = {
     v: 1,
     role,
     subprotocol,
@@ -84,7 +94,8 @@ async function prepareSubscriber(
     grant,
     isFresh,
     isRechecked: isAnew,
-  });
+  };
+  return ok({ admission, giveBack });
 }
 
 type CheckedNobody = Omit<CheckedCredential, "grant"> & { readonly grant: null };
@@ -106,7 +117,7 @@ async function addPolicy(
   { address }: SubscriberHandshake,
   caller: Caller,
   said: Admission,
-): Prepared {
+): Preparing {
   // Whoever has a grant has proved that somebody knows the domain.
   const found =
     said.grant === null

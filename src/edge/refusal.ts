@@ -21,6 +21,8 @@ export function refuse(slug: RefusalSlug): Result<never, Problem> {
     case "too-many-subscribers":
     case "topic-full":
       return err({ slug, detail: "Try again when other sockets have left" });
+    case "too-many-topics":
+      return err({ slug, detail: "Try again when other topics of the domain have ended" });
     case "topic-unavailable":
       return err({ slug, detail: "Try again in a few seconds" });
   }

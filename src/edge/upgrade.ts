@@ -1,9 +1,8 @@
 /** A socket request from end to end: handshake, admission, and a refusal in the form that was asked for. */
 import { admit } from "./admit.ts";
 import { callerOf } from "./caller.ts";
-import { explainRefusal, wantsExplanation } from "./explain.ts";
+import { answerRefusal } from "./explain.ts";
 import { checkHandshake } from "./handshake.ts";
-import { problemResponse } from "./problem-response.ts";
 
 /** Answers a socket request with the topic's 101, or with a problem. */
 export async function upgrade(
@@ -15,8 +14,5 @@ export async function upgrade(
   const admitted = handshake.ok
     ? await admit(handshake.value, callerOf(request, env, ctx))
     : handshake;
-  if (admitted.ok) return admitted.value;
-  return wantsExplanation(request)
-    ? explainRefusal(request, admitted.error)
-    : problemResponse(admitted.error);
+  return admitted.ok ? admitted.value : answerRefusal(request, admitted.error);
 }

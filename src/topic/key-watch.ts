@@ -4,9 +4,16 @@
  * nothing while nothing is sent. Knows neither phases nor roles.
  */
 import type { Address } from "../core/address.ts";
-import { ANEW, type Heard, type KeyChange, type KeyStanding } from "../core/change.ts";
+import {
+  ANEW,
+  type Entry,
+  type Heard,
+  type KeyChange,
+  type KeyStanding,
+  type TopicBound,
+} from "../core/change.ts";
 import { mayPrecede } from "../core/clock.ts";
-import { KEY_REJECTED, TOKEN_EXPIRED, type Close } from "../core/close-code.ts";
+import { KEY_REJECTED, TOKEN_EXPIRED, TOO_MANY_TOPICS, type Close } from "../core/close-code.ts";
 import { askAgain } from "../core/fresh-stub.ts";
 import type { Grant } from "../core/grant.ts";
 import { judgeGrant, type GrantVerdict } from "../core/judge.ts";
@@ -18,6 +25,16 @@ import { Registration } from "./registration.ts";
 /** When a registration that failed is tried again. */
 const RETRY_MS = 5000;
 
+/** What came of making a key known to the domain. */
+export type Entering = "entered" | "unreachable" | "too-many-topics";
+
+/** A join by a key. */
+export interface Joining {
+  readonly keyId: number;
+  readonly life: string | null;
+  readonly bound: TopicBound;
+}
+
 /** What a watch needs of its topic. */
 export interface WatchedTopic {
   readonly ctx: DurableObjectState;
@@ -26,6 +43,8 @@ export interface WatchedTopic {
   address(): Address;
   /** The life that is under way, `null` while the topic is vacant. */
   life(): string | null;
+  /** How many topics the domain may have, `null` while nobody has said. */
+  bound(): TopicBound | null;
   /** A socket must go. */
   close(socket: WebSocket, close: Close): void;
   /** A socket's grant has changed: it must outlive hibernation. */
@@ -46,7 +65,7 @@ export class KeyWatch {
   /** How many sockets are on their way in, by key: it is not to be given up meanwhile. */
   readonly #joining: Map<number, number> = new Map();
   /** Who comes by a key that is being entered waits for the same answer. */
-  readonly #entering: Map<number, Promise<boolean>> = new Map();
+  readonly #entering: Map<number, Promise<Entering>> = new Map();
 
   constructor(topic: WatchedTopic) {
     this.#topic = topic;
@@ -56,14 +75,15 @@ export class KeyWatch {
 
   /**
    * Runs a join while the domain knows of its key, so that the object has heard, and goes on to hear, what becomes
-   * of it. `isKnown` is false where the domain cannot be reached; it is then told later.
+   * of it. Where the domain cannot be reached, it is told later.
    */
-  async join<T>(keyId: number, life: string | null, decide: (isKnown: boolean) => T): Promise<T> {
+  async join<T>({ keyId, life, bound }: Joining, decide: (entering: Entering) => T): Promise<T> {
     this.#joining.set(keyId, (this.#joining.get(keyId) ?? 0) + 1);
     try {
-      const isKnown = this.registration.covers(life, [keyId]) || (await this.#enter(life, keyId));
+      const isKnown = this.registration.covers(life, [keyId]);
+      const entering = isKnown ? "entered" : await this.#enter({ keyId, life, bound });
       // From here on without a pause: what is decided is done before anything else happens.
-      return decide(isKnown);
+      return decide(entering);
     } finally {
       const others = (this.#joining.get(keyId) ?? 1) - 1;
       if (others > 0) this.#joining.set(keyId, others);
@@ -163,11 +183,11 @@ export class KeyWatch {
     return this.grants.holds(keyId) || this.#joining.has(keyId);
   }
 
-  async #enter(life: string | null, keyId: number): Promise<boolean> {
+  async #enter({ keyId, life, bound }: Joining): Promise<Entering> {
     await this.#entering.get(keyId);
     // It may have been entered for another life, or none.
-    if (this.registration.covers(life, [keyId])) return true;
-    const entering = this.#tryToEnter(life, [keyId]);
+    if (this.registration.covers(life, [keyId])) return "entered";
+    const entering = this.#tryToEnter({ life, keyIds: [keyId], bound });
     this.#entering.set(keyId, entering);
     try {
       return await entering;
@@ -176,27 +196,28 @@ export class KeyWatch {
     }
   }
 
-  /** Enters, and does what follows from the answer; whether the domain could be reached. */
-  async #tryToEnter(life: string | null, keyIds: readonly number[]): Promise<boolean> {
+  /** Enters, and does what follows from the answer. */
+  async #tryToEnter(entry: Omit<Entry, "holder">): Promise<Entering> {
     try {
-      await this.registration.enter(life, keyIds);
+      if (!(await this.registration.enter(entry))) return "too-many-topics";
     } catch (error) {
       // The domain is out of reach, overloaded or was reset.
       logError({ event: "domain-unreachable", error: String(error) });
-      return false;
+      return "unreachable";
     }
-    for (const keyId of keyIds) {
+    for (const keyId of entry.keyIds) {
       const change = this.registration.changeOf(keyId);
       if (change !== null) this.#settle(change, false);
     }
     const { policy } = this.registration;
     if (policy !== null) this.#topic.adopt(policy, false);
-    return true;
+    return "entered";
   }
 
   async #register(life: string | null, keyIds: readonly number[]): Promise<void> {
-    const isKnown = await this.#tryToEnter(life, keyIds);
-    if (!isKnown) {
+    const entering = await this.#tryToEnter({ life, keyIds, bound: this.#topic.bound() });
+    if (entering === "too-many-topics") this.#closeHolders(keyIds);
+    if (entering !== "entered") {
       this.registration.isIncomplete = true;
       this.#topic.wakeBy(Date.now() + RETRY_MS);
       return;
@@ -204,6 +225,13 @@ export class KeyWatch {
     // The life that was entered may have ended meanwhile.
     if (life !== null && this.#topic.life() !== life) this.withdraw(life);
     if (this.registration.isIncomplete && this.#isComplete) this.registration.isIncomplete = false;
+  }
+
+  /** Closes whoever came by keys while the domain could not say that it has too many topics. */
+  #closeHolders(keyIds: readonly number[]): void {
+    for (const keyId of keyIds) {
+      for (const [socket] of this.grants.heldBy(keyId)) this.#topic.close(socket, TOO_MANY_TOPICS);
+    }
   }
 
   /** Asks the key store, past all caches if it is to be `isFinal`; returns whether it answered. */

@@ -4,7 +4,14 @@
  * it can rely on having heard of it. Knows nothing of sockets.
  */
 import type { Address } from "../core/address.ts";
-import type { Change, Entered, KeyChange, KeyStanding, PolicyChange } from "../core/change.ts";
+import type {
+  Change,
+  Entered,
+  Entry,
+  KeyChange,
+  KeyStanding,
+  PolicyChange,
+} from "../core/change.ts";
 import { hasEnded } from "../core/fresh-stub.ts";
 import { lacksMethod } from "../core/version-before.ts";
 import type { Domain } from "../domain/domain.ts";
@@ -58,17 +65,22 @@ export class Registration {
     else this.#kv.delete(INCOMPLETE);
   }
 
-  /** Enters a life and keys, and hears what changed of late. Rejects when the domain cannot be reached. */
-  async enter(life: string | null, keyIds: readonly number[]): Promise<void> {
+  /**
+   * Enters a life and keys, and hears what changed of late; `false`: the domain has too many topics, and does not
+   * tell this one of anything. Rejects when the domain cannot be reached.
+   */
+  async enter({ life, keyIds, bound = null }: Omit<Entry, "holder">): Promise<boolean> {
     const entered = await this.#tell((domain, topic) =>
       domain
-        .enter({ holder: `topic/${topic}`, life, keyIds })
+        .enter({ holder: `topic/${topic}`, life, keyIds, bound })
         .catch((error: unknown) => enterBefore(domain, topic, life, keyIds, error)),
     );
+    if (entered.hasTooManyTopics === true) return false;
     for (const keyId of keyIds) this.#keyIds.add(keyId);
     if (life !== null) this.#life = life;
     for (const change of entered.changes) this.hear(change);
     if (entered.policy !== null) this.hear(entered.policy);
+    return true;
   }
 
   /** Strikes a life that is over, with all of its keys but those in use; rejects when the domain cannot be reached. */

@@ -13,7 +13,7 @@ import type {
   PublisherAdmission,
   SubscriberAdmission,
 } from "../core/admission.ts";
-import type { Change, Heard, KeyStanding, PolicyChange } from "../core/change.ts";
+import type { Change, Heard, KeyStanding, PolicyChange, TopicBound } from "../core/change.ts";
 import {
   HEARTBEATS_MISSED,
   PUBLISHER_DISPLACED,
@@ -111,6 +111,7 @@ export class Topic extends DurableObject<Env> {
       env,
       address: () => this.#address.value,
       life: () => this.#life,
+      bound: () => this.#boundBy(null),
       close: (socket, close) => this.#close(socket, close),
       regrant: (socket, grant) => this.#regrant(socket, grant),
       adopt: (policy, isFinal) => void this.#adopt(policy, isFinal),
@@ -138,11 +139,17 @@ export class Topic extends DurableObject<Env> {
     if (foreseen !== null) return answerWith(foreseen);
     // A publisher may be about to begin a life, of which the domain must know before anybody is in.
     const isStarting = admission.role === "publisher" && this.#life === null;
+    const { policy, policyAtMs } = admission;
+    const bound = this.#boundBy(policy === null ? null : { policy, atMs: policyAtMs });
+    // Only a ticket's holder on a vacant topic: nothing is entered before it is known how much may be.
+    if (bound === null) return answerWith({ type: "needs", what: "policy" });
     const life = isStarting ? (this.#nextLife ??= crypto.randomUUID()) : this.#life;
     try {
-      return await this.#keyWatch.join(keyId, life, (isKnown) => {
+      return await this.#keyWatch.join({ keyId, life, bound }, (entering) => {
+        if (entering === "too-many-topics") return answerWith({ type: "refused", slug: entering });
         // What was asked for just now holds without the domain's word, until that can be had.
-        if (!isKnown && !admission.isFresh) return answerWith({ type: "needs", what: "recheck" });
+        const isDoubtful = entering === "unreachable" && !admission.isFresh;
+        if (isDoubtful) return answerWith({ type: "needs", what: "recheck" });
         return this.#admitByKey(admission, keyId);
       });
     } finally {
@@ -512,6 +519,18 @@ export class Topic extends DurableObject<Env> {
     // What the log has is given up on a fresh word only.
     const isOlder = newest.atMs < this.#log.policyAtMs && this.#log.wouldChange(newest.policy);
     return isOlder || this.#log.wouldKeepLess(newest.policy) ? null : newest;
+  }
+
+  /** How many topics the domain may have, by the newest policy that is known; `null` while none is. */
+  #boundBy(offered: DatedPolicy | null): TopicBound | null {
+    const state = this.#state;
+    const known: DatedPolicy | null =
+      state.phase === "vacant"
+        ? this.#keyWatch.registration.policy
+        : { policy: state.policy, atMs: state.policyAtMs };
+    const isNewer = offered !== null && offered.atMs >= (known?.atMs ?? 0);
+    const newest = isNewer ? offered : known;
+    return newest === null ? null : { maxTopics: newest.policy.maxTopics, atMs: newest.atMs };
   }
 
   /**

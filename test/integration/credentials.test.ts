@@ -51,6 +51,14 @@ describe("a key beside the path", () => {
     raw.destroy();
   });
 
+  test("12.1 a header of another scheme is not looked at, whatever it begins with", async () => {
+    const { pub } = freshTopic();
+    const publisher = await open(pub, [], { Authorization: "Bearer-Foo wrong" });
+    const subscriber = await open(pub.replace(`/pub/${key}/`, "/sub/"));
+    publisher.send("heard");
+    expect(await subscriber.texts(1)).toEqual(["heard"]);
+  });
+
   test("12.1 12.2 the first one counts, and one that is wrong counts, too", async () => {
     const { pub } = freshTopic();
     const headers = { Authorization: "Bearer wrong" };
@@ -104,6 +112,7 @@ describe("?explain=1", () => {
     ["a wrong key", (topic: string) => `/ws/pub/wrong/${domain}/${topic}`, 4501],
     ["no key", (topic: string) => `/ws/pub/${domain}/${topic}`, 4501],
     ["a malformed address", () => `/ws/sub/${domain}/%FF`, 4500],
+    ["a wrong path", (topic: string) => `//ws/sub/${domain}/${topic}`, 4504],
   ])("4.6 closes with a code instead of a problem: %s", async (_, path, code) => {
     const client = await open(`${url}${path(crypto.randomUUID())}?explain=1`);
     expect((await client.closed()).code).toBe(code);
@@ -115,6 +124,21 @@ describe("?explain=1", () => {
     const second = await open(`${pub}?explain=1`, ["wspubsub.v1"]);
     expect(second.socket.protocol).toBe("wspubsub.v1");
     expect(await second.closed()).toEqual({ code: 4409, reason: "publisher-conflict" });
+  });
+
+  test("4.7 a stream is told the problem before it is closed", async () => {
+    const client = await open(`${freshTopic().sub}?explain=1`, ["wspubsub.v1"]);
+    const [text] = await client.texts(1);
+    expect(JSON.parse(text ?? "")).toMatchObject({
+      type: "error",
+      id: null,
+      problem: {
+        status: 404,
+        type: "urn:wspubsub:problem:topic-not-live",
+        detail: expect.any(String),
+      },
+    });
+    expect(await client.closed()).toEqual({ code: 4404, reason: "topic-not-live" });
   });
 
   test("4.6 who is admitted notices nothing", async () => {

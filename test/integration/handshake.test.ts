@@ -55,6 +55,23 @@ describe("refusals", () => {
     },
   );
 
+  test("1.4 other protocols beside the WebSocket's are refused with a problem", async () => {
+    const { host } = new URL(hub.url);
+    for (const upgrade of ["h2c, websocket", "websocket, h2c", "websocket\r\nUpgrade: websocket"]) {
+      const request = handshake("GET", new URL(freshTopic().sub).pathname, host);
+      const head = await ask(request.replace(/^Upgrade: .*$/im, `Upgrade: ${upgrade}`));
+      expect(head).toMatch(/^HTTP\/1.1 426 /);
+      expect(head).toMatch(/^content-type: application\/problem\+json\r?$/im);
+    }
+  });
+
+  test("3.1 a token in the query is refused", async () => {
+    const refusal = await refused(`${freshTopic().sub}?token=eyJh.e30.c2ln`);
+    expect(refusal.status).toBe(400);
+    expect(problemOf(refusal)).toMatchObject({ type: "urn:wspubsub:problem:invalid-parameter" });
+    expect(refusal.body).not.toContain("eyJh");
+  });
+
   test("bytes that are no URL at all neither hang nor fail the hub", async () => {
     const { host } = new URL(hub.url);
     for (const path of [

@@ -374,6 +374,22 @@ describe.runIf(sqlEndpoint !== null)("the domain's limits", () => {
     await open(pub);
   });
 
+  test("14.30 a domain takes as many topics as its policy allows", async () => {
+    const domain = await freshDomain({ max_topics: 2, grace_seconds: 0 });
+    const [one, two, three] = [1, 2, 3].map(() => topicUrls(url, domain));
+    if (!one || !two || !three) throw new Error("Three URLs are needed");
+    const first = await open(one.pub);
+    await open(two.pub);
+    const refusal = await refused(three.pub);
+    expect(refusal.status).toBe(503);
+    expect(Number(refusal.headers["retry-after"])).toBeGreaterThan(0);
+    expect(refusal.body).toContain("urn:wspubsub:problem:too-many-topics");
+    const explained = await open(`${three.pub}?explain=1`);
+    expect(await explained.closed()).toEqual({ code: 4453, reason: "too-many-topics" });
+    await first.close();
+    await vi.waitFor(() => open(three.pub));
+  });
+
   test("14.1 credentials that open nothing are limited by address, and good ones are not", async () => {
     const { key, domain } = await freshDomain();
     const { pub } = topicUrls(url, { key, domain });

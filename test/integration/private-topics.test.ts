@@ -273,6 +273,21 @@ describe.runIf(sqlEndpoint !== null)("a ticket", () => {
     );
   });
 
+  test("13.7 is not used up by a topic that is not live yet", async () => {
+    const domain = await freshDomain({ subscribers: "token", token_secret: SECRET });
+    const { pub, sub } = topicUrls(url, domain);
+    const path = `${domain.domain}/topics/${sub.split("/").at(-1) ?? ""}/tickets`;
+    const { body } = await admin("POST", path, domain.key);
+    const withTicket = `${sub}?ticket=${ticketOf({ body })}`;
+    expect(await slugOf(refused(withTicket))).toBe("404 topic-not-live");
+    expect(await slugOf(refused(withTicket))).toBe("404 topic-not-live");
+    const publisher = await open(pub);
+    const subscriber = await open(withTicket);
+    publisher.send("at last");
+    expect(await subscriber.texts(1)).toEqual(["at last"]);
+    expect(await slugOf(refused(withTicket))).toBe("401 ticket-rejected");
+  });
+
   test("13.5 nobody gets one for what they may not read", async () => {
     const topic = await privateTopic();
     const path = `${topic.domain}/topics/${topic.topic}/tickets`;

@@ -45,6 +45,7 @@ export const POLICY_COLUMNS: readonly PolicyColumn[] = [
   limit("messages_per_second", "of one publisher"),
   limit("max_publishers", "of one topic at a time"),
   limit("max_subscribers", "of one topic at a time"),
+  integer("max_topics", [1, 10_000_000, 100_000], "how many topics may be live at a time"),
   {
     name: "token_issuer",
     fallback: null,

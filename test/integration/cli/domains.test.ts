@@ -28,7 +28,7 @@ describe("domains", () => {
     const after = await cli(["domains", "show", domain]);
     expect(after).toEqual({ code: 0, stdout: before.stdout, stderr: "" });
     const lines = after.stdout.trimEnd().split("\n").slice(1);
-    expect(lines).toHaveLength(14);
+    expect(lines).toHaveLength(15);
     expect(lines.filter((line) => !line.endsWith("  default"))).toEqual([]);
   });
 
@@ -79,6 +79,7 @@ describe("domains", () => {
     ["messages-per-second", 1, 2_147_483_647],
     ["max-publishers", 1, 2_147_483_647],
     ["max-subscribers", 1, 2_147_483_647],
+    ["max-topics", 1, 10_000_000],
   ])("set takes --%s from %i to %i, as the schema does", async (option, least, most) => {
     const domain = newDomain();
     const column = option.replaceAll("-", "_");

@@ -29,6 +29,7 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   messagesPerSecond: fc.constant(DEFAULT_POLICY.messagesPerSecond),
   maxPublishers: fc.constant(DEFAULT_POLICY.maxPublishers),
   maxSubscribers: fc.constant(DEFAULT_POLICY.maxSubscribers),
+  maxTopics: fc.constant(DEFAULT_POLICY.maxTopics),
   maxBacklogBytes: fc.constantFrom(AMPLE_BACKLOG_BYTES, AMPLE_BACKLOG_BYTES, 1024),
 });
 

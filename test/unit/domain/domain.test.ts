@@ -336,6 +336,49 @@ describe("what it leaves behind", () => {
     expect(await at(nowMs + 30_000, () => domain.takeTicket("b", "topic"))).toBe(null);
   });
 
+  test("13.5 a ticket is one topic's, and wrong ones are used up by trying", async () => {
+    const { domain } = freshDomain();
+    await domain.issueTicket("a", "topic", keyGrant());
+    expect(await domain.tryTicket("a", "other")).toBe(null);
+    expect(await domain.tryTicket("a", "topic")).toBe(null);
+    expect(await domain.tryTicket("b", "topic")).toBe(null);
+  });
+
+  test("13.7 a ticket that is given back opens again, until its end and never two at a time", async () => {
+    const { domain } = freshDomain();
+    const [nowMs, grant] = [Date.now(), keyGrant()];
+    await at(nowMs, () => domain.issueTicket("a", "topic", grant));
+    const ticket = await at(nowMs + 20_000, () => domain.tryTicket("a", "topic"));
+    if (ticket === null) throw new Error("Good until 30 seconds are over");
+    expect(ticket).toEqual({ grant, untilMs: nowMs + 30_000 });
+    expect(await at(nowMs + 20_000, () => domain.tryTicket("a", "topic"))).toBe(null);
+    expect(await keysOf(domain, "ticket:")).toEqual([]);
+    await evict(domain);
+    await at(nowMs + 21_000, () => domain.giveTicketBack("a", "topic", ticket));
+    const both = [domain.tryTicket("a", "topic"), domain.tryTicket("a", "topic")];
+    const taken = await at(nowMs + 29_999, () => Promise.all(both));
+    expect(taken).toEqual([ticket, null]);
+    // Too old by now: it is not kept, and nothing is left of it.
+    await at(nowMs + 30_000, () => domain.giveTicketBack("a", "topic", ticket));
+    expect(await keysOf(domain)).toEqual([]);
+  });
+
+  test("13.7 a ticket that is given back and not used is forgotten", async () => {
+    const { domain } = freshDomain();
+    const nowMs = Date.now();
+    await at(nowMs, () => domain.issueTicket("a", "topic", keyGrant()));
+    const ticket = await at(nowMs, () => domain.tryTicket("a", "topic"));
+    if (ticket === null) throw new Error("It is new");
+    // Nothing else is due by now, so that all is forgotten.
+    await at(nowMs + 5000, () => runDurableObjectAlarm(domain));
+    expect(await alarmOf(domain)).toBe(null);
+    await at(nowMs + 6000, () => domain.giveTicketBack("a", "topic", ticket));
+    const due = await alarmOf(domain);
+    expect(due).not.toBe(null);
+    await at(due ?? 0, () => runDurableObjectAlarm(domain));
+    expect(await keysOf(domain)).toEqual([]);
+  });
+
   test("a domain whose last topic has ended stores nothing", async () => {
     const { domain, topic: topicOf } = freshDomain();
     const source = await open(topicOf(), publisher({ graceSeconds: 0 }, { grant: keyGrant() }));

@@ -192,7 +192,7 @@ describe("admission", () => {
 
   test("13.5 a ticket cannot be rechecked: it was used up", async () => {
     const grant = { keyId: 7, subject: null, expiresAtMs: null, checkedAtMs: postgres.nowMs };
-    const domain = new ScriptedDomain({ takeTicket: grant });
+    const domain = new ScriptedDomain({ tryTicket: { grant, untilMs: postgres.nowMs + 30_000 } });
     const path = `${SUB}?ticket=${"t".repeat(43)}`;
     const topic = new ScriptedTopic(POLICY, RECHECK, "admitted");
     expect(await slugOf(await connect(path, topic, {}, domain))).toBe("ticket-rejected");
@@ -202,6 +202,77 @@ describe("admission", () => {
       { grant, policy: {}, isFresh: false },
     ]);
     expect(domain.calls).toHaveLength(1);
+  });
+
+  describe("a ticket whose topic does not take it", () => {
+    const TICKET = `${SUB}?ticket=${"t".repeat(43)}`;
+    const entry = {
+      grant: { keyId: 7, subject: null, expiresAtMs: null, checkedAtMs: 1_800_000_000_000 },
+      untilMs: 1_800_000_030_000,
+    };
+
+    test.each([
+      "topic-not-live",
+      "too-many-subscribers",
+      "too-many-topics",
+      "topic-full",
+      "topic-unavailable",
+    ] as const)("13.7 is given back as it was: %s", async (slug) => {
+      const domain = new ScriptedDomain({ tryTicket: entry, giveTicketBack: undefined });
+      const response = await connect(TICKET, new ScriptedTopic(refused(slug)), {}, domain);
+      expect(await slugOf(response)).toBe(slug);
+      const [[, hash] = []] = domain.calls;
+      expect(domain.calls).toEqual([
+        ["tryTicket", expect.any(String), "news"],
+        ["giveTicketBack", hash, "news", entry],
+      ]);
+    });
+
+    test("13.7 is given back when the key store does not say the policy", async () => {
+      postgres.isDown = true;
+      const domain = new ScriptedDomain({ tryTicket: entry, giveTicketBack: undefined });
+      const response = await connect(TICKET, new ScriptedTopic(POLICY), {}, domain);
+      expect(await slugOf(response)).toBe("key-store-unavailable");
+      expect(domain.calls.map(([name]) => name)).toEqual(["tryTicket", "giveTicketBack"]);
+    });
+
+    test("13.7 is given back when the topic fails", async () => {
+      const domain = new ScriptedDomain({ tryTicket: entry, giveTicketBack: undefined });
+      await expect(connect(TICKET, new ScriptedTopic(), {}, domain)).rejects.toThrow("script");
+      expect(domain.calls.map(([name]) => name)).toEqual(["tryTicket", "giveTicketBack"]);
+    });
+
+    test("13.7 is lost when the domain fails, and the refusal is the same", async () => {
+      const domain = new ScriptedDomain({ tryTicket: entry, giveTicketBack: new Error("Reset") });
+      const topic = new ScriptedTopic(refused("topic-not-live"));
+      expect(await slugOf(await connect(TICKET, topic, {}, domain))).toBe("topic-not-live");
+      expect(domain.calls).toHaveLength(2);
+    });
+
+    test.each([
+      ["whose key is dead", refused("key-rejected"), "key-rejected"],
+      ["whose key is in doubt", RECHECK, "ticket-rejected"],
+    ])("13.7 is used up where it is one %s", async (_, answer, slug) => {
+      const domain = new ScriptedDomain({ tryTicket: entry, giveTicketBack: undefined });
+      const response = await connect(TICKET, new ScriptedTopic(answer), {}, domain);
+      expect(await slugOf(response)).toBe(slug);
+      expect(domain.calls.map(([name]) => name)).toEqual(["tryTicket"]);
+    });
+
+    test("13.7 is used up by the 101", async () => {
+      const domain = new ScriptedDomain({ tryTicket: entry, giveTicketBack: undefined });
+      const topic = new ScriptedTopic(POLICY, "admitted");
+      expect((await connect(TICKET, topic, {}, domain)).status).toBe(101);
+      expect(domain.calls.map(([name]) => name)).toEqual(["tryTicket"]);
+    });
+
+    test("a domain of the version before uses it up", async () => {
+      const domain = new ScriptedDomain({ takeTicket: entry.grant });
+      const topic = new ScriptedTopic(refused("topic-not-live"));
+      expect(await slugOf(await connect(TICKET, topic, {}, domain))).toBe("topic-not-live");
+      expect(topic.heard).toMatchObject([{ grant: entry.grant }]);
+      expect(domain.calls.map(([name]) => name)).toEqual(["takeTicket"]);
+    });
   });
 
   test("4.2 a key that the topic rejects is answered byte for byte like one that the edge rejects", async () => {
@@ -228,6 +299,7 @@ describe("admission", () => {
     ["token-required", 401],
     ["too-many-publishers", 503],
     ["too-many-subscribers", 503],
+    ["too-many-topics", 503],
     ["topic-full", 503],
     ["topic-unavailable", 503],
   ] as const)("4.1 what the topic refuses is a problem: %s", async (slug, status) => {

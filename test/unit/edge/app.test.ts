@@ -1,7 +1,9 @@
 /** PROTOCOL.md, sections 1 and 4: what the edge refuses before any database or object is touched. */
-import { listDurableObjectIds } from "cloudflare:test";
+import { createExecutionContext, listDurableObjectIds } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
+import { PROBLEMS } from "../../../src/core/problem.ts";
+import { createApp } from "../../../src/edge/app.ts";
 
 const HANDSHAKE = {
   Upgrade: "websocket",
@@ -56,7 +58,7 @@ describe("the handshake", () => {
   });
 
   test("1.4 asks for the upgrade", async () => {
-    for (const Upgrade of ["", "h2c", "websockets"]) {
+    for (const Upgrade of ["", "h2c", "websockets", "h2c, websocket", "websocket, websocket"]) {
       const response = await get(SUB, { ...HANDSHAKE, Upgrade });
       expect(response.headers.get("Upgrade")).toBe("websocket");
       await expectProblem(response, 426, "upgrade-required");
@@ -100,6 +102,20 @@ describe("the handshake", () => {
     }
   });
 
+  test.each(["token", "access_token", "jwt", "apikey", "api_key", "authorization"])(
+    "3.1 ?%s= is refused with the right way, for either role, and never repeated",
+    async (name) => {
+      for (const url of [SUB, "https://hub.test/ws/pub/key/domain/topic"]) {
+        const response = await get(`${url}?since=5m&${name}=eyJ-a-secret`);
+        const detail = await expectProblem(response, 400, "invalid-parameter");
+        expect(detail).toContain(`"${name}"`);
+        expect(detail).toContain("Authorization: Bearer");
+        expect(detail).toContain("ticket");
+        expect(detail).not.toContain("secret");
+      }
+    },
+  );
+
   test.each([
     ["/ws/sub//t", "domain is empty"],
     ["/ws/sub/d/", "topic is empty"],
@@ -139,6 +155,8 @@ describe("credentials", () => {
 
   test.each([
     ["an empty token", { Authorization: "Bearer" }],
+    ["a tab", { Authorization: "Bearer\tkey" }],
+    ["a colon", { Authorization: "Bearer: key" }],
     ["two tokens", { Authorization: "Bearer a b" }],
     ["a token that is too long", { Authorization: `Bearer ${"k".repeat(257)}` }],
     ["no base64url", { "Sec-WebSocket-Protocol": `wspubsub.v1, ${CREDENTIAL}a+b` }],
@@ -168,17 +186,44 @@ describe("credentials", () => {
   });
 
   test("12.1 a header of another scheme is nobody's key", async () => {
-    const headers = { ...HANDSHAKE, Authorization: "Basic dXNlcjpwYXNz" };
-    await expectProblem(await get(PUB, headers), 401, "key-required");
+    for (const Authorization of [
+      "Basic dXNlcjpwYXNz",
+      "Bearer-Foo key",
+      "bearer.v2 key",
+      "Bearer_ key",
+      "BearerToken",
+      "Bearer~",
+    ]) {
+      const headers = { ...HANDSHAKE, Authorization };
+      await expectProblem(await get(PUB, headers), 401, "key-required");
+      const inPath = await get("https://hub.test/ws/pub/key/domain/topic", headers);
+      await expectProblem(inPath, 503, "key-store-unavailable");
+    }
   });
 });
 
-async function closeOf(response: Response): Promise<{ code: number; reason: string }> {
+interface Explained {
+  readonly frames: readonly unknown[];
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** The hub's environment, but for topics of which each connect fails. */
+function withFailingTopics(error: Error): Env {
+  const fetch = (): never => {
+    throw error;
+  };
+  return { ...env, TOPIC: { getByName: () => ({ fetch }) } as unknown as Env["TOPIC"] };
+}
+
+function explanationOf(response: Response): Promise<Explained> {
   expect(response.status).toBe(101);
   const socket = response.webSocket;
   if (!socket) throw new Error("There is no socket");
+  const frames: unknown[] = [];
   return new Promise((resolve) => {
-    socket.addEventListener("close", ({ code, reason }) => resolve({ code, reason }));
+    socket.addEventListener("message", ({ data }) => void frames.push(JSON.parse(String(data))));
+    socket.addEventListener("close", ({ code, reason }) => resolve({ frames, code, reason }));
     socket.accept();
   });
 }
@@ -187,12 +232,48 @@ describe("?explain=1", () => {
   test.each([
     ["/ws/sub/d/%", 4500, "invalid-address"],
     ["/ws/pub/d/t", 4501, "key-required"],
-    ["/ws/pub/key/d/t", 4403, "key-store-unavailable"],
+    ["/ws/pub/key/d/t", 4453, "key-store-unavailable"],
     ["/ws/nowhere", 4504, "not-found"],
+    ["//ws/sub/d/t", 4504, "not-found"],
+    ["/", 4504, "not-found"],
+    ["/WS/sub/d/t", 4504, "not-found"],
+    ["/v1/nowhere", 4504, "not-found"],
     ["/ws/sub/d/t?since=never&x=1", 4500, "invalid-parameter"],
+    ["/ws/sub/d/t?token=x", 4500, "invalid-parameter"],
   ])("4.6 closes with code and slug: %s", async (path, code, reason) => {
     const url = `https://hub.test${path}${path.includes("?") ? "&" : "?"}explain=1`;
-    expect(await closeOf(await get(url))).toEqual({ code, reason });
+    expect(await explanationOf(await get(url))).toEqual({ frames: [], code, reason });
+  });
+
+  test.each([
+    ["/ws/sub/d/t?since=never&explain=1", {}, 4500, "invalid-parameter"],
+    ["//ws/sub/d/t?explain=1", {}, 4504, "not-found"],
+    ["/ws/sub/d/vacant?explain=1", { retryAfter: 5 }, 4453, "key-store-unavailable"],
+  ])("4.7 a stream is told the problem before: %s", async (path, retryAfter, code, slug) => {
+    const stream = { ...HANDSHAKE, "Sec-WebSocket-Protocol": "wspubsub.v1, wspubsub.raw" };
+    const url = `https://hub.test${path}`;
+    const problem = await (await get(url.replace("explain=1", "explain=0"))).json<object>();
+    expect(problem).toMatchObject({ type: `urn:wspubsub:problem:${slug}` });
+    expect(await explanationOf(await get(url, stream))).toEqual({
+      frames: [{ type: "error", id: null, problem: { ...problem, ...retryAfter } }],
+      code,
+      reason: slug,
+    });
+  });
+
+  test("4.6 of a failure of the hub's own, too", async () => {
+    const overloaded = Object.assign(new Error("Durable Object is overloaded"), {
+      overloaded: true,
+    });
+    for (const [error, code, reason] of [
+      [new Error("A fault"), 4450, "internal"],
+      [overloaded, 4453, "topic-unavailable"],
+    ] as const) {
+      const request = new Request(`${SUB}?explain=1`, { headers: HANDSHAKE });
+      const ctx = createExecutionContext();
+      const response = await createApp().fetch(request, withFailingTopics(error), ctx);
+      expect(await explanationOf(response)).toEqual({ frames: [], code, reason });
+    }
   });
 
   test("4.6 agrees on the subprotocol, without which a browser would not listen", async () => {
@@ -202,12 +283,25 @@ describe("?explain=1", () => {
       "Sec-WebSocket-Protocol": offered,
     });
     expect(response.headers.get("Sec-WebSocket-Protocol")).toBe("wspubsub.raw");
-    expect((await closeOf(response)).code).toBe(4403);
+    expect((await explanationOf(response)).code).toBe(4453);
   });
 
   test("4.6 what is no handshake gets a problem all the same", async () => {
     await expectProblem(await get(`${SUB}?explain=1`, {}), 426, "upgrade-required");
+    const list = { ...HANDSHAKE, Upgrade: "h2c, websocket" };
+    await expectProblem(await get(`${SUB}?explain=1`, list), 426, "upgrade-required");
+    const old = { ...HANDSHAKE, "Sec-WebSocket-Version": "8" };
+    const response = await get(`${SUB}?explain=1`, old);
+    await expectProblem(response, 400, "unsupported-websocket-version");
   });
+});
+
+test("4.6 a code says the status, and no 5xx reads like a 4xx", () => {
+  for (const { status, closeCode } of Object.values(PROBLEMS)) {
+    const codes =
+      status < 500 ? [4400 + (status % 100), 4500 + (status % 100)] : [4450 + (status % 10)];
+    expect(codes).toContain(closeCode);
+  }
 });
 
 test("no refused handshake creates an object", async () => {

@@ -277,8 +277,9 @@ describe("a key in use", () => {
     expect(callsOf({ keyDeskOf: domain }, "lookUp")).toEqual([]);
     await clock.advance(1000);
     source.send("due");
-    expect(await reader.next()).toBe("due");
-    expect(await reader.next()).toEqual(KEY_REJECTED);
+    // Its key store's word may overtake the message.
+    const last = [await reader.next()].filter((item) => item !== "due");
+    expect(last.at(0) ?? (await reader.next())).toEqual(KEY_REJECTED);
     source.send("after");
     expect(await stays.take(3)).toEqual(["early", "due", "after"]);
     // After a sleep, too.

@@ -32,6 +32,7 @@ const DOMAIN_ROW: Row = {
   messagesPerSecond: null,
   maxPublishers: null,
   maxSubscribers: null,
+  maxTopics: 100_000,
   tokenIssuer: null,
   tokenSecret: null,
   tokenSecretExpiresAtMs: null,
