@@ -48,3 +48,8 @@ export function logError(event: LogEvent): void {
 function isPowerOfTen(count: number): boolean {
   return Number.isInteger(Math.log10(count));
 }
+
+/** Something that the operator may want to know. Not bounded here: callers write few. */
+export function logInfo(event: LogEvent): void {
+  console.log(JSON.stringify({ level: "info", ...event }));
+}

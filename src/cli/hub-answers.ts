@@ -24,6 +24,31 @@ export interface TopicStatus {
   readonly as_of: string;
 }
 
+/** Who is connected to a topic now, at most as many as were asked for. */
+export interface SocketList {
+  readonly domain: string;
+  readonly topic: string;
+  readonly phase: TopicStatus["phase"];
+  readonly publishers: number;
+  readonly subscribers: number;
+  readonly as_of: string;
+  readonly sockets: readonly SocketStatus[];
+}
+
+/** One socket; what is `null` nobody knows. */
+export interface SocketStatus {
+  readonly role: "publisher" | "subscriber";
+  readonly protocol: "raw" | "stream";
+  readonly since: string | null;
+  /** A key's number. */
+  readonly key: number | null;
+  /** A token's `sub`. */
+  readonly subject: string | null;
+  readonly country: string | null;
+  readonly bytes_waiting: number;
+  readonly messages_behind: number | null;
+}
+
 /** What the hub did about a domain's policy. */
 export interface DomainSync {
   /** Sockets. */
@@ -69,6 +94,28 @@ export const TopicSchema: v.GenericSchema<unknown, TopicStatus> = v.object({
   subscribers: v.number(),
   since: v.nullable(v.string()),
   as_of: v.string(),
+});
+
+/** Reads a topic's sockets. */
+export const SocketListSchema: v.GenericSchema<unknown, SocketList> = v.object({
+  domain: v.string(),
+  topic: v.string(),
+  phase: v.picklist(["vacant", "live", "grace"]),
+  publishers: CountSchema,
+  subscribers: CountSchema,
+  as_of: v.string(),
+  sockets: v.array(
+    v.object({
+      role: v.picklist(["publisher", "subscriber"]),
+      protocol: v.picklist(["raw", "stream"]),
+      since: v.nullable(v.string()),
+      key: v.nullable(CountSchema),
+      subject: v.nullable(v.string()),
+      country: v.nullable(v.string()),
+      bytes_waiting: CountSchema,
+      messages_behind: v.nullable(CountSchema),
+    }),
+  ),
 });
 
 /** Reads what became of a policy. */

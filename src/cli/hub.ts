@@ -13,10 +13,12 @@ import {
   KeySyncSchema,
   ProblemSchema,
   RevokedSchema,
+  SocketListSchema,
   TopicListSchema,
   TopicSchema,
   type DomainSync,
   type KeySync,
+  type SocketList,
   type TopicList,
   type TopicStatus,
 } from "./hub-answers.ts";
@@ -64,6 +66,12 @@ export class Hub {
   showTopic(domain: string, topic: string): Answer<TopicStatus> {
     const path = `${domainPath(domain)}/topics/${encodeURIComponent(topic)}`;
     return this.#ask("GET", path, { 200: TopicSchema });
+  }
+
+  /** Looks at who is connected to a topic, at most so many; an older hub cannot (not found). */
+  listSockets(domain: string, topic: string, limit: number): Answer<SocketList> {
+    const path = `${domainPath(domain)}/topics/${encodeURIComponent(topic)}/sockets?limit=${limit}`;
+    return this.#ask("GET", path, { 200: SocketListSchema });
   }
 
   /** Has the hub read a domain's policy anew and tell live topics; an older hub cannot (not found). */

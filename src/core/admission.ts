@@ -43,6 +43,8 @@ export interface PublisherAdmission {
   readonly isFresh: boolean;
   /** It was asked after the object had asked for it: its word is newer than all that the object had heard by then. */
   readonly isRechecked: boolean;
+  /** Where the client is; none where nobody knows, and from an edge of the version before. */
+  readonly country?: string | undefined;
 }
 
 /** That of a subscriber. */
@@ -65,6 +67,8 @@ export interface SubscriberAdmission {
   readonly isFresh: boolean;
   /** It was asked after the object had asked for it: its word is newer than all that the object had heard by then. */
   readonly isRechecked: boolean;
+  /** Where the client is; none where nobody knows, and from an edge of the version before. */
+  readonly country?: string | undefined;
 }
 
 // An edge of version 0.1 knows neither the stream nor recovery nor grants.
@@ -76,6 +80,7 @@ const CREDENTIAL_ENTRIES = {
   // The version before knows only the other one.
   isFresh: v.optional(v.boolean()),
   isRechecked: v.optional(v.boolean(), false),
+  country: v.optional(v.string()),
 };
 
 const WrittenSchema = v.variant("role", [

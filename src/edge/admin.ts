@@ -12,9 +12,10 @@ import { callerOf, type Caller } from "./caller.ts";
 import { checkPlace } from "./check-place.ts";
 import { issueTicket } from "./issue-ticket.ts";
 import { revokeKey, syncKey, type ChangedKey } from "./key-changes.ts";
+import { noteRefusal } from "./note-refusal.ts";
 import { problemResponse } from "./problem-response.ts";
 import { syncDomain } from "./sync-domain.ts";
-import { describeTopic, listTopics } from "./topic-reports.ts";
+import { describeTopic, listSockets, listTopics } from "./topic-reports.ts";
 
 type AdminContext = Context<{ Bindings: Env }>;
 
@@ -48,6 +49,18 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
       if (!address.ok) return address;
       const allowed = await requireDomain(caller, authorization, address.value.domain);
       return allowed.ok ? succeed(200, await describeTopic(caller, address.value)) : allowed;
+    }),
+  );
+
+  admin.get("/domains/:domain/topics/:topic/sockets", (c) =>
+    respond(c, async (caller, authorization) => {
+      const address = addressOf(c);
+      if (!address.ok) return address;
+      // Who is connected is the operator's to know: no key opens this.
+      const allowed = await requireAdmin(caller, authorization);
+      if (!allowed.ok) return allowed;
+      const { searchParams } = new URL(c.req.url);
+      return succeed(200, await listSockets(caller, address.value, searchParams));
     }),
   );
 
@@ -104,7 +117,10 @@ async function respond(
   const caller = callerOf(c.req.raw, c.env, c.executionCtx);
   const place = checkPlace(c.env);
   const result = place.ok ? await answer(caller, c.req.header("Authorization") ?? null) : place;
-  if (!result.ok) return problemResponse(result.error);
+  if (!result.ok) {
+    noteRefusal(c.req.raw, c.env, result.error.slug);
+    return problemResponse(result.error);
+  }
   const { body, status } = result.value;
   return c.json(body, status, { "Cache-Control": "no-store" });
 }

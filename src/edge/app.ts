@@ -8,6 +8,7 @@ import { logError } from "../log.ts";
 import { createAdmin } from "./admin.ts";
 import { answerRefusal } from "./explain.ts";
 import { ROUTES } from "./handshake.ts";
+import { noteRefusal } from "./note-refusal.ts";
 import { upgrade } from "./upgrade.ts";
 
 /** The hub's HTTP surface. */
@@ -18,9 +19,13 @@ export function createApp(): Hono<{ Bindings: Env }> {
 
   app.route("/v1", createAdmin());
 
-  app.notFound((c) => answerRefusal(c.req.raw, { slug: "not-found", detail: ROUTES }));
+  app.notFound((c) => {
+    noteRefusal(c.req.raw, c.env, "not-found");
+    return answerRefusal(c.req.raw, { slug: "not-found", detail: ROUTES });
+  });
 
   app.onError((error, c) => {
+    noteRefusal(c.req.raw, c.env, isPassing(error) ? "topic-unavailable" : "internal");
     if (isPassing(error)) {
       logError({ event: "topic-unavailable", error: error.message });
       return answerRefusal(c.req.raw, {

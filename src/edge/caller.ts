@@ -3,6 +3,7 @@
  * no check sees more of it.
  */
 import { clientNameOf } from "./client-name.ts";
+import { countryOf } from "./country.ts";
 import type { KeepAlive } from "./single-flight.ts";
 
 /** One request's surroundings. */
@@ -10,6 +11,8 @@ export interface Caller {
   readonly env: Env;
   /** Who is counted when a credential opens nothing. */
   readonly client: string;
+  /** Where it is, `null` where nobody knows. */
+  readonly country: string | null;
   readonly keepAlive: KeepAlive;
 }
 
@@ -22,6 +25,7 @@ export function callerOf(
   return {
     env,
     client: clientNameOf(request.headers),
+    country: countryOf(request),
     keepAlive: (work) => ctx.waitUntil(work),
   };
 }

@@ -29,6 +29,12 @@ export function openKeyStore(env: Env): Result<CachedKeyStore, Problem> {
   return ok(store);
 }
 
+/** Whether a store that is open knew a domain within the hour; asks nobody. */
+export function knowsDomain(env: Env, domain: string): boolean {
+  const config = parseConfig(env);
+  return config.ok && stores.get(config.value.database.url)?.knewDomain(domain) === true;
+}
+
 /** The problem of a store that did not answer, or answered nonsense; logs why. */
 export function keyStoreUnavailable({ reason }: Unavailable | Unreadable): Problem {
   logError({ event: "key-store-unavailable", reason });

@@ -68,6 +68,7 @@ async function preparePublisher(
     isKeyInPath: key.isInPath,
     isFresh,
     isRechecked: isAnew,
+    ...countryMember(caller),
   });
 }
 
@@ -94,8 +95,14 @@ async function prepareSubscriber(
     grant,
     isFresh,
     isRechecked: isAnew,
+    ...countryMember(caller),
   };
   return ok({ admission, giveBack });
+}
+
+/** A member only where there is something to say. */
+function countryMember({ country }: Caller): Pick<Admission, "country"> {
+  return country === null ? {} : { country };
 }
 
 type CheckedNobody = Omit<CheckedCredential, "grant"> & { readonly grant: null };

@@ -3,6 +3,7 @@ import { admit } from "./admit.ts";
 import { callerOf } from "./caller.ts";
 import { answerRefusal } from "./explain.ts";
 import { checkHandshake } from "./handshake.ts";
+import { noteDomain, noteRefusal } from "./note-refusal.ts";
 
 /** Answers a socket request with the topic's 101, or with a problem. */
 export async function upgrade(
@@ -14,5 +15,10 @@ export async function upgrade(
   const admitted = handshake.ok
     ? await admit(handshake.value, callerOf(request, env, ctx))
     : handshake;
-  return admitted.ok ? admitted.value : answerRefusal(request, admitted.error);
+  if (admitted.ok) {
+    if (handshake.ok) noteDomain(handshake.value.address.domain);
+    return admitted.value;
+  }
+  noteRefusal(request, env, admitted.error.slug);
+  return answerRefusal(request, admitted.error);
 }

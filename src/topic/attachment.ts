@@ -22,6 +22,8 @@ export interface PublisherAttachment {
   /** The interval of the heartbeats it promised, `null` if it promised none. */
   readonly heartbeatSeconds: number | null;
   readonly connectedAtMs: number;
+  /** Where its client is, as far as its edge knew. */
+  readonly country?: string | undefined;
   /** When the topic's keys were last looked at; one publisher carries it for all, 0 on the others. */
   readonly lookedAtMs: number;
   /** When the topic's policy was last found to hold, by the key store's clock; carried likewise. */
@@ -44,6 +46,10 @@ export interface SubscriberAttachment {
   readonly behind: string | null;
   /** The key or token that opened it, `null` where it needed none. */
   readonly grant: Grant | null;
+  /** None where the version before accepted it. */
+  readonly connectedAtMs?: number | undefined;
+  /** Where its client is, as far as its edge knew. */
+  readonly country?: string | undefined;
 }
 
 // Sockets that version 0.1 accepted are raw and know neither log nor grant.
@@ -57,6 +63,7 @@ const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role",
     protocol: ProtocolSchema,
     heartbeatSeconds: v.nullable(v.number()),
     connectedAtMs: v.number(),
+    country: v.optional(v.string()),
     // Version 0.1 kept neither.
     lookedAtMs: v.optional(v.number(), 0),
     policyAtMs: v.optional(v.number(), 0),
@@ -71,6 +78,8 @@ const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role",
     gap: v.optional(v.picklist(["skip", "close"]), "skip"),
     behind: v.optional(v.nullable(v.string()), null),
     grant: SocketGrantSchema,
+    connectedAtMs: v.optional(v.number()),
+    country: v.optional(v.string()),
   }),
   v.object({ v: v.literal(1), role: v.literal("dismissed") }),
 ]);

@@ -89,11 +89,31 @@ export class Audience {
     return [...this.fanOut.sockets, ...this.#replay.sockets];
   }
 
+  /** Its subscribers, those in replay first, each with the offset up to which it has all, as far as is known. */
+  *places(): Generator<readonly [Subscriber, number | null]> {
+    for (const { subscriber, offset } of this.#replay.places) {
+      yield [subscriber, subscriber.acknowledged ?? offset];
+    }
+    for (const subscriber of this.fanOut.subscribers) yield [subscriber, subscriber.acknowledged];
+  }
+
   /** Takes a socket that was admitted, and lets it begin where it asked to. */
-  accept(socket: WebSocket, { subprotocol, since, gap, grant }: SubscriberAdmission): void {
+  accept(
+    socket: WebSocket,
+    { subprotocol, since, gap, grant, country }: SubscriberAdmission,
+  ): void {
     const protocol = protocolOf(subprotocol);
     const subscriber = new Subscriber(socket, protocol, gap === "close");
-    writeAttachment(socket, { v: 1, role: "subscriber", protocol, gap, behind: null, grant });
+    writeAttachment(socket, {
+      v: 1,
+      role: "subscriber",
+      protocol,
+      gap,
+      behind: null,
+      grant,
+      connectedAtMs: Date.now(),
+      ...(country !== undefined && { country }),
+    });
     if (since === null) {
       subscriber.open(this.#log.head, null);
       this.fanOut.add(subscriber);

@@ -97,6 +97,11 @@ export class FanOut {
     return this.#members.keys();
   }
 
+  /** The same as subscribers. */
+  get subscribers(): Iterable<Subscriber> {
+    return this.#members.values();
+  }
+
   /** The subscriber of a socket that it serves. */
   get(socket: WebSocket): Subscriber | undefined {
     return this.#members.get(socket);

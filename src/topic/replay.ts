@@ -58,6 +58,11 @@ export class Replay {
     return this.#behind.keys();
   }
 
+  /** The same as subscribers, each with the offset up to which it was given everything. */
+  get places(): Iterable<{ readonly subscriber: Subscriber; readonly offset: number }> {
+    return this.#behind.values();
+  }
+
   /** The subscriber of a socket that it serves. */
   get(socket: WebSocket): Subscriber | undefined {
     return this.#behind.get(socket)?.subscriber;

@@ -24,6 +24,8 @@ export class Subscriber {
   /** `null` until it acknowledges for the first time. */
   #unacknowledged: Unacknowledged[] | null = null;
   #unacknowledgedUnits = 0;
+  /** The last offset that it has acknowledged, `null` until it does. */
+  #acknowledged: number | null = null;
 
   constructor(socket: WebSocket, protocol: Protocol, closesOnGap: boolean) {
     this.socket = socket;
@@ -62,11 +64,17 @@ export class Subscriber {
 
   /** Takes its word for what it has received; from the first time on what it has not counts. */
   acknowledge(offset: number): void {
+    this.#acknowledged = offset;
     const rest = (this.#unacknowledged ??= []);
     const kept = rest.findIndex((sent) => sent.offset > offset);
     for (const { units } of rest.splice(0, kept < 0 ? rest.length : kept)) {
       this.#unacknowledgedUnits -= units;
     }
+  }
+
+  /** The last offset that it says it has, `null` where it has said nothing since the object woke. */
+  get acknowledged(): number | null {
+    return this.#acknowledged;
   }
 
   /** What it has not read, in bytes (UTF-16 units where it acknowledges), as far as can be known. */

@@ -49,6 +49,7 @@ import { Publisher } from "./publisher.ts";
 import { Publishers } from "./publishers.ts";
 import { findSilentPublishers } from "./silent-publishers.ts";
 import { Sockets } from "./sockets.ts";
+import { reportSockets, type SocketReport } from "./socket-report.ts";
 import { loadState, storeState } from "./state-store.ts";
 import { Vanished } from "./vanished.ts";
 
@@ -186,6 +187,17 @@ export class Topic extends DurableObject<Env> {
       publishers: this.#publishers.size,
       subscribers: isOver && this.#state.phase === "grace" ? 0 : this.#audience.size,
     };
+  }
+
+  /** Says who is connected, at most so many: publishers first, then subscribers that are replayed to. */
+  sockets(limit: number): SocketReport[] {
+    const isOver = this.#life === null && this.#state.phase === "grace";
+    const sockets = {
+      publishers: this.#publishers.values(),
+      subscribers: isOver ? [] : this.#audience.places(),
+      head: this.#log.head.offset,
+    };
+    return reportSockets(sockets, limit);
   }
 
   override webSocketMessage(socket: WebSocket, message: Message): void {
@@ -479,6 +491,7 @@ export class Topic extends DurableObject<Env> {
       log: null,
       grant: admission.grant,
       rateFullAtMs: null,
+      ...(admission.country !== undefined && { country: admission.country }),
     } as const;
     writeAttachment(server, attachment);
     this.#state = state;

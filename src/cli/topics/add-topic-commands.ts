@@ -3,12 +3,20 @@
  */
 import { Argument, Option, type Command } from "commander";
 import { domainArgument, parsed, parseInteger, parseTopic } from "../input/arguments.ts";
+import { listSockets } from "./list-sockets.ts";
 import { listTopics, type ListTopicsOptions } from "./list-topics.ts";
 import type { Session } from "../session.ts";
 import { showTopic } from "./show-topic.ts";
+import { UsageError } from "../usage-error.ts";
 
 /** What the hub gives at most in one page. */
 const MOST_TOPICS = 1000;
+const MOST_SOCKETS = 1000;
+
+interface ShowTopicOptions {
+  readonly sockets?: boolean;
+  readonly limit?: number;
+}
 
 /** Adds the group. */
 export function addTopicCommands(program: Command, session: Session): void {
@@ -38,6 +46,22 @@ Examples:
     .description("show a topic: its phase, how many publish, how many subscribe")
     .addArgument(domainArgument())
     .addArgument(new Argument("<topic>", "the topic").argParser(parsed(parseTopic)))
-    .action((domain: string, topic: string) => showTopic(session, domain, topic))
-    .addHelpText("after", "\nExample:\n  wspubsub topics show example news");
+    .option("--sockets", "list who is connected, publishers first, then who is farthest behind")
+    .addOption(
+      new Option("--limit <n>", "at most so many sockets; 1 to 1000 (default: 100)").argParser(
+        parsed((text) => parseInteger(text, 1, MOST_SOCKETS)),
+      ),
+    )
+    .action((domain: string, topic: string, { sockets, limit }: ShowTopicOptions) => {
+      if (sockets === true) return listSockets(session, { domain, topic, limit });
+      if (limit !== undefined) throw new UsageError("--limit goes with --sockets");
+      return showTopic(session, domain, topic);
+    })
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wspubsub topics show example news
+  wspubsub topics show example news --sockets --limit 20`,
+    );
 }

@@ -46,6 +46,53 @@ describe("topics", () => {
     expect(hub.seen[0]).toEqual(authorized("GET /v1/domains/x/topics/b%2Fc"));
   });
 
+  test("show --sockets", async () => {
+    const publisher = {
+      role: "publisher",
+      protocol: "stream",
+      since: AS_OF,
+      key: 7,
+      subject: null,
+      country: "AT",
+      bytes_waiting: 0,
+      messages_behind: null,
+    };
+    const subscriber = {
+      role: "subscriber",
+      protocol: "raw",
+      since: null,
+      key: null,
+      // Whoever signs tokens may write what a terminal would obey.
+      subject: "u\u001b[2J\u009b2J\n\u202e9",
+      country: null,
+      bytes_waiting: 1234,
+      messages_behind: 5,
+    };
+    const status = { phase: "live", publishers: 1, subscribers: 20, as_of: AS_OF };
+    const body = { domain: "x", topic: "b/c", ...status, sockets: [publisher, subscriber] };
+    const hub = await startFakeHub({ status: 200, body });
+    const { code, stdout, stderr } = await cli(["topics", "show", "x", "b/c", "--sockets"], hub);
+    expect(code).toBe(0);
+    expect(stdout.trimEnd().split("\n")).toEqual([
+      "ROLE        PROTOCOL  SINCE                     KEY  SUBJECT      COUNTRY  WAITING  BEHIND",
+      `publisher   stream    ${AS_OF}  7    -            AT       0 B      -`,
+      "subscriber  raw       -                         -    u\uFFFD[2J\uFFFD2J\uFFFD\uFFFD9  -        1234 B   5",
+    ]);
+    expect(stderr).toContain("These are 2 of 21 sockets.");
+    expect(await json(["topics", "show", "x", "b/c", "--sockets", "--limit", "2"], hub)).toEqual(
+      body,
+    );
+    expect(hub.seen).toEqual([
+      authorized("GET /v1/domains/x/topics/b%2Fc/sockets?limit=100"),
+      authorized("GET /v1/domains/x/topics/b%2Fc/sockets?limit=2"),
+    ]);
+  });
+
+  test("show --sockets of a hub that cannot", async () => {
+    const hub = await startFakeHub({ status: 404, body: { title: "Nothing is here" } });
+    expectFailure(await cli(["topics", "show", "x", "y", "--sockets"], hub), "a version before");
+  });
+
   test.each([
     [
       { status: 404, body: { title: "Not Found", detail: "No such thing" } },
@@ -71,6 +118,8 @@ describe("topics", () => {
     [["list", "x", "--after", ".."], "The topic must not be"],
     [["show", "x", ""], "The topic is empty"],
     [["show", "x"], "topic"],
+    [["show", "x", "y", "--sockets", "--limit", "1001"], "whole number"],
+    [["show", "x", "y", "--limit", "5"], "--sockets"],
   ])("refuse %j", async (args, part) => {
     expectUsageError(await cli(["topics", ...args]), part);
   });

@@ -28,6 +28,7 @@ describe("parseAdmission", () => {
       isFresh: fc.boolean(),
       isRechecked: fc.boolean(),
     };
+    const place = fc.record({ country: fc.constantFrom("AT", "T1") }, { requiredKeys: [] });
     const admission: fc.Arbitrary<Admission> = fc.oneof(
       fc.record({
         v: fc.constant(1 as const),
@@ -50,7 +51,8 @@ describe("parseAdmission", () => {
       }),
     );
     fc.assert(
-      fc.property(admission, (value) => {
+      fc.property(admission, place, (other, where) => {
+        const value = { ...other, ...where };
         const header = formatAdmission(value);
         expect(header).toMatch(/^[ -~]*$/);
         expect(parseAdmission(header)).toEqual(value);

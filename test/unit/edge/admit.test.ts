@@ -87,6 +87,25 @@ describe("admission", () => {
     expect(postgres.asked).toEqual(["check-key"]);
   });
 
+  test("an admission says from which country its client comes, as Cloudflare has it", async () => {
+    const topic = new ScriptedTopic("admitted");
+    for (const [path, country] of [
+      [PUB, "AT"],
+      [SUB, "T1"],
+      [SUB, "made up"],
+    ] as const) {
+      await upgrade(
+        new Request(`https://hub.test${path}`, {
+          headers: { ...HANDSHAKE, ...BY_KEY },
+          cf: { country } as unknown as RequestInitCfProperties,
+        }),
+        { ...postgres.env(env), TOPIC: topic.namespace },
+        createExecutionContext(),
+      );
+    }
+    expect(topic.heard.map(({ country }) => country)).toEqual(["AT", "T1", undefined]);
+  });
+
   test("4.3 a subscriber of a live open topic costs no query", async () => {
     const topic = new ScriptedTopic("admitted");
     postgres.isDown = true;

@@ -101,7 +101,9 @@ describe("limits by client", () => {
 
     test("tokens count", async () => {
       const wrong = await token("another secret of 32 characters at least");
-      for (let n = 0; n < LIMIT; n++) expect(await subscribe(wrong)).toBe("token-rejected");
+      // After some the domain's settings are not read anew for this address (13.22): that counts, too.
+      const answers = ["token-rejected", "key-store-unavailable"];
+      for (let n = 0; n < LIMIT; n++) expect(answers).toContain(await subscribe(wrong));
       expect(await subscribe(wrong)).toBe("too-many-requests");
       expect(await publish("x")).toBe("too-many-requests");
     });

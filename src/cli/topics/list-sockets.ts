@@ -1,0 +1,51 @@
+/** `wspubsub topics show --sockets`: who is connected to a topic now. */
+import { UserError } from "../../local/fail.ts";
+import { formatTable } from "../output/format-table.ts";
+import type { SocketStatus } from "../hub-answers.ts";
+import type { Session } from "../session.ts";
+
+/** What to list. */
+export interface ListSocketsOptions {
+  readonly domain: string;
+  readonly topic: string;
+  readonly limit?: number | undefined;
+}
+
+const DEFAULT_LIMIT = 100;
+const HEADINGS = ["role", "protocol", "since", "key", "subject", "country", "waiting", "behind"];
+
+/** Lists them, publishers first. */
+export async function listSockets(
+  session: Session,
+  { domain, topic, limit = DEFAULT_LIMIT }: ListSocketsOptions,
+): Promise<void> {
+  const list = await session.hub.listSockets(domain, topic, limit);
+  if (!list.ok) {
+    const hint = list.error.isNotFound ? ": a hub of a version before cannot list sockets" : "";
+    throw new UserError(`${list.error.message}${hint}`);
+  }
+  const { sockets, publishers, subscribers } = list.value;
+  session.print(list.value, formatTable(HEADINGS, sockets.map(rowOf)));
+  if (sockets.length === 0) session.note("Nobody is connected now.");
+  const all = publishers + subscribers;
+  if (all > sockets.length) session.note(`These are ${sockets.length} of ${all} sockets.`);
+}
+
+function rowOf(socket: SocketStatus): string[] {
+  const { role, protocol, since, key, subject, country } = socket;
+  return [
+    role,
+    protocol,
+    since ?? "-",
+    String(key ?? "-"),
+    subject === null ? "-" : printable(subject),
+    country ?? "-",
+    `${socket.bytes_waiting} B`,
+    String(socket.messages_behind ?? "-"),
+  ];
+}
+
+/** Whoever signs tokens chooses the subject: a terminal must not obey it, nor a line end in it. */
+function printable(text: string): string {
+  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, "\u{FFFD}");
+}
