@@ -49,7 +49,10 @@ async function outcomeOf({ method, path, headers }: HostileRequest): Promise<Out
     }
     // Who is in gets an answer to its heartbeat.
     raw.send(OPCODE.text, "wspubsub:ping");
-    const { opcode, payload } = await raw.next();
+    const first = await raw.next();
+    // A stream is told the problem before its close (4.7).
+    const isTold = first.opcode === OPCODE.text && String(first.payload).includes('"type":"error"');
+    const { opcode, payload } = isTold ? await raw.next() : first;
     if (opcode !== OPCODE.close) return { type: "admitted" };
     return { type: "explained", code: payload.readUInt16BE(0) };
   } finally {

@@ -374,7 +374,7 @@ describe.runIf(sqlEndpoint !== null)("the domain's limits", () => {
     await open(pub);
   });
 
-  test("14.30 a domain takes as many topics as its policy allows", async () => {
+  test("14.12 a domain takes as many topics as its policy allows", async () => {
     const domain = await freshDomain({ max_topics: 2, grace_seconds: 0 });
     const [one, two, three] = [1, 2, 3].map(() => topicUrls(url, domain));
     if (!one || !two || !three) throw new Error("Three URLs are needed");

@@ -149,7 +149,7 @@ describe.runIf(sqlEndpoint !== null)("a private topic", () => {
     });
   });
 
-  test("13.20 a token in a subprotocol may stand as it is", async () => {
+  test("13.8 a token in a subprotocol may stand as it is", async () => {
     const topic = await privateTopic();
     const token = await tokenFor(topic);
     for (const name of [token, `base64url.bearer.authorization.wspubsub.${token}`]) {
@@ -158,7 +158,7 @@ describe.runIf(sqlEndpoint !== null)("a private topic", () => {
     }
   });
 
-  test("13.21 13.22 a secret is replaced without a pause", async () => {
+  test("13.9 13.10 a secret is replaced without a pause", async () => {
     const topic = await privateTopic();
     const old = await tokenFor(topic);
     await open(topic.sub, [], bearer(old));
@@ -182,7 +182,7 @@ describe.runIf(sqlEndpoint !== null)("a private topic", () => {
     await open(topic.sub, [], bearer(fresh));
   });
 
-  test("13.23 a private key in the JWK Set costs the tokens by public keys, and nothing else", async () => {
+  test("13.11 a private key in the JWK Set costs the tokens by public keys, and nothing else", async () => {
     const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
     const keys = ["no key", await exportJWK(publicKey), await exportJWK(privateKey)];
     const topic = await privateTopic({

@@ -197,7 +197,7 @@ describe("domains", () => {
     expect(await sql("select from domains where domain = $1", [domain])).toEqual([]);
   });
 
-  test("13.23 set --token-keys leaves out what is of no use, by name, and says so", async () => {
+  test("13.11 set --token-keys leaves out what is of no use, by name, and says so", async () => {
     const [ec, ed] = [await makeKeyPair("ES256", "good"), await makeKeyPair("EdDSA")];
     const keys = [
       { kty: "RSA", kid: "old", n: "geheim", e: "AQAB" },
@@ -259,7 +259,7 @@ describe("domains", () => {
 });
 
 describe("domains rotate-secret", () => {
-  test("13.21 makes a new one beside the old one, for an hour", async () => {
+  test("13.9 makes a new one beside the old one, for an hour", async () => {
     const { domain, old } = await withSecret();
     const run = await cli(["domains", "rotate-secret", domain]);
     expect(run.code).toBe(0);
@@ -287,7 +287,7 @@ describe("domains rotate-secret", () => {
     });
   });
 
-  test("13.21 with an overlap and an end of their own; the old one ends no later than it would have", async () => {
+  test("13.9 with an overlap and an end of their own; the old one ends no later than it would have", async () => {
     const { domain } = await withSecret();
     const rotate = ["domains", "rotate-secret", domain];
     const first = await json([...rotate, "--overlap", "2d", "--expires", "10m"]);
@@ -305,7 +305,7 @@ describe("domains rotate-secret", () => {
     expect(last.previous_end).toBeLessThanOrEqual(600);
   });
 
-  test("13.21 --overlap 0s ends the old one", async () => {
+  test("13.9 --overlap 0s ends the old one", async () => {
     const { domain } = await withSecret();
     const run = await cli(["domains", "rotate-secret", domain, "--overlap", "0s"]);
     expect(run.stderr).toContain("signs nothing any more");
@@ -317,7 +317,7 @@ describe("domains rotate-secret", () => {
     });
   });
 
-  test("13.21 a secret that is set is the only one, and has no end", async () => {
+  test("13.9 a secret that is set is the only one, and has no end", async () => {
     const { domain } = await withSecret();
     for (const how of ["new", "none"]) {
       await json(["domains", "rotate-secret", domain, "--expires", "1h"]);

@@ -1,4 +1,4 @@
-/** PROTOCOL.md, 13.23: what an entry of a JWK Set is good for. */
+/** PROTOCOL.md, 13.11: what an entry of a JWK Set is good for. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { nameJwk, readJwk } from "../../../src/core/jwk.ts";
@@ -31,7 +31,7 @@ describe("readJwk", () => {
     expect(readJwk(entry).type).toBe("usable");
   });
 
-  test("13.21 an end is in seconds", () => {
+  test("13.9 an end is in seconds", () => {
     expect(readJwk({ ...P256, exp: 1.5 })).toMatchObject({ key: { expiresAtMs: 1500 } });
   });
 

@@ -17,7 +17,7 @@ describe("TokenSettingsSchema", () => {
     expect(read({})).toEqual(NO_TOKENS);
   });
 
-  test("13.21 passes on who issues and what signs, each secret with its end", () => {
+  test("13.9 passes on who issues and what signs, each secret with its end", () => {
     const issuer = "https://id.example";
     expect(
       read({
@@ -47,7 +47,7 @@ describe("TokenSettingsSchema", () => {
     },
   );
 
-  test("13.23 an entry that is of no use costs nothing but itself", () => {
+  test("13.11 an entry that is of no use costs nothing but itself", () => {
     const others = ["text", null, 7, [], {}, { kty: "RSA", n: "n", e: "e" }, { ...P256, kid: 7 }];
     expect(read({ tokenKeys: { keys: [...others, ED25519, ...others] } })).toMatchObject({
       keys: [{ alg: "EdDSA", jwk: ED25519 }],
@@ -61,7 +61,7 @@ describe("TokenSettingsSchema", () => {
     ["a set without keys", {}],
     ["keys that are no list", { keys: {} }],
     ["a text", '{"keys":[]}'],
-  ])("13.23 %s: none of the keys may be relied on, the secret may", (_, tokenKeys) => {
+  ])("13.11 %s: none of the keys may be relied on, the secret may", (_, tokenKeys) => {
     expect(read({ tokenKeys, tokenSecret: ONE })).toEqual({
       issuer: null,
       secrets: [{ text: ONE, expiresAtMs: null }],
@@ -70,7 +70,7 @@ describe("TokenSettingsSchema", () => {
   });
 });
 
-test("13.21 what ends is live until then", () => {
+test("13.9 what ends is live until then", () => {
   expect([null, 8, 7].map((expiresAtMs) => isLive({ expiresAtMs }, 7))).toEqual([
     true,
     true,

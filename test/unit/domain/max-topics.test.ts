@@ -1,5 +1,5 @@
 /**
- * PROTOCOL.md, 14.30 and 14.31: how many topics a domain may have, and that its count of them is true whatever
+ * PROTOCOL.md, 14.12 and 14.13: how many topics a domain may have, and that its count of them is true whatever
  * becomes of them. Topics are real ones of the same domain.
  */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
@@ -51,7 +51,7 @@ describe.each([
   { name: "awake", settle: wake },
   { name: "evicted between steps", settle: evict },
 ])("max_topics, $name", ({ settle }) => {
-  test("14.30 a topic over it is refused, and there is room when another has ended", async () => {
+  test("14.12 a topic over it is refused, and there is room when another has ended", async () => {
     const { domain, topic: topicOf } = freshDomain();
     const join = publisher(TWO, { grant: keyGrant() });
     const first = await open(topicOf("one"), join);
@@ -68,7 +68,7 @@ describe.each([
     await expectTrueCount(domain);
   });
 
-  test("14.30 topics that are there go on, whoever comes by whatever key", async () => {
+  test("14.12 topics that are there go on, whoever comes by whatever key", async () => {
     const { domain, topic: topicOf } = freshDomain();
     const join = publisher({ ...SHARED, maxTopics: 1 }, { grant: keyGrant() });
     await open(topicOf("one"), join);
@@ -81,7 +81,7 @@ describe.each([
     expect(await answerOf(ask(topicOf("two"), other))).toBe("too-many-topics");
   });
 
-  test("14.31 as many places may be waited on by key, which a sleep does not lose", async () => {
+  test("14.13 as many places may be waited on by key, which a sleep does not lose", async () => {
     const { domain, topic: topicOf } = freshDomain();
     const wait = subscriber(SHARED, { grant: keyGrant() });
     await open(topicOf("one"), wait);
@@ -108,7 +108,7 @@ describe.each([
     await expectTrueCount(domain);
   });
 
-  test("14.30 a bound that the domain was told of holds against an older one", async () => {
+  test("14.12 a bound that the domain was told of holds against an older one", async () => {
     const { domain, topic: topicOf } = freshDomain();
     const join = publisher({ maxTopics: 1 }, { grant: keyGrant() });
     await open(topicOf("one"), join);
@@ -120,7 +120,7 @@ describe.each([
     await open(topicOf("three"), newer);
   });
 
-  test("14.30 what was let in while the domain was out of reach is closed", async () => {
+  test("14.12 what was let in while the domain was out of reach is closed", async () => {
     const { domain, topic: topicOf } = freshDomain();
     const join = publisher({ maxTopics: 1, graceSeconds: 0 }, { grant: keyGrant() });
     await open(topicOf("one"), join);
@@ -149,7 +149,7 @@ describe.each([
     ]);
   });
 
-  test("14.30 what a crash left behind makes room within minutes, and is not asked for each who is refused", async () => {
+  test("14.12 what a crash left behind makes room within minutes, and is not asked for each who is refused", async () => {
     const { domain, topic: topicOf } = freshDomain();
     const nowMs = Date.now();
     const join = publisher({ ...TWO, graceSeconds: 0 }, { grant: keyGrant() });
@@ -171,7 +171,7 @@ describe.each([
   });
 });
 
-test("14.30 of many that come at once as many get in as may", async () => {
+test("14.12 of many that come at once as many get in as may", async () => {
   const { domain, topic: topicOf } = freshDomain();
   const join = publisher({ maxTopics: 5 }, { grant: keyGrant() });
   const names = Array.from({ length: 12 }, (_, n) => `topic-${n}`);
@@ -181,7 +181,7 @@ test("14.30 of many that come at once as many get in as may", async () => {
   expect(await domain.topics("", 20)).toHaveLength(5);
 });
 
-test("14.31 a ticket's holder is entered only when it is known how much room there is", async () => {
+test("14.13 a ticket's holder is entered only when it is known how much room there is", async () => {
   const { domain, topic: topicOf } = freshDomain();
   const topic = topicOf();
   const byTicket = subscriber(null, { grant: keyGrant(), isFresh: false });

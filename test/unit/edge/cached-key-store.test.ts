@@ -100,7 +100,7 @@ describe("CachedKeyStore", () => {
     expect(await findDomain(ANEW)).toMatchObject({ atMs: atMs + 1, isFresh: true });
   });
 
-  test("14.21 a domain that nobody knows is remembered briefly, and displaces none that is known", async () => {
+  test("14.10 a domain that nobody knows is remembered briefly, and displaces none that is known", async () => {
     await findDomain();
     for (let n = 0; n < 4100; n++) {
       expect(await store.findDomain(`made-up-${n}`, REMEMBERED)).toMatchObject({ isKnown: false });
@@ -117,7 +117,7 @@ describe("CachedKeyStore", () => {
     expect(await store.findDomain("made-up-4099", REMEMBERED)).toMatchObject({ isFresh: true });
   });
 
-  test("14.21 a domain that becomes known is not taken for unknown where an operator says so", async () => {
+  test("14.10 a domain that becomes known is not taken for unknown where an operator says so", async () => {
     expect(await store.findDomain("new", REMEMBERED)).toMatchObject({ isKnown: false });
     postgres.domains.set("new", {});
     store.forgetDomain("new");

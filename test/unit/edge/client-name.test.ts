@@ -1,4 +1,4 @@
-/** PROTOCOL.md, 14.1 and 14.20: whom a request is counted for. */
+/** PROTOCOL.md, 14.1 and 14.9: whom a request is counted for. */
 import { describe, expect, test } from "vitest";
 import { clientNameOf } from "../../../src/edge/client-name.ts";
 
@@ -42,7 +42,7 @@ describe("clientNameOf", () => {
     expect(nameOf(other)).not.toBe(nameOf(one));
   });
 
-  test("14.20 behind the address that all Workers share the zone is the client", () => {
+  test("14.9 behind the address that all Workers share the zone is the client", () => {
     expect(nameOf(ALL_WORKERS, "a.example")).not.toBe(nameOf(ALL_WORKERS, "b.example"));
     expect(nameOf(ALL_WORKERS, "A.example")).toBe(nameOf(ALL_WORKERS, "a.example"));
     expect(nameOf("2A06:98c0:3600:0::103", "a.example")).toBe(nameOf(ALL_WORKERS, "a.example"));
@@ -50,7 +50,7 @@ describe("clientNameOf", () => {
   });
 
   test.each(["192.0.2.1", "2001:db8::1", "2a06:98c0:3600::104", "2a06:98c0:3600:1::103", "no-ip"])(
-    "14.20 from %s anybody could say so",
+    "14.9 from %s anybody could say so",
     (address) => {
       expect(nameOf(address, "a.example")).toBe(nameOf(address));
     },

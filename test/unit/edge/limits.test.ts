@@ -101,7 +101,7 @@ describe("limits by client", () => {
 
     test("tokens count", async () => {
       const wrong = await token("another secret of 32 characters at least");
-      // After some the domain's settings are not read anew for this address (13.22): that counts, too.
+      // After some the domain's settings are not read anew for this address (13.10): that counts, too.
       const answers = ["token-rejected", "key-store-unavailable"];
       for (let n = 0; n < LIMIT; n++) expect(answers).toContain(await subscribe(wrong));
       expect(await subscribe(wrong)).toBe("too-many-requests");
@@ -185,7 +185,7 @@ describe("limits by client", () => {
     });
   });
 
-  describe("14.21 domains that nobody knows", () => {
+  describe("14.10 domains that nobody knows", () => {
     test("are counted, and cost no query when there were too many", async () => {
       await lookUp(LIMIT + 1);
       expect(postgres.asked).toHaveLength(LIMIT + 1);

@@ -1,5 +1,5 @@
 /**
- * PROTOCOL.md, 13.20 to 13.23: tokens at the door. What a changed row does at once, what strangers' tokens cost, and
+ * PROTOCOL.md, 13.8 to 13.11: tokens at the door. What a changed row does at once, what strangers' tokens cost, and
  * what is not counted.
  */
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
@@ -85,7 +85,7 @@ describe("a token", () => {
   }
 
   describe("by settings that have just changed", () => {
-    test("13.22 a new secret works at once, and costs one query", async () => {
+    test("13.10 a new secret works at once, and costs one query", async () => {
       await remember();
       postgres.domains.set("acme", { tokenSecret: NEW, tokenSecretPrevious: OLD });
       const topic = new ScriptedTopic("admitted");
@@ -96,7 +96,7 @@ describe("a token", () => {
       expect(postgres.asked).toEqual(["find-domain"]);
     });
 
-    test("13.22 so does a new public key", async () => {
+    test("13.10 so does a new public key", async () => {
       await remember();
       const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
       const signed = await token(privateKey, { alg: "ES256" });
@@ -106,7 +106,7 @@ describe("a token", () => {
       expect(await connect(signed)).toBe("101");
     });
 
-    test("13.22 so does a new issuer", async () => {
+    test("13.10 so does a new issuer", async () => {
       postgres.domains.set("acme", { tokenSecret: OLD, tokenIssuer: "us" });
       await remember();
       postgres.domains.set("acme", { tokenSecret: OLD, tokenIssuer: "them" });
@@ -114,7 +114,7 @@ describe("a token", () => {
       expect(await connect(await token(OLD))).toBe("401 token-rejected");
     });
 
-    test("13.22 what no settings can mend asks nobody", async () => {
+    test("13.10 what no settings can mend asks nobody", async () => {
       await remember();
       for (const options of [{ topic: "another" }, { end: "-1s" }]) {
         expect(await connect(await token(OLD, options))).toMatch(/^401 token-/);
@@ -122,7 +122,7 @@ describe("a token", () => {
       expect(postgres.asked).toEqual([]);
     });
 
-    test("13.22 where the settings cannot be read anew, nothing is said of the token", async () => {
+    test("13.10 where the settings cannot be read anew, nothing is said of the token", async () => {
       await remember();
       postgres.isDown = true;
       expect(await connect(await token(NEW))).toBe("503 key-store-unavailable");
@@ -133,7 +133,7 @@ describe("a token", () => {
       expect(postgres.asked).toEqual(["find-domain"]);
     });
 
-    test("13.22 those who come while the settings are read share what is asked after they came", async () => {
+    test("13.10 those who come while the settings are read share what is asked after they came", async () => {
       await remember();
       const { promise: isReleased, resolve: release } = Promise.withResolvers<void>();
       const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
@@ -157,7 +157,7 @@ describe("a token", () => {
   });
 
   describe("of a stranger", () => {
-    test("13.22 14.1 costs five queries from an address, then none, and is counted", async () => {
+    test("13.10 14.1 costs five queries from an address, then none, and is counted", async () => {
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
       onTestFinished(() => void vi.useRealTimers());
       await remember();
@@ -174,7 +174,7 @@ describe("a token", () => {
       expect(answers.at(-1)).toBe("429 too-many-requests");
     });
 
-    test("13.22 has its share back after a while: one reading in six seconds", async () => {
+    test("13.10 has its share back after a while: one reading in six seconds", async () => {
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
       onTestFinished(() => void vi.useRealTimers());
       await remember();
@@ -188,7 +188,7 @@ describe("a token", () => {
       expect(postgres.asked).toHaveLength(6);
     });
 
-    test("13.22 does not use up what others may ask, from one address or from many", async () => {
+    test("13.10 does not use up what others may ask, from one address or from many", async () => {
       await remember();
       const stranger = anyone();
       for (let n = 0; n < 6; n++) await connect(await token(NEW), stranger);
@@ -201,7 +201,7 @@ describe("a token", () => {
       expect(postgres.asked.length).toBeLessThan(100);
     });
 
-    test("13.22 a domain's settings are read five times at once, then five times a second", async () => {
+    test("13.10 a domain's settings are read five times at once, then five times a second", async () => {
       vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], now: Date.now() });
       onTestFinished(() => void vi.useRealTimers());
       await remember();
@@ -252,7 +252,7 @@ describe("a token", () => {
     ["as it is", (text: string) => text],
     ["behind the prefix", (text: string) => `base64url.bearer.authorization.wspubsub.${text}`],
     ["encoded", (text: string) => `base64url.bearer.authorization.wspubsub.${encode(text)}`],
-  ])("13.20 in a subprotocol is taken %s", async (_, write) => {
+  ])("13.8 in a subprotocol is taken %s", async (_, write) => {
     const offer = async (key: string): Promise<object> => ({
       headers: { "Sec-WebSocket-Protocol": `wspubsub.v1, ${write(await token(key))}` },
     });
@@ -268,7 +268,7 @@ describe("a token", () => {
     expect(await connect(null, anyone(), { headers })).toBe("401 key-rejected");
   });
 
-  test("13.20 that is wrong is token-rejected, however its header is written", async () => {
+  test("13.8 that is wrong is token-rejected, however its header is written", async () => {
     await remember();
     for (const header of [
       '{ "alg":"HS256"}',
@@ -282,7 +282,7 @@ describe("a token", () => {
   });
 
   describe("in a domain whose JWK Set has", () => {
-    test("13.23 an entry that is no key: the rest of it goes on", async () => {
+    test("13.11 an entry that is no key: the rest of it goes on", async () => {
       const { publicKey, privateKey } = await generateKeyPair("EdDSA", { extractable: true });
       const key = { ...(await exportJWK(publicKey)), alg: "Ed25519", kid: null };
       postgres.domains.set("acme", { tokenKeys: { keys: ["no key", {}, { kty: 7 }, key] } });
@@ -293,7 +293,7 @@ describe("a token", () => {
       );
     });
 
-    test("13.23 a private key: tokens by public keys are 503 and not counted, all else goes on", async () => {
+    test("13.11 a private key: tokens by public keys are 503 and not counted, all else goes on", async () => {
       const { publicKey, privateKey } = await generateKeyPair("EdDSA", { extractable: true });
       const keys = [await exportJWK(publicKey), await exportJWK(privateKey)];
       postgres.domains.set("acme", { tokenSecret: OLD, tokenKeys: { keys } });

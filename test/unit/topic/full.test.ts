@@ -1,4 +1,4 @@
-/** PROTOCOL.md, 14.10 and 14.11: a topic that is full, here with room for few, and who is in even then. */
+/** PROTOCOL.md, 14.7 and 14.8: a topic that is full, here with room for few, and who is in even then. */
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SOCKET_LIMITS } from "../../../src/topic/socket-limits.ts";
@@ -28,7 +28,7 @@ describe.each([
   { name: "awake", settle: wake },
   { name: "evicted between steps", settle: evict },
 ])("a full topic, $name", ({ settle }) => {
-  test("14.10 takes no subscriber, and publishers still", async () => {
+  test("14.7 takes no subscriber, and publishers still", async () => {
     const topic = freshTopic();
     for (let n = 0; n < 4; n++) await open(topic, subscriber(SHARED));
     await settle(topic);
@@ -41,7 +41,7 @@ describe.each([
     expect(await topic.describe()).toMatchObject({ publishers: 2, subscribers: 4 });
   });
 
-  test("14.10 counts sockets that were closed and never answered", async () => {
+  test("14.7 counts sockets that were closed and never answered", async () => {
     const topic = freshTopic();
     await open(topic, publisher(SHARED));
     // A client that reads nothing keeps the object from hibernating: asleep only the mark is left to see.
@@ -60,7 +60,7 @@ describe.each([
     expect(await answerOf(ask(topic, publisher(SHARED)))).toBe("topic-full");
   });
 
-  test("14.11 who is displaced counts as free, and one that is not is left alone", async () => {
+  test("14.8 who is displaced counts as free, and one that is not is left alone", async () => {
     Object.assign(SOCKET_LIMITS, { total: 4, publisherRoom: 0 });
     const topic = freshTopic();
     const incumbent = await open(topic, publisher());
@@ -74,7 +74,7 @@ describe.each([
   });
 });
 
-test("14.10 counts sockets that the hub has closed from the moment it has", async () => {
+test("14.7 counts sockets that the hub has closed from the moment it has", async () => {
   const topic = freshTopic();
   await open(topic, publisher(SHARED));
   const mute: WebSocket[] = [];
@@ -116,7 +116,7 @@ function askInVain(
 }
 
 describe("when the runtime takes no more, whatever was counted", () => {
-  test("14.11 a takeover displaces nobody and changes nothing", async () => {
+  test("14.8 a takeover displaces nobody and changes nothing", async () => {
     const topic = freshTopic();
     const incumbent = await open(topic, publisher());
     const reader = await open(topic, subscriber());
@@ -127,7 +127,7 @@ describe("when the runtime takes no more, whatever was counted", () => {
     expect(await topic.describe()).toEqual({ phase: "live", publishers: 1, subscribers: 1 });
   });
 
-  test("14.10 no topic starts and nothing stays stored", async () => {
+  test("14.7 no topic starts and nothing stays stored", async () => {
     const topic = freshTopic();
     expect(await askInVain(topic, publisher())).toBe("topic-full");
     expect(await topic.describe()).toMatchObject({ phase: "vacant", publishers: 0 });
