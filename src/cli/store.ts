@@ -9,14 +9,19 @@ import { KeyRowSchema, type KeyRow } from "./keys/key-row.ts";
 import type { NewKey } from "./keys/make-key.ts";
 import type { Expiry } from "./input/parse-expiry.ts";
 
+/** A date that RFC 3339 has; "infinity" and what Postgres has beyond its years is none. */
+function readable(column: string): string {
+  return `case when ${column} between timestamptz '0001-01-02Z' and '9999-12-31Z' then ${column} end`;
+}
+
 /**
  * A key's columns, of a row of `table`. Its last use is looked for in all of the row: a database on which schema.sql
  * was not run again has no such column.
  */
 function keyColumns(table: string): string {
-  return `id, domain, apikey as hint, username, insert_ts as "createdAt",
-  case when isfinite(expires_at) then expires_at end as "expiresAt", revoked_at as "revokedAt",
-  (to_jsonb(${table}) ->> 'last_used_at')::timestamptz as "lastUsedAt", case
+  return `id, domain, apikey as hint, username, ${readable("insert_ts")} as "createdAt",
+  ${readable("expires_at")} as "expiresAt", ${readable("revoked_at")} as "revokedAt",
+  ${readable(`(to_jsonb(${table}) ->> 'last_used_at')::timestamptz`)} as "lastUsedAt", case
     when revoked_at is not null then 'revoked'
     when expires_at <= now() then 'expired'
     when active then 'live' else 'inactive' end as state`;

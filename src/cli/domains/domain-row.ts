@@ -27,9 +27,9 @@ export interface StoredSecret {
 export const DOMAIN_COLUMNS: readonly string[] = [
   ...POLICY_COLUMNS.map(({ name }) => name),
   "token_secret",
-  finite("token_secret_expires_at"),
+  readable("token_secret_expires_at"),
   "token_secret_previous",
-  finite("token_secret_previous_expires_at"),
+  readable("token_secret_previous_expires_at"),
   "token_keys",
 ];
 
@@ -72,9 +72,10 @@ export function isLiveSecret(secret: StoredSecret | null): secret is StoredSecre
   return secret !== null && (secret.expiresAt === null || secret.expiresAt.getTime() > Date.now());
 }
 
-/** A date that JavaScript has: "infinity" is no end, and "-infinity" has been one for long. */
-function finite(column: string): string {
-  return `case when ${column} < 'infinity' then greatest(${column}, timestamptz 'epoch') end as ${column}`;
+/** A date that RFC 3339 has: "infinity" is no end, what lies beyond its years is their end or has been for long. */
+function readable(column: string): string {
+  const bounded = `least(greatest(${column}, timestamptz 'epoch'), '9999-12-31Z')`;
+  return `case when ${column} < 'infinity' then ${bounded} end as ${column}`;
 }
 
 function secretOf(text: string | null, expiresAt: Date | null): StoredSecret | null {

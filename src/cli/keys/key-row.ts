@@ -14,8 +14,7 @@ export const KeyRowSchema: v.GenericSchema<unknown, KeyRow> = v.object({
   createdAt: v.nullable(v.date()),
   expiresAt: v.nullable(v.date()),
   revokedAt: v.nullable(v.date()),
-  // Nobody relies on it: what cannot be read is not known.
-  lastUsedAt: v.fallback(v.nullable(v.date()), null),
+  lastUsedAt: v.nullable(v.date()),
   state: v.picklist(["live", "inactive", "expired", "revoked"]),
 });
 

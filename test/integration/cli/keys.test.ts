@@ -169,6 +169,23 @@ describe("keys list", () => {
     ]);
   });
 
+  test.each(["infinity", "-infinity", "294276-12-31", "4713-01-01 BC"])(
+    "shows a key all of whose dates are %s as revoked",
+    async (date) => {
+      const domain = newDomain();
+      await sql(
+        `insert into apikeys (domain, apikey, active, insert_ts, expires_at, revoked_at, last_used_at)
+          values ($1, $1, true, $2, $2, $2, $2)`,
+        [domain, date],
+      );
+      expect((await cli(["keys", "list", domain])).code).toBe(0);
+      const dates = { created_at: null, expires_at: null, revoked_at: null, last_used_at: null };
+      expect(await json(["keys", "list", domain])).toMatchObject({
+        keys: [{ state: "revoked", ...dates }],
+      });
+    },
+  );
+
   test("says that there are none", async () => {
     const { code, stderr } = await cli(["keys", "list", newDomain()]);
     expect(code).toBe(0);
