@@ -18,6 +18,12 @@ const ROOT = join(import.meta.dirname, "../..");
 /** The option that is not wrangler's: goes on without a question, for where nobody can answer. */
 const ACCEPT_LOSS = "--accept-loss";
 
+const HELP = `npm run deploy -- [options of wrangler's, below]
+
+  ${ACCEPT_LOSS}  Deploy without a question though JURISDICTION differs from the deployed hub's, which leaves all
+                 that its objects have stored behind (README.md, Where the hub lives)
+`;
+
 /** Options of wrangler's that choose what is deployed, and those that deploy nothing. */
 const OPTIONS = {
   config: { type: "string", short: "c" },
@@ -30,6 +36,7 @@ const OPTIONS = {
 async function main(): Promise<void> {
   const args = process.argv.slice(2).filter((arg) => arg !== ACCEPT_LOSS);
   const { values } = parseArgs({ args, options: OPTIONS, strict: false });
+  if (values.help === true) console.log(HELP);
   if (values["dry-run"] !== true && values.help !== true) {
     const [config, env, name] = [values.config, values.env, values.name].map(textOf);
     await checkMove(readJurisdiction(args, config ?? join(ROOT, "wrangler.toml"), env), [

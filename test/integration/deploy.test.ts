@@ -65,9 +65,18 @@ describe("npm run deploy", () => {
     expect(output).toContain(`${NO_LOGIN} (["deployments","status","--name","other","--json"])`);
   });
 
-  test.each(["--dry-run", "--help"])("%s asks nothing", async (option) => {
-    expect((await deploy(["eu"], option)).output).toBe(`Deployed with ["${option}"]`);
+  test("--dry-run asks nothing", async () => {
+    expect((await deploy(["eu"], "--dry-run")).output).toBe('Deployed with ["--dry-run"]');
   });
+
+  test.each(["--help", "-h"])(
+    "%s asks nothing, and says what is not wrangler's",
+    async (option) => {
+      const { output } = await deploy(["eu"], option);
+      expect(output).toContain("--accept-loss");
+      expect(output).toContain(`Deployed with ["${option}"]`);
+    },
+  );
 
   test.each([
     [to("fr"), "JURISDICTION must be eu, us or none"],
