@@ -54,7 +54,7 @@ const CREDENTIAL_NAMES: readonly string[] = [
 
 /** Refuses tokens and keys in the query, where logs would see them; the error says where they belong. */
 export function checkCredentials(query: URLSearchParams): Result<null> {
-  const name = CREDENTIAL_NAMES.find((known) => query.has(known));
+  const name = query.size === 0 ? undefined : CREDENTIAL_NAMES.find((known) => query.has(known));
   return name === undefined
     ? ok(null)
     : err(

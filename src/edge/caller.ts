@@ -22,9 +22,13 @@ export function callerOf(
   env: Env,
   ctx: Pick<ExecutionContext, "waitUntil">,
 ): Caller {
+  let client: string | null = null;
   return {
     env,
-    client: clientNameOf(request.headers),
+    // Parsed where it is asked for: most requests are of no client that anybody counts.
+    get client(): string {
+      return (client ??= clientNameOf(request.headers));
+    },
     country: countryOf(request),
     keepAlive: (work) => ctx.waitUntil(work),
   };

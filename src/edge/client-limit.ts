@@ -13,15 +13,20 @@ const MAX_CLIENTS = 10_000;
 /** One limit. */
 export class ClientLimit {
   readonly #blockedUntilMs: QuickLRU<string, number> = new QuickLRU({ maxSize: MAX_CLIENTS });
+  /** Until when any of them is blocked. */
+  #anyUntilMs = 0;
 
-  /** Whether a client has tried too much of late. */
-  isOver(client: string): boolean {
-    return (this.#blockedUntilMs.peek(client) ?? 0) > Date.now();
+  /** Whether a client has tried too much of late; its name is not asked for while nobody has. */
+  isOver(caller: { readonly client: string }): boolean {
+    const nowMs = Date.now();
+    return nowMs < this.#anyUntilMs && (this.#blockedUntilMs.peek(caller.client) ?? 0) > nowMs;
   }
 
   /** Counts one try of a client that was in vain. */
   async count(counter: RateLimit, client: string): Promise<void> {
     const { success } = await counter.limit({ key: client });
-    if (!success) this.#blockedUntilMs.set(client, Date.now() + BLOCK_MS);
+    if (success) return;
+    this.#anyUntilMs = Date.now() + BLOCK_MS;
+    this.#blockedUntilMs.set(client, this.#anyUntilMs);
   }
 }

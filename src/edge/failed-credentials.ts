@@ -9,8 +9,8 @@ import { ClientLimit } from "./client-limit.ts";
 const limit = new ClientLimit();
 
 /** Whether a client has tried too much of late. */
-export function isBlocked({ client }: Caller): boolean {
-  return limit.isOver(client);
+export function isBlocked(caller: Caller): boolean {
+  return limit.isOver(caller);
 }
 
 /** Counts a credential of a client that opened nothing. */

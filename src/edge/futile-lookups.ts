@@ -9,8 +9,8 @@ import { ClientLimit } from "./client-limit.ts";
 const limit = new ClientLimit();
 
 /** Whether a client has asked for too many of late. */
-export function mayNotLookUp({ client }: Caller): boolean {
-  return limit.isOver(client);
+export function mayNotLookUp(caller: Caller): boolean {
+  return limit.isOver(caller);
 }
 
 /** Counts a query of a client's for a domain that nobody knows. */
