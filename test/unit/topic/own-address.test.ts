@@ -81,6 +81,15 @@ describe("a topic whose name has more than 1,024 bytes", () => {
     expect(await stored()).toEqual([]);
   });
 
+  test("keeps it for them when a life ends", async () => {
+    const client = await open(subscriber(SHARED, { grant: keyGrant() }));
+    const sender = await open(publisher(SHARED, { grant: keyGrant({ keyId: 2 }) }));
+    await leave(sender);
+    expect(await stored()).toContain("name");
+    await leave(client);
+    expect(await stored()).toEqual([]);
+  });
+
   test("loses it after a crash with the next wake", async () => {
     await open(subscriber(SHARED, { grant: keyGrant() }));
     await crash(topic);

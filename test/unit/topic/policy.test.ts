@@ -6,6 +6,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
+import { Clock } from "../../support-in-workerd/clock.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
 import { later } from "../support/later.ts";
 import { answerOf, ask, open, publisher, subscriber, type Client } from "../support/sockets.ts";
@@ -262,6 +263,38 @@ describe.each([
     // Fresh, it is believed.
     await open(topic, publisher(policy, { grant: keyGrant() }));
   });
+
+  test.each([
+    ["as it was", false],
+    ["made younger", true],
+  ])(
+    "9.2 16.1 what is too old by a policy, %s, is deleted though nothing more is sent",
+    async (_, isChanged) => {
+      const { domain, topic: topicOf } = freshDomain();
+      using clock = new Clock();
+      const topic = topicOf();
+      const younger = { ...SHARED, historySeconds: 60 };
+      const first = isChanged ? { ...younger, historySeconds: 3600 } : younger;
+      const options = { grant: keyGrant(), policyAtMs: clock.nowMs };
+      const source = await open(topic, publisher(first, options));
+      const reader = await open(topic, subscriber());
+      source.send("for a minute");
+      await reader.next();
+      await settle(topic);
+      await domain.changePolicy(policyOf(younger), clock.nowMs + 5000);
+      await settle(topic);
+      const rows = (): Promise<number> =>
+        runInDurableObject(
+          topic,
+          (_topic, { storage }) => storage.sql.exec("select * from log").toArray().length,
+        );
+      // Half as long again: the alarm must be worth a wake.
+      await clock.advance(89_999, topic);
+      expect(await rows()).toBe(1);
+      await clock.advance(1, topic);
+      expect(await rows()).toBe(0);
+    },
+  );
 
   /** A topic with a reader in the middle of more history than memory holds, so that it reads rows. */
   async function topicWithReader(): Promise<{

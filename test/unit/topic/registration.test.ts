@@ -446,6 +446,27 @@ describe("a key in use", () => {
   );
 });
 
+test("12.9 what the key store says of a key's death ends no grant that is clearly newer", async () => {
+  const { domain, topic: topicOf } = freshDomain();
+  using clock = new Clock();
+  const topic = topicOf();
+  const answer = Promise.withResolvers<LookUp>();
+  answerKeyDesk(domain, { lookUp: () => answer.promise });
+  const diedAtMs = clock.nowMs;
+  const byKey = (checkedAtMs: number): Admission =>
+    publisher(SHARED, { grant: keyGrant({ checkedAtMs }) });
+  const doubtful = await open(topic, byKey(diedAtMs + 1500));
+  const reader = await open(topic, subscriber(SHARED));
+  await domain.changeKey(1, DEAD, diedAtMs, false);
+  // While the answer is under way the key is switched on again, and opens.
+  const newer = await open(topic, byKey(diedAtMs + 2601));
+  answer.resolve(lookUp(diedAtMs + 600, DEAD));
+  expect(await doubtful.next()).toEqual(KEY_REJECTED);
+  await atRest();
+  newer.send("lives");
+  expect(await reader.next()).toBe("lives");
+});
+
 describe("a key's end", () => {
   test("12.7 that was shortened holds for who connects with an older grant", async () => {
     const { domain, topic: topicOf } = freshDomain();
