@@ -60,7 +60,7 @@ export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
   historySeconds: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2_592_000)),
   subscribers: v.picklist(["open", "token"]),
   maxMessageBytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_MESSAGE_BYTES)),
-  // Stored policies and admissions of version 0.1 lack these four.
+  // Stored policies and admissions of version 0.1 lack these four, and `maxTopics`.
   maxBacklogBytes: v.optional(
     v.pipe(
       v.number(),
@@ -74,7 +74,6 @@ export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
   maxPublishers: v.optional(LimitSchema, null),
   maxSubscribers: v.optional(LimitSchema, null),
   messagesPerSecond: LimitSchema,
-  // The version before does not have it.
   maxTopics: v.optional(
     v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_MAX_TOPICS)),
     DEFAULT_MAX_TOPICS,

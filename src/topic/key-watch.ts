@@ -54,7 +54,7 @@ export interface WatchedTopic {
   /** Keys are looked at now. */
   looked(nowMs: number): void;
   /** Makes sure that the alarm fires at a time or before. */
-  wakeBy(atMs: number): void;
+  wakeBy(atMs: number | null): void;
 }
 
 /** The watch of one topic. */
@@ -296,6 +296,6 @@ export class KeyWatch {
   #renew(socket: WebSocket, grant: Grant): void {
     this.grants.renew(socket, grant);
     this.#topic.regrant(socket, grant);
-    if (grant.expiresAtMs !== null) this.#topic.wakeBy(grant.expiresAtMs);
+    this.#topic.wakeBy(grant.expiresAtMs);
   }
 }

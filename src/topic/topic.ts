@@ -240,8 +240,7 @@ export class Topic extends DurableObject<Env> {
     }
     this.#keyWatch.completeRegistration();
     // Whatever it fired for, the rest is still due.
-    const dueAtMs = this.#dueAtMs;
-    if (dueAtMs !== null) this.#wakeBy(dueAtMs);
+    this.#wakeBy(this.#dueAtMs);
     this.#forgetAddress();
   }
 
@@ -250,6 +249,11 @@ export class Topic extends DurableObject<Env> {
     const state = this.#state;
     const isOver = state.phase === "grace" && Date.now() >= state.deadlineMs;
     return state.phase === "vacant" || isOver ? null : state.life;
+  }
+
+  /** How many sockets are here, in whichever role; those that the hub has closed are not. */
+  get #size(): number {
+    return this.#publishers.size + this.#audience.size;
   }
 
   /** What the domain allows; the defaults while nobody has said. */
@@ -346,17 +350,14 @@ export class Topic extends DurableObject<Env> {
     if (refusal !== null) return answerWith(refusal);
     const isTakenOver = effects.some(({ type }) => type === "displace-publishers");
     const displaced = isTakenOver ? [...this.#publishers.keys()] : silent;
-    const here = this.#publishers.size + this.#audience.size;
-    if (!this.#sockets.hasRoom("publisher", here - displaced.length)) return answerWith(TOPIC_FULL);
+    const others = this.#size - displaced.length;
+    if (!this.#sockets.hasRoom("publisher", others)) return answerWith(TOPIC_FULL);
     // All that can fail comes first: then nobody was dismissed, and the topic is as it was.
     this.#log.configure(dated.policy, dated.atMs);
     const accepted = this.#acceptPublisher(admission, state);
     if (accepted === null) return answerWith(TOPIC_FULL);
     if (before.phase === "vacant") this.#nextLife = null;
-    for (const socket of displaced) {
-      this.#publishers.delete(socket);
-      this.#dismiss(socket, PUBLISHER_DISPLACED);
-    }
+    this.#displace(displaced);
     // It may have displaced the one whose rate it goes on with.
     this.#publishers.begin(accepted.newcomer, nowMs);
     if (before.phase === "vacant") this.#closeStrangers(dated.policy);
@@ -374,8 +375,8 @@ export class Topic extends DurableObject<Env> {
     const { refusal } = transition(this.#state, event, nowMs);
     if (refusal !== null) return answerWith(refusal);
     // Who has vanished will not answer its Close: the runtime holds it as before.
-    const here = this.#publishers.size + this.#audience.size;
-    const accepted = this.#sockets.hasRoom("subscriber", here) ? this.#accept(admission) : null;
+    const hasRoom = this.#sockets.hasRoom("subscriber", this.#size);
+    const accepted = hasRoom ? this.#accept(admission) : null;
     if (accepted === null) return answerWith(TOPIC_FULL);
     try {
       this.#audience.accept(accepted.server, admission);
@@ -454,7 +455,7 @@ export class Topic extends DurableObject<Env> {
     const { client, server } = accepted;
     if (grant !== null) {
       this.#keyWatch.grants.add(server, grant, Date.now());
-      if (grant.expiresAtMs !== null) this.#wakeBy(grant.expiresAtMs);
+      this.#wakeBy(grant.expiresAtMs);
     }
     const headers = new Headers();
     if (subprotocol !== null) headers.set("Sec-WebSocket-Protocol", subprotocol);
@@ -515,6 +516,14 @@ export class Topic extends DurableObject<Env> {
     return excess === 0 ? [] : this.#vanished.find(excess, () => this.#audience.sockets, nowMs);
   }
 
+  /** The policy that holds; on a vacant topic what the domain last said, `null` while it has said nothing. */
+  get #knownPolicy(): DatedPolicy | null {
+    const state = this.#state;
+    return state.phase === "vacant"
+      ? this.#keyWatch.registration.policy
+      : { policy: state.policy, atMs: state.policyAtMs };
+  }
+
   /** The newest policy that is known, `null` when the key store must be asked for it again. */
   #newestPolicy({
     policy,
@@ -522,12 +531,7 @@ export class Topic extends DurableObject<Env> {
     isFresh,
     isRechecked,
   }: PublisherAdmission): DatedPolicy | null {
-    const state = this.#state;
-    const known: DatedPolicy | null =
-      state.phase === "vacant"
-        ? this.#keyWatch.registration.policy
-        : { policy: state.policy, atMs: state.policyAtMs };
-    const newest = judgePolicy(known, { policy, atMs: policyAtMs }, isRechecked);
+    const newest = judgePolicy(this.#knownPolicy, { policy, atMs: policyAtMs }, isRechecked);
     if (newest === null || isFresh) return newest;
     // What the log has is given up on a fresh word only.
     const isOlder = newest.atMs < this.#log.policyAtMs && this.#log.wouldChange(newest.policy);
@@ -536,11 +540,7 @@ export class Topic extends DurableObject<Env> {
 
   /** How many topics the domain may have, by the newest policy that is known; `null` while none is. */
   #boundBy(offered: DatedPolicy | null): TopicBound | null {
-    const state = this.#state;
-    const known: DatedPolicy | null =
-      state.phase === "vacant"
-        ? this.#keyWatch.registration.policy
-        : { policy: state.policy, atMs: state.policyAtMs };
+    const known = this.#knownPolicy;
     const isNewer = offered !== null && offered.atMs >= (known?.atMs ?? 0);
     const newest = isNewer ? offered : known;
     return newest === null ? null : { maxTopics: newest.policy.maxTopics, atMs: newest.atMs };
@@ -563,14 +563,14 @@ export class Topic extends DurableObject<Env> {
       this.#keyWatch.lookAnew();
       return 0;
     }
-    const before = this.#publishers.size + this.#audience.size;
+    const before = this.#size;
     this.#log.configure(policy, atMs);
     const publishers = this.#publishers.size;
     this.#apply({ type: "policy-changes", policy, policyAtMs: atMs, publishers });
     this.#closeStrangers(policy);
     this.#rememberLog();
-    this.#wakeForLog();
-    return before - this.#publishers.size - this.#audience.size;
+    this.#wakeBy(this.#log.nextExpiryMs);
+    return before - this.#size;
   }
 
   #hearPolicy(change: PolicyChange): number {
@@ -623,7 +623,11 @@ export class Topic extends DurableObject<Env> {
     const [, ...others] = [...this.#publishers].toSorted(
       ([, one], [, other]) => one.attachment.connectedAtMs - other.attachment.connectedAtMs,
     );
-    for (const [socket] of others) {
+    this.#displace(others.map(([socket]) => socket));
+  }
+
+  #displace(publishers: readonly WebSocket[]): void {
+    for (const socket of publishers) {
       this.#publishers.delete(socket);
       this.#dismiss(socket, PUBLISHER_DISPLACED);
     }
@@ -641,7 +645,7 @@ export class Topic extends DurableObject<Env> {
     const keepUntilMs = this.#log.retire(Date.now());
     if (keepUntilMs === null) {
       this.#deleteAll();
-      this.#wakeForKeys();
+      this.#wakeBy(this.#keyWatch.grants.nextExpiryMs);
       return;
     }
     storeState(this.ctx.storage, VACANT);
@@ -669,7 +673,7 @@ export class Topic extends DurableObject<Env> {
   #append(publications: readonly Publication[]): Batch | null {
     try {
       const batch = this.#intake.append(publications);
-      this.#wakeForLog();
+      this.#wakeBy(this.#log.nextExpiryMs);
       return batch;
     } catch (error) {
       // SQLITE_FULL and the like. Publishers see 1006 and no ack, subscribers come back by cursor.
@@ -694,22 +698,12 @@ export class Topic extends DurableObject<Env> {
     return known.length === 0 ? null : Math.min(...known);
   }
 
-  /** Makes sure that the alarm fires at a time or before. */
-  #wakeBy(atMs: number): void {
-    if (this.#alarmAtMs !== null && this.#alarmAtMs <= atMs) return;
+  /** Makes sure that the alarm fires at a time or before; `null`: nothing is due. */
+  #wakeBy(atMs: number | null): void {
+    if (atMs === null || (this.#alarmAtMs !== null && this.#alarmAtMs <= atMs)) return;
     this.#alarmAtMs = atMs;
     // Not awaited: the output gate holds every answer until it is durable.
     void this.ctx.storage.setAlarm(atMs);
-  }
-
-  #wakeForLog(): void {
-    const atMs = this.#log.nextExpiryMs;
-    if (atMs !== null) this.#wakeBy(atMs);
-  }
-
-  #wakeForKeys(): void {
-    const atMs = this.#keyWatch.grants.nextExpiryMs;
-    if (atMs !== null) this.#wakeBy(atMs);
   }
 
   #regrant(socket: WebSocket, grant: Grant): void {
@@ -769,7 +763,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Whether the topic is over and the last of its sockets gone. */
   #isDeserted(): boolean {
-    const sockets = this.#publishers.size + this.#audience.size + this.#sockets.closing;
+    const sockets = this.#size + this.#sockets.closing;
     return this.#state.phase === "vacant" && sockets === 0 && !this.#keyWatch.isJoining;
   }
 
