@@ -34,8 +34,10 @@ const FIRST_RETRY_MS = 5000;
 const ALARM_STEP_MS = 5000;
 /** When the register was swept last. */
 const SWEPT = "swept";
+/** Somebody was refused since then, because there are too many topics. */
+const CROWDED = "crowded";
 /** What is no use without the rest. */
-const BOOKKEEPING: readonly string[] = [NUMBER, SWEPT, COUNT];
+const BOOKKEEPING: readonly string[] = [NUMBER, SWEPT, CROWDED, COUNT];
 
 /** One domain. */
 export class Domain extends DurableObject<Env> {
@@ -50,8 +52,6 @@ export class Domain extends DurableObject<Env> {
   readonly #settling: Set<number> = new Set();
   /** When changes are to be looked through for old ones; `null`: not known. */
   #expiryAtMs: number | null = null;
-  /** Somebody was refused since the last sweep, because there are too many topics. */
-  #isCrowded = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -75,7 +75,7 @@ export class Domain extends DurableObject<Env> {
   async enter(entry: Entry): Promise<Entered> {
     const nowMs = Date.now();
     if (!this.#register.enter(entry, this.#maxTopics(entry), nowMs)) {
-      this.#isCrowded = true;
+      if (!this.#isCrowded) this.ctx.storage.kv.put(CROWDED, true);
       await this.#wakeBy(Math.max(nowMs, this.#nextSweepMs));
       return { changes: [], policy: null, hasTooManyTopics: true };
     }
@@ -190,7 +190,7 @@ export class Domain extends DurableObject<Env> {
     await this.#forgetIfEmpty();
   }
 
-  /** The version before: uses a ticket up for good. */
+  /** Version 0.1: uses a ticket up for good. */
   takeTicket(hash: string, topic: string): Grant | null {
     return this.#tickets.take(hash, topic, Date.now())?.grant ?? null;
   }
@@ -241,6 +241,11 @@ export class Domain extends DurableObject<Env> {
 
   get #nextSweepMs(): number {
     return this.#sweptMs + this.#sweepMs;
+  }
+
+  /** Stored: this object may sleep until the sweep is due. */
+  get #isCrowded(): boolean {
+    return this.ctx.storage.kv.get(CROWDED) !== undefined;
   }
 
   get #sweepMs(): number {
@@ -314,7 +319,7 @@ export class Domain extends DurableObject<Env> {
     const nowMs = Date.now();
     if (this.#nextSweepMs > nowMs || this.#register.all("", 1).length === 0) return;
     const unheardMs = this.#sweepMs;
-    this.#isCrowded = false;
+    this.ctx.storage.kv.delete(CROWDED);
     this.ctx.storage.kv.put(SWEPT, nowMs);
     await sweep(this.#register, this.#topics, { nowMs, unheardMs });
   }

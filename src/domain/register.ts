@@ -35,6 +35,10 @@ const HOLDING = "holding:";
 /** Version 0.1 does not say which keys a topic has: it is told of all. Sorts before every key's number. */
 const ANY_KEY = "*";
 const HOLDER = "topic/";
+/** Keys that a topic's row lists: those of more are left to the sweep. */
+const MAX_LISTED_KEYS = 1000;
+/** Rows that are read at a time where all are. */
+const PAGE = 1000;
 
 const TopicSchema = v.object({
   sinceMs: v.number(),
@@ -257,11 +261,6 @@ export class Register {
     return value === undefined ? null : v.parse(TopicSchema, value);
   }
 }
-
-/** Keys that a topic's row lists: those of more are left to the sweep. */
-const MAX_LISTED_KEYS = 1000;
-/** Rows that are read at a time where all are. */
-const PAGE = 1000;
 
 /** The key of a holding's row, `null` for one of any key, `undefined` for a topic's row. */
 export function keyOfRow(row: string): number | null | undefined {

@@ -8,6 +8,7 @@ import { describe, expect, test, vi } from "vitest";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
 import type { Domain } from "../../../src/domain/domain.ts";
 import { atRest } from "../../support-in-workerd/at-rest.ts";
+import { Clock } from "../../support-in-workerd/clock.ts";
 import { callsOf, failNextCall } from "../../support-in-workerd/faults.ts";
 import { keyGrant } from "../support/grants.ts";
 import { later } from "../support/later.ts";
@@ -160,15 +161,31 @@ describe.each([
     expect(await answerOf(ask(topicOf("three"), join))).toBe("too-many-topics");
     await runDurableObjectAlarm(domain);
     expect(callsOf(topicOf("one"), "audit")).toHaveLength(0);
-    vi.setSystemTime(nowMs + 6 * MINUTE_MS);
     await settle(domain);
-    expect(await answerOf(ask(topicOf("three"), join))).toBe("too-many-topics");
+    vi.setSystemTime(nowMs + 6 * MINUTE_MS);
     await runDurableObjectAlarm(domain);
     await atRest();
     vi.useRealTimers();
     await open(topicOf("three"), join);
     await expectTrueCount(domain);
   });
+});
+
+test("14.13 who has left makes room within minutes, though nobody asks and the domain sleeps", async () => {
+  const { domain, topic: topicOf } = freshDomain();
+  using clock = new Clock();
+  const wait = subscriber(SHARED, { grant: keyGrant() });
+  for (const name of ["one", "two"]) {
+    const waiting = await open(topicOf(name), wait);
+    waiting.close(1000);
+    await waiting.next();
+  }
+  expect(await answerOf(ask(topicOf("three"), wait))).toBe("too-many-topics");
+  await evict(domain);
+  await clock.advance(5.1 * MINUTE_MS, domain);
+  await atRest();
+  await open(topicOf("three"), wait);
+  await expectTrueCount(domain);
 });
 
 test("14.12 of many that come at once as many get in as may", async () => {
