@@ -7,6 +7,7 @@ import * as v from "valibot";
 import { nameJwk, readJwk, type PublicKey } from "../../core/jwk.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { parseJson } from "../input/parse-json.ts";
+import { formatDate } from "../output/format-date.ts";
 
 /** What is stored, or is to be. */
 export interface TokenKeys {
@@ -34,6 +35,9 @@ export interface ParsedTokenKeys extends TokenKeys {
 
 /** All that the hub looks at, and nothing that could be private. */
 const PUBLIC_MEMBERS = ["kty", "crv", "x", "y", "kid", "use", "key_ops", "alg", "exp"];
+
+/** The furthest that a time of JavaScript's is from 1970. */
+const MOST_TIME_MS = 8.64e15;
 
 const SetSchema = v.object({ keys: v.array(v.unknown()) });
 const FORM = 'Expected a JWK Set: {"keys": [{"kty": "EC", "crv": "P-256", "x": …, "y": …}]}';
@@ -101,8 +105,12 @@ function publicPart(entry: unknown): JwkJson {
   );
 }
 
+/** The nearest date that JavaScript has (ECMA-262, time values): an `exp` may be any number. */
+function dateAt(ms: number): Date {
+  return new Date(Math.min(Math.max(ms, -MOST_TIME_MS), MOST_TIME_MS));
+}
+
 function describeKey({ alg, kid, expiresAtMs }: PublicKey): string {
-  const end =
-    expiresAtMs === null ? "" : `, until ${new Date(Math.min(expiresAtMs, 8.64e15)).toISOString()}`;
+  const end = expiresAtMs === null ? "" : `, until ${formatDate(dateAt(expiresAtMs))}`;
   return `${kid ?? "without kid"} (${alg}${end})`;
 }

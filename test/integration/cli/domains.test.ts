@@ -241,6 +241,15 @@ describe("domains", () => {
       });
     });
 
+    test("is shown, whatever its keys say of their ends", async () => {
+      const { public: key } = await makeKeyPair("ES256", "good");
+      const keys = [-1e300, 1.5, 1e300].map((exp) => ({ ...key, kid: null, exp }));
+      const ends = ["-271821-04-20T00:00:00Z", "1970-01-01T00:00:01Z", "+275760-09-13T00:00:00Z"];
+      expect(await setWith({ keys })).toMatchObject({
+        shown: ends.map((end) => `without kid (ES256, until ${end})`).join(", "),
+      });
+    });
+
     test("with a private key is called refused, and nothing private is shown", async () => {
       const { private: key } = await makeKeyPair("ES256", "secret-one");
       const made = await setWith({
