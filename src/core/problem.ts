@@ -1,7 +1,7 @@
 /**
  * The first error plane: what a refused handshake, or a refused frame of the stream, says, as RFC 9457
  * problem details. Owns the stable slugs with status, title and headers. A detail never repeats what
- * the client sent.
+ * the client sent, but for the segments of a topic that is to be written as one.
  */
 
 /** The stable name of a refusal. */

@@ -6,8 +6,8 @@ import { Hono } from "hono";
 import { isPassing } from "../core/fresh-stub.ts";
 import { logError } from "../log.ts";
 import { createAdmin } from "./admin.ts";
+import { describeNowhere } from "./describe-nowhere.ts";
 import { answerRefusal } from "./explain.ts";
-import { ROUTES } from "./handshake.ts";
 import { noteRefusal } from "./note-refusal.ts";
 import { upgrade } from "./upgrade.ts";
 
@@ -21,7 +21,8 @@ export function createApp(): Hono<{ Bindings: Env }> {
 
   app.notFound((c) => {
     noteRefusal(c.req.raw, c.env, "not-found");
-    return answerRefusal(c.req.raw, { slug: "not-found", detail: ROUTES });
+    const detail = describeNowhere(new URL(c.req.url).pathname);
+    return answerRefusal(c.req.raw, { slug: "not-found", detail });
   });
 
   app.onError((error, c) => {

@@ -14,6 +14,7 @@ import {
 import type { Problem, ProblemSlug } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { parseOffer, type Subprotocol } from "../core/subprotocol.ts";
+import { describeNowhere } from "./describe-nowhere.ts";
 import {
   readPublisherKey,
   readSubscriberCredential,
@@ -48,15 +49,11 @@ export function isHandshake(request: Request): boolean {
   return request.method === "GET" && asksForUpgrade(request) && hasVersion(request);
 }
 
-/** What is said of every other path. */
-export const ROUTES: string =
-  "Connect to /ws/pub/Domain/Topic, /ws/pub/ApiKey/Domain/Topic or /ws/sub/Domain/Topic";
-
 /** Checks a request to `/ws/pub/…` or `/ws/sub/…`. */
 export function checkHandshake(request: Request): Result<Handshake, Problem> {
   const url = new URL(request.url);
   const route = matchRoute(url.pathname);
-  if (route === null) return refuse("not-found", ROUTES);
+  if (route === null) return refuse("not-found", describeNowhere(url.pathname));
   if (request.method !== "GET") {
     return refuse("method-not-allowed", "Open a WebSocket with a GET request");
   }

@@ -50,6 +50,50 @@ describe("the handshake", () => {
     await expectProblem(await get(`https://hub.test${path}`), 404, "not-found");
   });
 
+  test.each([
+    ["/ws/sub/example/users/7/x", "/ws/sub/Domain/users%2F7%2Fx"],
+    ["/ws/sub/example/users%2f7/x?since=5m", "/ws/sub/Domain/users%2f7%2Fx"],
+    ["/ws/sub/example//x", "/ws/sub/Domain/%2Fx"],
+    ["/ws/sub/secret/domain/topic", "/ws/sub/Domain/domain%2Ftopic"],
+    [`/ws/sub/example/a/${"x".repeat(252)}`, `/ws/sub/Domain/a%2F${"x".repeat(252)}`],
+    [`/ws/sub/example/a/${"x".repeat(253)}`, "/ws/sub/Domain/part%2Fpart"],
+    ["/ws/sub/example/a/%00", "/ws/sub/Domain/part%2Fpart"],
+    ["/ws/pub/secret/example/users/7", "/ws/pub/Domain/part%2Fpart"],
+    ["/ws/pub/example/users/7/secret", "/ws/pub/Domain/part%2Fpart"],
+    ["/v1/domains/example/topics/users/7/x", "/v1/domains/Domain/topics/users%2F7%2Fx"],
+    ["/v1/domains/example/topics/users/7/sockets", "/v1/domains/Domain/topics/users%2F7/sockets"],
+    ["/v1/domains/example/topics/users/7/tickets", "/v1/domains/Domain/topics/users%2F7/tickets"],
+  ])("1.2 says how a topic with a slash is written: %s", async (path, right) => {
+    const detail = await expectProblem(await get(`https://hub.test${path}`), 404, "not-found");
+    expect(detail).toMatch(/\. A slash within a name is written %2F: [^ ]+$/);
+    expect(detail.split(" ").at(-1)).toBe(right);
+    expect(detail).not.toMatch(/example|secret/);
+  });
+
+  test.each([
+    ["/ws/sub/example/topic/", "/ws/sub/Domain/Topic, without a slash at the end"],
+    ["/ws/pub/secret/example/topic/", "/ws/sub/Domain/Topic, without a slash at the end"],
+    ["/v1/domains/example/topics/topic/", "/topics/Topic, without a slash at the end"],
+    ["/ws/subscribe/example/a/b", "/ws/sub/Domain/Topic"],
+    ["/ws/sub/example", "/ws/sub/Domain/Topic"],
+    ["/v1/domains/example/topics/topic/nowhere/sockets/", ", without a slash at the end"],
+    ["/v1/domains/example/keys/secret/sync/sync", "/v1/domains/Domain/topics/Topic"],
+    ["/v1/domains/exam/ple/topics", "/v1/domains/Domain/topics/Topic"],
+    ["/v1/nowhere", "/ws/sub/Domain/Topic"],
+  ])("1.2 names the routes, and nothing of the path: %s", async (path, end) => {
+    const detail = await expectProblem(await get(`https://hub.test${path}`), 404, "not-found");
+    expect(detail.slice(-end.length)).toBe(end);
+    expect(detail).not.toMatch(/%2F|exam|secret/);
+  });
+
+  test("1.2 a topic in one segment needs no such advice, where the method is wrong", async () => {
+    for (const end of ["", "/sockets"]) {
+      const url = `https://hub.test/v1/domains/example/topics/topic${end}`;
+      const response = await exports.default.fetch(url, { method: "PUT" });
+      expect(await expectProblem(response, 404, "not-found")).not.toContain("slash");
+    }
+  });
+
   test.each(["POST", "PUT", "HEAD", "OPTIONS"])("1.3 refuses %s and allows GET", async (method) => {
     // With an Upgrade header the runtime would make it a GET.
     const response = await exports.default.fetch(SUB, { method });
