@@ -6,6 +6,8 @@ import { addDomainCommands } from "./domains/add-domain-commands.ts";
 import { addKeyCommands } from "./keys/add-key-commands.ts";
 import { addTokenCommands } from "./tokens/add-token-commands.ts";
 import { addTopicCommands } from "./topics/add-topic-commands.ts";
+import type { Output } from "./output/output.ts";
+import { printableLines } from "./output/printable.ts";
 import { Session } from "./session.ts";
 
 const AFTER_HELP = `
@@ -22,7 +24,7 @@ Examples:
   wspubsub topics list example --json`;
 
 /** Builds it; parsing throws a CommanderError, a UsageError or a UserError. */
-export function buildProgram(): Command {
+export function buildProgram(output: Output): Command {
   const program = new Command("wspubsub")
     .description("Runs a wspubsub hub's keys, domains, tokens and topics.")
     .option("--json", "print JSON on stdout and nothing else there")
@@ -30,8 +32,13 @@ export function buildProgram(): Command {
     .addHelpText("after", AFTER_HELP)
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => output.print(text),
+      writeErr: (text) => output.note(text),
+      outputError: (text, write) => write(printableLines(text)),
+    })
     .showHelpAfterError("(--help says more)");
-  const session = new Session(program);
+  const session = new Session(program, output);
   addKeyCommands(program, session);
   addDomainCommands(program, session);
   addTokenCommands(program, session);

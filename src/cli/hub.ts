@@ -6,6 +6,7 @@ import * as v from "valibot";
 import { err, ok, type Result } from "../core/result.ts";
 import { parseJson } from "./input/parse-json.ts";
 import { describeFetchFailure } from "./output/describe-fetch-failure.ts";
+import { printable } from "./output/printable.ts";
 import type { HubPlace } from "./find-places.ts";
 import {
   DomainSyncSchema,
@@ -132,7 +133,8 @@ function fail(message: string): Result<never, HubFailure> {
 }
 
 function describeProblem(status: number, problem: v.InferOutput<typeof ProblemSchema>): string {
-  const what = [problem.title, problem.detail].filter(Boolean).join(". ");
+  // One line, whatever it is that answers for the hub.
+  const what = printable([problem.title, problem.detail].filter(Boolean).join(". "));
   // Titles speak of API keys, since most who meet them come with one.
   if (status === 401) return `The hub refused ADMIN_TOKEN (401): ${what}`;
   return status >= 500

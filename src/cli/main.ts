@@ -4,30 +4,47 @@
  * 1: could not be done. 2: used wrongly. What was asked for goes to stdout, everything else to stderr.
  */
 import { enableCompileCache } from "node:module";
-import { failWith } from "../local/fail.ts";
+import { inspect } from "node:util";
+import { UserError } from "../local/fail.ts";
 import { UsageError } from "./usage-error.ts";
 
 // Half of a run is loading: from the second one on the program comes compiled.
 enableCompileCache();
 const { CommanderError } = await import("commander");
 const { buildProgram } = await import("./build-program.ts");
+const { Output, OutputError } = await import("./output/output.ts");
+const { printableLines } = await import("./output/printable.ts");
 
-// `… | head` closes the pipe once it has enough.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
-});
-
+const output = new Output(process.stdout, process.stderr);
 try {
-  await buildProgram().parseAsync();
+  await run();
+  await output.flush();
 } catch (error) {
-  if (error instanceof CommanderError) {
+  // `… | head` closes the pipe once it has enough.
+  if (!(error instanceof OutputError && error.isClosedPipe)) await fail(1, error);
+}
+
+async function run(): Promise<void> {
+  try {
+    await buildProgram(output).parseAsync();
+  } catch (error) {
+    if (error instanceof UsageError) return fail(2, error);
+    if (!(error instanceof CommanderError)) throw error;
     // It has printed what is wrong, or the help that was asked for.
     process.exitCode = error.exitCode === 0 ? 0 : 2;
-  } else if (error instanceof UsageError) {
-    console.error(error.message);
-    process.exitCode = 2;
-  } else {
-    failWith(error);
   }
+}
+
+/** Ends the process: with a sentence for what people can do something about, with everything for a bug. */
+async function fail(code: 1 | 2, error: unknown): Promise<never> {
+  const isKnown = error instanceof UserError || error instanceof UsageError;
+  output.note(`${printableLines(isKnown ? error.message : inspect(error))}\n`);
+  try {
+    await output.flush();
+  } catch (cause) {
+    // Of stdout it was told, or there are worse things to tell.
+    if (!(cause instanceof OutputError)) throw cause;
+  }
+  // Not later: a connection that was not answered may still be open.
+  process.exit(code);
 }

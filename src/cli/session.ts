@@ -8,15 +8,19 @@ import { DEFAULT_STATE } from "../local/dev-options.ts";
 import { Database } from "./database.ts";
 import { findPlaces, type Places } from "./find-places.ts";
 import { Hub } from "./hub.ts";
+import type { Output } from "./output/output.ts";
+import { printable, printableJson } from "./output/printable.ts";
 import { Store } from "./store.ts";
 
 /** What every command can rely on. */
 export class Session {
   readonly #program: Command;
+  readonly #output: Output;
   #places: Places | null = null;
 
-  constructor(program: Command) {
+  constructor(program: Command, output: Output) {
     this.#program = program;
+    this.#output = output;
   }
 
   /** The key store; throws a UserError where none is known. */
@@ -47,15 +51,22 @@ export class Session {
     return hub.ok ? new Hub(hub.value) : hub.error;
   }
 
-  /** Prints what was asked for: `value` for scripts, or the text for people. */
-  print(value: unknown, text: string): void {
+  /** Prints what was asked for: `value` for scripts, or the text for people, a line or several. */
+  print(value: unknown, text: string | readonly string[]): void {
     const isJson = this.#program.getOptionValue("json") === true;
-    console.log(isJson ? JSON.stringify(value, null, 2) : text);
+    const lines = isJson ? [printableJson(value)] : [text].flat().map(printable);
+    this.#output.print(`${lines.join("\n")}\n`);
   }
 
-  /** Says something beside it. */
-  note(text: string): void {
-    console.error(text);
+  /** Prints what nobody sees again; throws an OutputError where it was not taken, be it that nobody reads any more. */
+  async printOnce(value: unknown, text: string): Promise<void> {
+    this.print(value, text);
+    await this.#output.flush();
+  }
+
+  /** Says something beside it, in one line. */
+  note(line: string): void {
+    this.#output.note(`${printable(line)}\n`);
   }
 
   #findPlaces(): Places {

@@ -5,6 +5,7 @@
 import { neon, neonConfig } from "@neondatabase/serverless";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -24,6 +25,19 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Its stdin. */
   readonly input?: string;
+  /** Streams of which nothing can be read: a pipe that its reader has closed, or a full disk. */
+  readonly stdout?: BrokenStream;
+  readonly stderr?: BrokenStream;
+}
+
+/** What is wrong with a stream. */
+export type BrokenStream = "closed" | "full";
+
+/** A run that goes on. */
+export interface StartedCli {
+  kill(signal: NodeJS.Signals): void;
+  /** What it came to. */
+  readonly ended: Promise<CliRun>;
 }
 
 /** Keys and secrets as the command line makes them. */
@@ -50,8 +64,13 @@ export function sql(query: string, params: unknown[]): Promise<Record<string, un
 
 /** Runs `wspubsub` with it, to its end. */
 export function cli(args: readonly string[], options: CliOptions = {}): Promise<CliRun> {
+  return start(args, options).ended;
+}
+
+/** Starts it. */
+export function start(args: readonly string[], options: CliOptions = {}): StartedCli {
   const env = { DATABASE_URL: postgres.url, ...options.env };
-  return runCli(["--state", NO_STATE, ...args], { ...options, env });
+  return startCli(["--state", NO_STATE, ...args], { ...options, env });
 }
 
 /** Runs it with --json and reads its stdout, which has nothing else. */
@@ -80,8 +99,14 @@ export function newDomain(): string {
 }
 
 /** Runs `wspubsub` to its end. */
-export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliRun> {
+export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliRun> {
+  return startCli(args, options).ended;
+}
+
+function startCli(args: readonly string[], options: CliOptions): StartedCli {
   const { PATH, HOME } = process.env;
+  const isFull = options.stdout === "full" || options.stderr === "full";
+  const full = isFull ? openSync("/dev/full", "w") : null;
   const child = spawn("node", ["src/cli/main.ts", ...args], {
     cwd: `${import.meta.dirname}/../..`,
     env: {
@@ -91,17 +116,27 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
       WSPUBSUB_DEV_VARS: "/dev/null",
       ...options.env,
     },
-    stdio: "pipe",
+    stdio: [
+      "pipe",
+      options.stdout === "full" ? full : "pipe",
+      options.stderr === "full" ? full : "pipe",
+    ],
   });
+  if (full !== null) closeSync(full);
+  if (options.stdout === "closed") child.stdout?.destroy();
+  if (options.stderr === "closed") child.stderr?.destroy();
   // It may have ended without reading what it was given.
-  child.stdin.on("error", () => {});
-  child.stdin.end(options.input ?? "");
-  const [stdout, stderr] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, "close"),
-  ]);
-  return { code: child.exitCode, stdout, stderr };
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(options.input ?? "");
+  const streams = [child.stdout, child.stderr].map((stream) =>
+    stream === null || stream.destroyed ? "" : text(stream),
+  );
+  const ended = Promise.all([...streams, once(child, "close")]).then(([stdout, stderr]) => ({
+    code: child.exitCode,
+    stdout: String(stdout),
+    stderr: String(stderr),
+  }));
+  return { kill: (signal) => void child.kill(signal), ended };
 }
 
 function expectEnd(run: CliRun, code: number, part: string): void {

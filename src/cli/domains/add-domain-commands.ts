@@ -51,7 +51,7 @@ Examples:
   wspubsub domains set example --publishers shared --grace-seconds 5
   wspubsub domains set example --max-subscribers none
   wspubsub domains set example --subscribers token --token-secret new
-  wspubsub domains set example --token-keys jwks.json --token-issuer https://id.example.com
+  wspubsub domains set example --token-keys jwks.json
 
 A new --token-secret is the only one from then on: tokens of the old one are
 refused within 15 seconds. domains rotate-secret lets both sign for a while.

@@ -1,9 +1,11 @@
 /** `wspubsub domains set`: changes of a domain's policy. */
-import { NO_OTHER_SECRET } from "./domain-row.ts";
+import { NO_OTHER_SECRET, type DomainRow } from "./domain-row.ts";
 import { POLICY_COLUMNS, type PolicyValue } from "./policy-column.ts";
 import { readTokenKeys } from "./read-token-keys.ts";
 import { readTokenSecret } from "./read-token-secret.ts";
+import { lastArgument } from "../output/shell-quote.ts";
 import type { Session } from "../session.ts";
+import { showOnce } from "../show-once.ts";
 import { domainJson } from "./show-domain.ts";
 import { describeDomainSync, domainSyncJson, syncDomain } from "./sync-domain.ts";
 import { UsageError } from "../usage-error.ts";
@@ -49,14 +51,33 @@ export async function setDomain(
     throw new UsageError("Nothing to set: give an option, domains set --help lists them");
   }
 
-  const row = await session.store.setDomain(domain, values);
-  const sync = await syncDomain(session, domain);
-  const done = `Set for "${domain}": ${changes.join(", ")}.${describeDomainSync(sync)}`;
-  const json = { ...domainJson(domain, row), ...domainSyncJson(sync) };
+  const store = (): Promise<DomainRow> => session.store.setDomain(domain, values);
+  const tell = async (
+    set: DomainRow,
+  ): Promise<{ readonly json: object; readonly done: string }> => {
+    const sync = await syncDomain(session, domain);
+    return {
+      json: { ...domainJson(domain, set), ...domainSyncJson(sync) },
+      done: `Set for "${domain}": ${changes.join(", ")}.${describeDomainSync(sync)}`,
+    };
+  };
+  let row: DomainRow;
   if (secret?.isNew === true) {
-    session.print({ ...json, token_secret: secret.value }, secret.value ?? "");
-    session.note(`${done}\nThe secret is shown this once and never again.`);
+    const again = `set another with domains set --token-secret new ${lastArgument(domain)}`;
+    row = await showOnce({
+      make: store,
+      doubt: `a new token secret may have been set, which nobody has seen: ${again}`,
+      remedy: () => `the new token secret was set and could not be shown: ${again}`,
+      show: async (set) => {
+        const { json, done } = await tell(set);
+        await session.printOnce({ ...json, token_secret: secret.value }, secret.value ?? "");
+        session.note(done);
+        session.note("The secret is shown this once and never again.");
+      },
+    });
   } else {
+    row = await store();
+    const { json, done } = await tell(row);
     session.print(json, done);
   }
   for (const sentence of keys?.skipped ?? []) session.note(`Left out: ${sentence}`);

@@ -33,8 +33,9 @@ export async function showDomain(session: Session, domain: string): Promise<void
     ["token_keys", describeTokenKeys(row.tokenKeys), mark("token_keys")],
   ];
   session.print(json, formatTable(["setting", "value", ""], rows));
-  if (stored === null)
+  if (stored === null) {
     session.note(`"${domain}" has no policy of its own: these are the defaults.`);
+  }
 }
 
 /** For scripts. */

@@ -11,17 +11,17 @@ import type { Session } from "../session.ts";
 export async function syncDomain(session: Session, domain: string): Promise<DomainSync | null> {
   const hub = session.findHub();
   if (typeof hub === "string") {
-    session.note(notTold(hub, LATER));
+    noteNotTold(session, hub, LATER);
     return null;
   }
   const answer = await hub.syncDomain(domain);
   if (answer.ok) return answer.value;
   const { message, isNotFound } = answer.error;
-  session.note(
-    isNotFound
-      ? notTold("The hub is of a version before this command line's", WITH_PUBLISHER)
-      : notTold(message, LATER),
-  );
+  if (isNotFound) {
+    noteNotTold(session, "The hub is of a version before this command line's", WITH_PUBLISHER);
+  } else {
+    noteNotTold(session, message, LATER);
+  }
   return null;
 }
 
@@ -51,6 +51,7 @@ export function describeDomainSync(sync: DomainSync | null): string {
 const WITH_PUBLISHER = "a topic finds out when its next publisher connects";
 const LATER = `a live topic finds out within 60 seconds of use, others when their next publisher connects`;
 
-function notTold(reason: string, consequence: string): string {
-  return `${reason}.\nPostgres has the change, but the hub was not told: ${consequence}.`;
+function noteNotTold(session: Session, reason: string, consequence: string): void {
+  session.note(`${reason}.`);
+  session.note(`Postgres has the change, but the hub was not told: ${consequence}.`);
 }

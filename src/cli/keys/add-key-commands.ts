@@ -90,9 +90,9 @@ Examples:
     .addHelpText(
       "after",
       `
-Postgres has 10 seconds to answer. If it does not, and --domain is given, the hub
-is asked (HUB_URL and ADMIN_TOKEN). Where it cannot reach Postgres either, it
-closes who uses the key and holds the revocation until Postgres has it.
+Postgres has 10 seconds to answer. If it does not, and --domain is given, the
+hub is asked (HUB_URL and ADMIN_TOKEN). Where it cannot reach Postgres either,
+it closes who uses the key and holds the revocation until Postgres has it.
 
 Examples:
   wspubsub keys revoke 3

@@ -1,6 +1,7 @@
 /** Why nothing could be done to a key. */
 import { UserError } from "../../local/fail.ts";
 import { describeKeyState, nameKey } from "./key-row.ts";
+import { lastArgument } from "../output/shell-quote.ts";
 import type { Session } from "../session.ts";
 
 /** The error for a key that the store did not change: it is not there, or revoked. */
@@ -12,5 +13,7 @@ export async function explainNoKey(
   const key = await session.store.findKey(id);
   if (key === null) return new UserError(`There is no key ${id}: keys list shows those there are`);
   const state = `${nameKey(key)} is ${describeKeyState(key)}`.replace(/^k/, "K");
-  return new UserError(`${state} and ${refusal}: keys create ${key.domain} makes a new one`);
+  return new UserError(
+    `${state} and ${refusal}: keys create ${lastArgument(key.domain)} makes a new one`,
+  );
 }

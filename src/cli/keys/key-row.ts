@@ -4,6 +4,7 @@
  */
 import * as v from "valibot";
 import { formatDate } from "../output/format-date.ts";
+import { printable } from "../output/printable.ts";
 
 /** Validates a row of a key. */
 export const KeyRowSchema: v.GenericSchema<unknown, KeyRow> = v.object({
@@ -64,7 +65,12 @@ export function keyJson(key: KeyRow): KeyJson {
 
 /** For people, within a sentence: `key 3 (9Xa1…) of "example"`. */
 export function nameKey(key: KeyRow): string {
-  return `key ${key.id} (${key.hint}) of "${key.domain}"`;
+  return `key ${key.id} (${printable(key.hint)}) of "${printable(key.domain)}"`;
+}
+
+/** For people: a clause about a new key that nobody has seen. */
+export function unseenKey({ id }: KeyRow): string {
+  return `key ${id} was made and could not be shown: revoke it with keys revoke ${id}`;
 }
 
 /** For people, within a sentence. */

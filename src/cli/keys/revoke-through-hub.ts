@@ -24,7 +24,8 @@ export async function revokeThroughHub(
   if (typeof hub === "string") throw failure(key, cause, hub);
   const answer = await hub.revokeKey(domain, id);
   if (!answer.ok) throw failure(key, cause, explain(key, answer.error));
-  session.note(`${cause.message}.\nThe hub was asked instead.`);
+  session.note(`${cause.message}.`);
+  session.note("The hub was asked instead.");
   session.print(
     { id, domain, state: "revoked", ...keySyncJson(answer.value) },
     `Revoked: key ${id} of "${domain}" opens nothing any more.${describeKeySync(answer.value, "revoked")}`,

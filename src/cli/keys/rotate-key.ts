@@ -1,10 +1,12 @@
 /** `wspubsub keys rotate`: a new key in place of another. */
 import { UserError } from "../../local/fail.ts";
+import { showOnce } from "../show-once.ts";
 import { explainNoKey } from "./explain-no-key.ts";
-import { describeKeyState, keyJson, nameKey } from "./key-row.ts";
+import { describeKeyState, keyJson, nameKey, unseenKey } from "./key-row.ts";
 import { makeKey } from "./make-key.ts";
 import type { Expiry } from "../input/parse-expiry.ts";
 import type { Session } from "../session.ts";
+import type { KeySync } from "../hub-answers.ts";
 import { describeKeySync, keySyncJson, syncKey } from "./sync-key.ts";
 
 /** Its options. */
@@ -22,21 +24,32 @@ export async function rotateKey(
   options: RotateKeyOptions,
 ): Promise<void> {
   const key = makeKey();
-  const rotated = await session.store.rotateKey(id, key, {
-    overlapSeconds: options.overlap,
-    expiry: options.expires ?? null,
-    isForced: options.force === true,
+  let sync: KeySync | null = null;
+  const rotated = await showOnce({
+    make: () =>
+      session.store.rotateKey(id, key, {
+        overlapSeconds: options.overlap,
+        expiry: options.expires ?? null,
+        isForced: options.force === true,
+      }),
+    doubt:
+      `a key "${key.hint}" may have been made in place of key ${id}, which nobody has seen: ` +
+      "keys list says so, keys revoke ends it",
+    remedy: ({ created }) => `${unseenKey(created)}. The old key ${id} ends: keys list says when`,
+    show: async ({ created, retired }) => {
+      sync = await syncKey(session, retired);
+      const replaced = keyJson(retired);
+      const json = { ...keyJson(created), key: key.key, replaced, ...keySyncJson(sync) };
+      await session.printOnce(json, key.key);
+    },
   });
   if (rotated === null) throw await explainNoRotation(session, id);
   const { created, retired } = rotated;
-  const sync = await syncKey(session, retired);
-  session.print(
-    { ...keyJson(created), key: key.key, replaced: keyJson(retired), ...keySyncJson(sync) },
-    key.key,
+  session.note(
+    `Created ${nameKey(created)}, ${describeKeyState(created)}. The key is shown this once and never again.`,
   );
   session.note(
-    `Created ${nameKey(created)}, ${describeKeyState(created)}. The key is shown this once and never again.\n` +
-      `The old ${nameKey(retired)} is ${describeKeyState(retired)}.${describeKeySync(sync, retired.state)}`,
+    `The old ${nameKey(retired)} is ${describeKeyState(retired)}.${describeKeySync(sync, retired.state)}`,
   );
 }
 

@@ -19,7 +19,7 @@ export interface KeySyncJson {
 export async function syncKey(session: Session, key: KeyRow): Promise<KeySync | null> {
   const hub = session.findHub();
   if (typeof hub === "string") {
-    session.note(notTold(hub, key));
+    noteNotTold(session, hub, key);
     return null;
   }
   const { domain, id } = key;
@@ -29,12 +29,14 @@ export async function syncKey(session: Session, key: KeyRow): Promise<KeySync | 
     : hub.syncKey(domain, id));
   if (answer.ok) return answer.value;
   const { message, isNotFound } = answer.error;
-  session.note(
-    isNotFound
-      ? `The hub knows no key ${key.id} of "${key.domain}", so the change is not in its Postgres: ` +
-          "check that DATABASE_URL is the hub's."
-      : notTold(message, key),
-  );
+  if (isNotFound) {
+    session.note(
+      `The hub knows no key ${key.id} of "${key.domain}", so the change is not in its Postgres: ` +
+        "check that DATABASE_URL is the hub's.",
+    );
+  } else {
+    noteNotTold(session, message, key);
+  }
   return null;
 }
 
@@ -58,10 +60,11 @@ function describeHeld(state: KeyRow["state"]): string {
     : " But the hub holds a revocation of it that Postgres is yet to get: it opens nothing.";
 }
 
-function notTold(reason: string, key: KeyRow): string {
+function noteNotTold(session: Session, reason: string, key: KeyRow): void {
   const consequence =
     key.state === "live"
       ? "it finds out by itself within 60 seconds of use"
       : "who uses the key is closed within 60 seconds of use instead of at once";
-  return `${reason}.\nPostgres has the change, but the hub was not told: ${consequence}.`;
+  session.note(`${reason}.`);
+  session.note(`Postgres has the change, but the hub was not told: ${consequence}.`);
 }

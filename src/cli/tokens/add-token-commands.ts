@@ -45,8 +45,8 @@ Prints the token alone on stdout. Quote a pattern: the shell knows * as well.
 
 Examples:
   wspubsub tokens mint example --topic news
-  wspubsub tokens mint example --topic news 'users/7/*' --subject user-7 --expires 15m
-  wspubsub tokens mint example --topic '*' --private-key private.jwk --issuer https://id.example.com`,
+  wspubsub tokens mint example --topic news 'users/7/*' --expires 15m
+  wspubsub tokens mint example --topic '*' --private-key private.jwk`,
     );
 }
 

@@ -4,6 +4,8 @@ import { UserError } from "../../local/fail.ts";
 import { isLive } from "../../core/token-settings.ts";
 import { DEFAULT_DOMAIN, isLiveSecret, type DomainRow } from "../domains/domain-row.ts";
 import { formatDate } from "../output/format-date.ts";
+import { OutputError } from "../output/output.ts";
+import { lastArgument } from "../output/shell-quote.ts";
 import { expiryDate, type Expiry } from "../input/parse-expiry.ts";
 import type { Session } from "../session.ts";
 import { readPrivateKey, secretKey, signToken, type SigningKey } from "./sign-token.ts";
@@ -15,6 +17,14 @@ export interface MintTokenOptions {
   readonly expires: Expiry;
   readonly issuer?: string;
   readonly privateKey?: string;
+}
+
+/** A token as JSON has it. */
+interface MintedToken {
+  readonly domain: string;
+  readonly token: string;
+  readonly expires_at: string;
+  readonly claims: object;
 }
 
 /** Makes the token and prints it. */
@@ -41,12 +51,24 @@ export async function mintToken(
   };
   const token = await signToken(claims, key);
   const expiresAt = new Date(exp * 1000);
-  session.print({ domain, token, expires_at: expiresAt.toISOString(), claims }, token);
+  await show(session, { domain, token, expires_at: expiresAt.toISOString(), claims });
   session.note(
     `Lets its bearer subscribe to ${options.topic.map((topic) => `"${topic}"`).join(", ")} of "${domain}" ` +
       `until ${formatDate(expiresAt)}.`,
   );
   for (const doubt of findDoubts(domain, row, { key, issuer })) session.note(doubt);
+}
+
+/** Shows it; one that nobody has seen opens nothing, so there is nothing to be done about it. */
+async function show(session: Session, minted: MintedToken): Promise<void> {
+  try {
+    await session.printOnce(minted, minted.token);
+  } catch (error) {
+    if (!(error instanceof OutputError)) throw error;
+    throw new UserError(`${error.message}: the token was not shown, mint another`, {
+      cause: error,
+    });
+  }
 }
 
 /** The domain's row or the defaults; `null` where no store is known and none is needed. */
@@ -64,12 +86,12 @@ function keyOfDomain(domain: string, row: DomainRow | null): SigningKey {
   if (isLiveSecret(secret)) return secretKey(secret.text);
   if (secret !== null) {
     throw new UserError(
-      `The token secret of "${domain}" has ended: make another with domains rotate-secret ${domain}, ` +
+      `The token secret of "${domain}" has ended: make another with domains rotate-secret, ` +
         "or sign with --private-key",
     );
   }
   throw new UserError(
-    `"${domain}" has no token secret: set one with domains set ${domain} --token-secret new, ` +
+    `"${domain}" has no token secret: set one with domains set --token-secret new ${lastArgument(domain)}, ` +
       "or sign with --private-key",
   );
 }

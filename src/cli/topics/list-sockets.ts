@@ -38,14 +38,9 @@ function rowOf(socket: SocketStatus): string[] {
     protocol,
     since ?? "-",
     String(key ?? "-"),
-    subject === null ? "-" : printable(subject),
+    subject ?? "-",
     country ?? "-",
     `${socket.bytes_waiting} B`,
     String(socket.messages_behind ?? "-"),
   ];
-}
-
-/** Whoever signs tokens chooses the subject: a terminal must not obey it, nor a line end in it. */
-function printable(text: string): string {
-  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, "\u{FFFD}");
 }

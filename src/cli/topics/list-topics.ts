@@ -1,6 +1,7 @@
 /** `wspubsub topics list`: the topics that are there now. */
 import { UserError } from "../../local/fail.ts";
 import { formatTable } from "../output/format-table.ts";
+import { shellQuote } from "../output/shell-quote.ts";
 import type { Session } from "../session.ts";
 
 /** Its options. */
@@ -21,5 +22,5 @@ export async function listTopics(
   const rows = topics.map(({ topic, since }) => [topic, since]);
   session.print(list.value, formatTable(["topic", "since"], rows));
   if (topics.length === 0) session.note(`"${domain}" has no topics now.`);
-  if (next !== null) session.note(`There are more: --after ${JSON.stringify(next)}`);
+  if (next !== null) session.note(`There are more: --after=${shellQuote(next)}`);
 }

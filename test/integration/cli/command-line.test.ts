@@ -1,10 +1,18 @@
 /**
  * The command line as a whole: where its settings come from, and help.
  */
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { cli, expectFailure, expectUsageError, usePostgres } from "../../support/cli.ts";
+import {
+  cli,
+  expectFailure,
+  expectUsageError,
+  newDomain,
+  sql,
+  usePostgres,
+} from "../../support/cli.ts";
 import { ADMIN_TOKEN, DEAD_HUB, authorized, startFakeHub } from "../../support/fake-hub.ts";
 import { temporaryFolder } from "../../support/temporary-files.ts";
 
@@ -54,6 +62,7 @@ describe("help", () => {
   ])("of %s: its options, those of all, and an example that names it", async (command) => {
     const { code, stdout, stderr } = await cli([...command.split(" "), "--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
     expect(stdout).toContain("--json");
     expect(stdout).toContain("--state");
     expect(stdout).toMatch(new RegExp(`^Examples?:\n  wspubsub ${command}`, "m"));
@@ -71,4 +80,81 @@ describe("help", () => {
       expectUsageError(await cli(args), "Usage: wspubsub");
     },
   );
+});
+
+describe("the output", () => {
+  const ODD = "a\u001b[2J\u009b2J\r\n\u202e\u200b\u2028\u007f\ufeff👋ä";
+  const ESCAPED = String.raw`a\u{1b}[2J\u{9b}2J\u{d}\u{a}\u{202e}\u{200b}\u{2028}\u{7f}\u{feff}👋ä`;
+
+  test("shows names that a terminal would obey as they are written, in columns", async () => {
+    const domain = newDomain();
+    const insert = "insert into apikeys (domain, username, apikey, active) values";
+    await sql(`${insert} ($1, $2, $3, true), ($1, 'plain', 'another-key-of-many', true)`, [
+      domain,
+      ODD,
+      domain,
+    ]);
+    const { code, stdout, stderr } = await cli(["keys", "list", domain]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const [head = "", odd = "", plain = "", ...rest] = stdout.split("\n");
+    expect(rest).toEqual([""]);
+    expect(odd).toContain(`  ${ESCAPED}  `);
+    const at = head.indexOf("CREATED");
+    for (const line of [odd, plain]) expect(Array.from(line).slice(at).join("")).toMatch(/^\d{4}-/);
+    const asJson = await cli(["keys", "list", domain, "--json"]);
+    expect(asJson.stdout).not.toMatch(/[^\n\P{C}]/u);
+    expect(JSON.parse(asJson.stdout)).toMatchObject({ keys: [{ username: ODD }, {}] });
+  });
+
+  test("shows them so in sentences, on stdout and stderr", async () => {
+    const domain = `${newDomain()} ${ODD}`;
+    const insert =
+      "insert into apikeys (domain, apikey, active) values ($1, $1, true) returning id";
+    const [row] = await sql(insert, [domain]);
+    const id = String(row?.["id"]);
+    const name = `of "${domain.replace(ODD, ESCAPED)}"`;
+    const rotated = await cli(["keys", "rotate", id]);
+    expect(rotated.stderr.split("\n").filter((line) => line.includes(name))).toHaveLength(2);
+    const revoked = await cli(["keys", "revoke", id]);
+    expect(revoked.stdout).toMatch(/^Revoked: [^\n]+\n$/);
+    expect(revoked.stdout).toContain(name);
+    const again = await cli(["keys", "activate", id]);
+    expectFailure(again, `Key ${id} (`);
+    expect(again.stderr).toMatch(
+      /^Key [^\n]+: keys create "\$\(printf '[^']+'\)" makes a new one\n$/,
+    );
+    expect(again.stderr).toContain(name);
+  });
+
+  test("is complete, however much it is", async () => {
+    const domain = newDomain();
+    const rows = 5000;
+    await sql(
+      `insert into apikeys (domain, username, apikey, active)
+        select $1::text, repeat('u', 200), $1 || n, true from generate_series(1, $2::int) n`,
+      [domain, rows],
+    );
+    const { stdout } = await cli(["keys", "list", domain]);
+    expect(stdout.split("\n")).toHaveLength(rows + 2);
+    expect(stdout.endsWith("\n")).toBe(true);
+  });
+
+  test("ends where its reader has seen enough", async () => {
+    for (const args of [
+      ["keys", "list"],
+      ["--help"],
+      ["domains", "set", newDomain(), "--publishers", "shared"],
+    ]) {
+      expect(await cli(args, { stdout: "closed" })).toMatchObject({ code: 0 });
+    }
+    expect((await cli(["keys", "list"], { stdout: "closed" })).stderr).toBe("");
+  });
+
+  test.runIf(existsSync("/dev/full"))("fails on a full disk", async () => {
+    for (const args of [["keys", "list"], ["--help"]]) {
+      expectFailure(await cli(args, { stdout: "full" }), "Cannot write to stdout (ENOSPC)\n");
+    }
+    expect((await cli(["keys", "make"], { stderr: "full" })).code).toBe(2);
+    expect((await cli(["topics", "list", "x"], { stderr: "full" })).code).toBe(1);
+  });
 });

@@ -1,6 +1,8 @@
 /**
  * `wspubsub topics`: what the hub answers, shown; and answers that are not a hub's.
  */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { cli, expectFailure, expectUsageError, json, usePostgres } from "../../support/cli.ts";
 import { DEAD_HUB, authorized, startFakeHub, type FakeAnswer } from "../../support/fake-hub.ts";
@@ -25,7 +27,7 @@ describe("topics", () => {
     const { code, stdout, stderr } = await cli(args, hub);
     expect(code).toBe(0);
     expect(stdout).toBe(`TOPIC  SINCE\na      ${AS_OF}\nb/c    ${AS_OF}\n`);
-    expect(stderr).toContain('--after "b/c"');
+    expect(stderr).toBe("There are more: --after=b/c\n");
     expect(await json(["topics", "list", "do main"], hub)).toEqual(body);
     expect(hub.seen).toEqual([
       authorized("GET /v1/domains/do%20main/topics?after=%C3%A4+b&limit=2"),
@@ -74,9 +76,9 @@ describe("topics", () => {
     const { code, stdout, stderr } = await cli(["topics", "show", "x", "b/c", "--sockets"], hub);
     expect(code).toBe(0);
     expect(stdout.trimEnd().split("\n")).toEqual([
-      "ROLE        PROTOCOL  SINCE                     KEY  SUBJECT      COUNTRY  WAITING  BEHIND",
-      `publisher   stream    ${AS_OF}  7    -            AT       0 B      -`,
-      "subscriber  raw       -                         -    u\uFFFD[2J\uFFFD2J\uFFFD\uFFFD9  -        1234 B   5",
+      "ROLE        PROTOCOL  SINCE                     KEY  SUBJECT                           COUNTRY  WAITING  BEHIND",
+      `publisher   stream    ${AS_OF}  7    -                                 AT       0 B      -`,
+      "subscriber  raw       -                         -    u\\u{1b}[2J\\u{9b}2J\\u{a}\\u{202e}9  -        1234 B   5",
     ]);
     expect(stderr).toContain("These are 2 of 21 sockets.");
     expect(await json(["topics", "show", "x", "b/c", "--sockets", "--limit", "2"], hub)).toEqual(
@@ -86,6 +88,24 @@ describe("topics", () => {
       authorized("GET /v1/domains/x/topics/b%2Fc/sockets?limit=100"),
       authorized("GET /v1/domains/x/topics/b%2Fc/sockets?limit=2"),
     ]);
+  });
+
+  test.each([
+    "it's $(touch /tmp/ran) `id` \\n %d",
+    "-rf",
+    "~",
+    "*",
+    "ä b",
+    "a\u202e9\u200b%s\\'1",
+    "",
+  ])("list quotes for the shell what to go on after: %j", async (next) => {
+    const body = { domain: "x", as_of: AS_OF, topics: [], next };
+    const hub = await startFakeHub({ status: 200, body });
+    const { stderr } = await cli(["topics", "list", "x"], hub);
+    const [, words = ""] = /^There are more: (.*)$/m.exec(stderr) ?? [];
+    const { stdout } = await promisify(execFile)("sh", ["-c", `printf '<%s>' ${words}`]);
+    expect(stdout).toBe(`<--after=${next}>`);
+    expect(stderr).not.toMatch(/[^\n\P{C}]/u);
   });
 
   test("show --sockets of a hub that cannot", async () => {
@@ -99,6 +119,10 @@ describe("topics", () => {
       "Not Found. No such thing",
     ],
     [{ status: 503, body: { title: "Unavailable" } }, "(503): Unavailable"],
+    [
+      { status: 503, body: { title: "a\u001b[2J\nb", detail: "\u2028\u009b\ud800" } },
+      "a\\u{1b}[2J\\u{a}b. \\u{2028}\\u{9b}\\u{d800}\n",
+    ],
     [{ status: 200, body: "<html>" }, "check HUB_URL"],
     [{ status: 200, body: { topics: [] } }, "check HUB_URL"],
     [{ status: 502, body: "Bad Gateway" }, "check HUB_URL"],
