@@ -1,7 +1,10 @@
 /**
  * The command line as a whole: its groups of commands and the options that all of them have.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Command } from "commander";
+import * as v from "valibot";
 import { addDomainCommands } from "./domains/add-domain-commands.ts";
 import { addKeyCommands } from "./keys/add-key-commands.ts";
 import { addTokenCommands } from "./tokens/add-token-commands.ts";
@@ -29,13 +32,14 @@ export function buildProgram(output: Output): Command {
     .description("Runs a wspubsub hub's keys, domains, tokens and topics.")
     .option("--json", "print JSON on stdout and nothing else there")
     .option("--state <dir>", "where npm run dev keeps its state (default: .wspubsub)")
+    .version(readVersion())
     .addHelpText("after", AFTER_HELP)
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => output.print(text),
       writeErr: (text) => output.note(text),
-      outputError: (text, write) => write(printableLines(text)),
+      outputError: (text, write) => write(printableLines(withoutValues(text))),
     })
     .showHelpAfterError("(--help says more)");
   const session = new Session(program, output);
@@ -44,4 +48,18 @@ export function buildProgram(output: Output): Command {
   addTokenCommands(program, session);
   addTopicCommands(program, session);
   return program;
+}
+
+/** Commander's complaints without what was typed, which may be a key in the wrong place; names of options stay. */
+function withoutValues(complaint: string): string {
+  return complaint
+    .replace(/ argument '.*' is invalid\./s, " is invalid.")
+    .replace(/command-argument value '.*' is invalid for argument '(\w+)'\./s, "'$1' is invalid.")
+    .replace(/(unknown option '-[^'=]*)=[^]*'/, "$1'")
+    .replace(/(too many arguments.*? but got \d+): [^]*\./, "$1.");
+}
+
+function readVersion(): string {
+  const file = join(import.meta.dirname, "../../package.json");
+  return v.parse(v.object({ version: v.string() }), JSON.parse(readFileSync(file, "utf8"))).version;
 }

@@ -1,7 +1,8 @@
 /** The secret that `--token-secret` asks for. Never echoes what it was given. */
-import { text } from "node:stream/consumers";
 import { UserError } from "../../local/fail.ts";
+import { readStdin } from "../input/read-stdin.ts";
 import { makeSecret } from "../make-secret.ts";
+import type { Session } from "../session.ts";
 import { UsageError } from "../usage-error.ts";
 
 /** What schema.sql asks for, in characters. */
@@ -14,7 +15,10 @@ export interface TokenSecretChange {
 }
 
 /** Makes the secret, or reads it from stdin; `null` without the option. */
-export async function readTokenSecret(how: string | undefined): Promise<TokenSecretChange | null> {
+export async function readTokenSecret(
+  session: Session,
+  how: string | undefined,
+): Promise<TokenSecretChange | null> {
   switch (how) {
     case undefined:
       return null;
@@ -23,7 +27,7 @@ export async function readTokenSecret(how: string | undefined): Promise<TokenSec
     case "new":
       return { value: makeSecret(), isNew: true };
     case "-":
-      return { value: checkSecret(await text(process.stdin)), isNew: false };
+      return { value: checkSecret(await readStdin(session, "the token secret")), isNew: false };
     default:
       // A secret on the command line would be in the shell's history and in every list of processes.
       throw new UsageError(

@@ -36,7 +36,7 @@ export async function setDomain(
     values.set(name, given.value);
     changes.push(`${name} ${given.value ?? "none"}`);
   }
-  const secret = await readTokenSecret(options.tokenSecret);
+  const secret = await readTokenSecret(session, options.tokenSecret);
   if (secret !== null) {
     values.set("token_secret", secret.value);
     for (const [column, nothing] of NO_OTHER_SECRET) values.set(column, nothing);

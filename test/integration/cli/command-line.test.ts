@@ -1,10 +1,13 @@
 /**
  * The command line as a whole: where its settings come from, and help.
  */
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { version } from "../../../package.json" with { type: "json" };
 import {
   cli,
   expectFailure,
@@ -82,6 +85,34 @@ describe("help", () => {
   );
 });
 
+test.each([["--version"], ["-V"], ["keys", "--version"]])("%s", async (...args) => {
+  expect(await cli(args)).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+});
+
+describe("what is typed wrongly", () => {
+  test.each([
+    ["keys revoke geheim", "error: 'id' is invalid. Give the number of a key"],
+    [
+      "keys revoke 1 geheim",
+      "error: too many arguments for 'revoke'. Expected 1 argument but got 2.\n",
+    ],
+    ["keys create x --key=geheim", "error: unknown option '--key'\n"],
+    ["keys create x --expires geheim", "error: option '--expires <when>' is invalid. Give a time"],
+    ["tokens mint x --topic a --subject s --secret=geheim", "error: unknown option '--secret'\n"],
+  ])("may be a key, and is not repeated: %s", async (line, part) => {
+    const run = await cli(line.split(" "));
+    expectUsageError(run, part);
+    expect(run.stderr).not.toContain("geheim");
+  });
+
+  test("is escaped where it is repeated, and something better is named", async () => {
+    expectUsageError(
+      await cli(["keys", "creat\u001b"]),
+      "unknown command 'creat\\u{1b}'\n(Did you mean create?)",
+    );
+  });
+});
+
 describe("the output", () => {
   const ODD = "a\u001b[2J\u009b2J\r\n\u202e\u200b\u2028\u007f\ufeff👋ä";
   const ESCAPED = String.raw`a\u{1b}[2J\u{9b}2J\u{d}\u{a}\u{202e}\u{200b}\u{2028}\u{7f}\u{feff}👋ä`;
@@ -151,10 +182,23 @@ describe("the output", () => {
   });
 
   test.runIf(existsSync("/dev/full"))("fails on a full disk", async () => {
-    for (const args of [["keys", "list"], ["--help"]]) {
+    for (const args of [["keys", "list"], ["--help"], ["--version"]]) {
       expectFailure(await cli(args, { stdout: "full" }), "Cannot write to stdout (ENOSPC)\n");
     }
     expect((await cli(["keys", "make"], { stderr: "full" })).code).toBe(2);
     expect((await cli(["topics", "list", "x"], { stderr: "full" })).code).toBe(1);
   });
 });
+
+test.runIf(process.platform === "linux" && existsSync("/usr/bin/script"))(
+  "a terminal is told what stdin is waited for",
+  async () => {
+    const command = "node src/cli/main.ts --state /nowhere domains set x --token-secret -";
+    const env = { PATH: process.env["PATH"], WSPUBSUB_DEV_VARS: "/dev/null" };
+    const running = promisify(execFile)("script", ["-qec", command, "/dev/null"], { env });
+    running.child.stdin?.end(`${"t".repeat(40)}\n\u0004`);
+    const { stdout } = await running.catch((ended: { readonly stdout: string }) => ended);
+    expect(stdout).toContain("Type or paste the token secret, which this terminal shows");
+    expect(stdout).toContain("DATABASE_URL is missing");
+  },
+);
