@@ -3,11 +3,16 @@
  */
 import { Option, type Command } from "commander";
 import { err, ok, type Result } from "../../core/result.ts";
-import { domainArgument, parsed } from "../input/arguments.ts";
+import { parsed } from "../input/arguments.ts";
 import { mintToken, type MintTokenOptions } from "./mint-token.ts";
 import { parseExpiry } from "../input/parse-expiry.ts";
+import { readOperands } from "./read-operands.ts";
 import { parseTopicPattern } from "./parse-topic-pattern.ts";
 import type { Session } from "../session.ts";
+
+interface MintOptions extends Omit<MintTokenOptions, "topics"> {
+  readonly topic: readonly string[];
+}
 
 /** Adds the group. */
 export function addTokenCommands(program: Command, session: Session): void {
@@ -16,9 +21,10 @@ export function addTokenCommands(program: Command, session: Session): void {
     .description("who may subscribe to a domain whose subscribers need a token")
     .command("mint")
     .description("make a token (JWT) that lets its bearer subscribe")
-    .addArgument(domainArgument())
+    .argument("<domain>", "the domain: before the first --topic, or at the end")
+    .argument("[patterns...]", "more of --topic")
     .addOption(
-      new Option("--topic <pattern...>", "topics, or prefixes that end with *; * alone is all")
+      new Option("--topic <pattern>", "a topic, or a prefix that ends with *; * alone is all")
         .makeOptionMandatory()
         .argParser(collectPatterns),
     )
@@ -37,7 +43,10 @@ export function addTokenCommands(program: Command, session: Session): void {
       "--private-key <file>",
       "sign with this private JWK (P-256: ES256, Ed25519: EdDSA) and not with the domain's secret",
     )
-    .action((domain: string, options: MintTokenOptions) => mintToken(session, domain, options))
+    .action((first: string, others: readonly string[], { topic, ...options }: MintOptions) => {
+      const { domain, patterns } = readOperands([first, ...others], process.argv);
+      return mintToken(session, domain, { ...options, topics: [...topic, ...patterns] });
+    })
     .addHelpText(
       "after",
       `
@@ -46,6 +55,7 @@ Prints the token alone on stdout. Quote a pattern: the shell knows * as well.
 Examples:
   wspubsub tokens mint example --topic news
   wspubsub tokens mint example --topic news 'users/7/*' --expires 15m
+  wspubsub tokens mint --topic news --topic 'users/7/*' --subject user-7 example
   wspubsub tokens mint example --topic '*' --private-key private.jwk`,
     );
 }

@@ -12,7 +12,7 @@ import { readPrivateKey, secretKey, signToken, type SigningKey } from "./sign-to
 
 /** Its options. */
 export interface MintTokenOptions {
-  readonly topic: readonly string[];
+  readonly topics: readonly string[];
   readonly subject?: string;
   readonly expires: Expiry;
   readonly issuer?: string;
@@ -46,14 +46,14 @@ export async function mintToken(
     iat: Math.floor(Date.now() / 1000),
     exp,
     authorization_details: [
-      { type: "wspubsub", actions: ["subscribe"], topics: [...options.topic] },
+      { type: "wspubsub", actions: ["subscribe"], topics: [...options.topics] },
     ],
   };
   const token = await signToken(claims, key);
   const expiresAt = new Date(exp * 1000);
   await show(session, { domain, token, expires_at: expiresAt.toISOString(), claims });
   session.note(
-    `Lets its bearer subscribe to ${options.topic.map((topic) => `"${topic}"`).join(", ")} of "${domain}" ` +
+    `Lets its bearer subscribe to ${options.topics.map((topic) => `"${topic}"`).join(", ")} of "${domain}" ` +
       `until ${formatDate(expiresAt)}.`,
   );
   for (const doubt of findDoubts(domain, row, { key, issuer })) session.note(doubt);

@@ -48,6 +48,28 @@ describe("tokens mint", () => {
     expect(run.stderr).toContain("is open: anyone may subscribe");
   });
 
+  test.each([
+    ["DOMAIN --topic a b", ["a", "b"]],
+    ["--topic a DOMAIN", ["a"]],
+    ["--topic a b DOMAIN", ["a", "b"]],
+    ["--topic=a --topic b DOMAIN", ["a", "b"]],
+    ["--topic a DOMAIN --topic b", ["a", "b"]],
+    ["--topic a --subject s DOMAIN", ["a"]],
+    ["--topic a --subject s b DOMAIN", ["a", "b"]],
+    ["--subject s DOMAIN --topic a b --expires 5m c", ["a", "b", "c"]],
+    ["--topic -a -- -b DOMAIN", ["-a", "-b"]],
+  ])("takes its arguments in any order: %s", async (line, topics) => {
+    const pair = await makeKeyPair("EdDSA");
+    const domain = newDomain();
+    const key = ["--json", "--private-key", await fileWith(pair.private)];
+    const args = ["tokens", "mint", ...key, ...line.replace("DOMAIN", domain).split(" ")];
+    const { stdout } = await cli(args, { env: { DATABASE_URL: "" } });
+    expect(JSON.parse(stdout)).toMatchObject({
+      domain,
+      claims: { authorization_details: [{ topics }] },
+    });
+  });
+
   test("names the domain's issuer, or another one and says that it is not taken", async () => {
     const domain = newDomain();
     const args = ["--subscribers", "token", "--token-secret", "new", "--token-issuer", "ours"];
@@ -136,10 +158,18 @@ describe("tokens mint", () => {
     [[], "--topic"],
     [["--topic", ""], "The topic is empty"],
     [["--topic", "ok", "x".repeat(257)], "at most 256"],
+    [["--topic", "x".repeat(257)], "at most 256"],
     [["--topic", "a", "--subject", ""], "1 to 256"],
     [["--topic", "a", "--subject", "x".repeat(257)], "1 to 256"],
     [["--topic", "a", "--expires", "2020-01-01"], "past"],
   ])("refuses %j", async (args, part) => {
     expectUsageError(await cli(["tokens", "mint", "x", ...args]), part);
+  });
+
+  test.each([
+    [["--topic", "a"], "missing required argument 'domain'"],
+    [["--topic", "a", ".."], 'The domain must not be "."'],
+  ])("refuses %j without a domain", async (args, part) => {
+    expectUsageError(await cli(["tokens", "mint", ...args]), part);
   });
 });
