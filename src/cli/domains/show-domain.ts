@@ -1,7 +1,9 @@
 /** `wspubsub domains show`: what a domain allows. Of its secret only whether there is one. */
 import { DEFAULT_DOMAIN, isLiveSecret, type DomainRow, type StoredSecret } from "./domain-row.ts";
+import { UserError } from "../../local/fail.ts";
 import { formatDate } from "../output/format-date.ts";
 import { formatTable } from "../output/format-table.ts";
+import { lastArgument } from "../output/shell-quote.ts";
 import { POLICY_COLUMNS, type PolicyValue } from "./policy-column.ts";
 import type { Session } from "../session.ts";
 import type { StoredTokenKeys, TokenKeys } from "./token-keys.ts";
@@ -21,9 +23,15 @@ export interface DomainJson {
   readonly defaults: readonly string[];
 }
 
-/** Shows the policy of a domain, stored or not. */
+/** Shows the policy of a domain, stored or not; throws a UserError for one that has neither policy nor key. */
 export async function showDomain(session: Session, domain: string): Promise<void> {
   const stored = await session.store.findDomain(domain);
+  if (stored === null && (await session.store.listKeys(domain)).length === 0) {
+    throw new UserError(
+      `There is no domain "${domain}": it has neither a policy nor a key. ` +
+        `keys create ${lastArgument(domain)} makes a key`,
+    );
+  }
   const row = stored ?? DEFAULT_DOMAIN;
   const json = domainJson(domain, row);
   const mark = (name: string): string => (json.defaults.includes(name) ? "default" : "");

@@ -3,6 +3,7 @@ import { UserError } from "../../local/fail.ts";
 import { formatTable } from "../output/format-table.ts";
 import type { SocketStatus } from "../hub-answers.ts";
 import type { Session } from "../session.ts";
+import { isUnknown, unknownTopic } from "./unknown-topic.ts";
 
 /** What to list. */
 export interface ListSocketsOptions {
@@ -25,6 +26,7 @@ export async function listSockets(
     throw new UserError(`${list.error.message}${hint}`);
   }
   const { sockets, publishers, subscribers } = list.value;
+  if (isUnknown(list.value)) throw unknownTopic(domain, topic);
   session.print(list.value, formatTable(HEADINGS, sockets.map(rowOf)));
   if (sockets.length === 0) session.note("Nobody is connected now.");
   const all = publishers + subscribers;

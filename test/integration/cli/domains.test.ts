@@ -21,6 +21,13 @@ usePostgres();
 describe("domains", () => {
   test("show gives the defaults of a domain without a row, those of the schema", async () => {
     const domain = newDomain();
+    for (const args of [[], ["--json"]]) {
+      const run = await cli(["domains", "show", domain, ...args]);
+      expectFailure(run, `There is no domain "${domain}"`);
+    }
+    const odd = await cli(["domains", "show", "--", "-x y"]);
+    expectFailure(odd, "keys create -- '-x y' makes a key");
+    await json(["keys", "create", domain]);
     const before = await cli(["domains", "show", domain]);
     expect(before.code).toBe(0);
     expect(before.stderr).toContain("defaults");

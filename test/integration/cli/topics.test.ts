@@ -108,6 +108,28 @@ describe("topics", () => {
     expect(stderr).not.toMatch(/[^\n\P{C}]/u);
   });
 
+  test("show says that a topic is not there, with --sockets and as JSON too", async () => {
+    const counts = { publishers: 0, subscribers: 0, since: null, as_of: AS_OF };
+    const body = { domain: "x", topic: "typo", phase: "vacant", ...counts, sockets: [] };
+    const hub = await startFakeHub({ status: 200, body });
+    for (const args of [[], ["--json"], ["--sockets"], ["--sockets", "--json"]]) {
+      const run = await cli(["topics", "show", "x", "typo", ...args], hub);
+      expectFailure(run, 'There is no topic "typo" of "x" now');
+    }
+  });
+
+  test.each([{ phase: "vacant", subscribers: 1 }, { phase: "grace" }])(
+    "show shows one that has somebody, or may have again: %j",
+    async (status) => {
+      const counts = { publishers: 0, subscribers: 0, since: null, as_of: AS_OF };
+      const body = { domain: "x", topic: "y", ...counts, ...status, sockets: [] };
+      const hub = await startFakeHub({ status: 200, body });
+      expect((await cli(["topics", "show", "x", "y"], hub)).stdout).toContain(status.phase);
+      const sockets = await cli(["topics", "show", "x", "y", "--sockets"], hub);
+      expect(sockets).toMatchObject({ code: 0 });
+    },
+  );
+
   test("show --sockets of a hub that cannot", async () => {
     const hub = await startFakeHub({ status: 404, body: { title: "Nothing is here" } });
     expectFailure(await cli(["topics", "show", "x", "y", "--sockets"], hub), "a version before");
