@@ -157,6 +157,17 @@ describe("the output", () => {
     expect(again.stderr).toContain(name);
   });
 
+  test("shows so what was typed, in results, in remarks and in failures", async () => {
+    const domain = newDomain();
+    const typed = `${domain}\u202e`;
+    const shown = `"${domain}\\u{202e}"`;
+    const set = await cli(["domains", "set", typed, "--publishers", "shared"]);
+    expect(set.stdout).toContain(`Set for ${shown}: `);
+    const list = await cli(["keys", "list", typed]);
+    expect(list.stderr).toBe(`${shown} has no keys.\n`);
+    expectFailure(await cli(["domains", "rotate-secret", typed]), `${shown} has no token secret`);
+  });
+
   test("is complete, however much it is", async () => {
     const domain = newDomain();
     const rows = 5000;
