@@ -25,8 +25,13 @@ describe("domains", () => {
       const run = await cli(["domains", "show", domain, ...args]);
       expectFailure(run, `There is no domain "${domain}"`);
     }
-    const odd = await cli(["domains", "show", "--", "-x y"]);
-    expectFailure(odd, "keys create -- '-x y' makes a key");
+    for (const [odd, quoted] of [
+      ["-x y", "-- '-x y'"],
+      ["*", "'*'"],
+    ] as const) {
+      const run = await cli(["domains", "show", "--", odd]);
+      expectFailure(run, `keys create ${quoted} makes a key`);
+    }
     await json(["keys", "create", domain]);
     const before = await cli(["domains", "show", domain]);
     expect(before.code).toBe(0);
