@@ -52,7 +52,7 @@ describe("tokens mint", () => {
     ["DOMAIN --topic a b", ["a", "b"]],
     ["--topic a DOMAIN", ["a"]],
     ["--topic a b DOMAIN", ["a", "b"]],
-    ["--topic=a --topic b DOMAIN", ["a", "b"]],
+    ["--topic=a b DOMAIN", ["a", "b"]],
     ["--topic a DOMAIN --topic b", ["a", "b"]],
     ["--topic a --subject s DOMAIN", ["a"]],
     ["--topic a --subject s b DOMAIN", ["a", "b"]],
