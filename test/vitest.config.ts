@@ -29,6 +29,7 @@ export default defineConfig({
           name: "unit",
           root: import.meta.dirname,
           include: ["unit/**/*.test.ts"],
+          isolate: false,
           // None of them waits for the clock: this is for machines that are busy.
           testTimeout: 20_000,
           setupFiles: ["support-in-workerd/after-each.ts"],
