@@ -51,7 +51,11 @@ export default defineConfig({
           include: ["integration/**/*.test.ts", "browser/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          globalSetup: ["support/report-skipped.ts", "support/shared-hub.ts"],
+          globalSetup: [
+            "support/report-skipped.ts",
+            "support/compile-cache.ts",
+            "support/shared-hub.ts",
+          ],
         },
       },
     ],

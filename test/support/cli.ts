@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect } from "vitest";
+import { compileCache } from "./compile-cache.ts";
 import { startPostgres, type LocalPostgres } from "./local-postgres.ts";
 
 /** What a run came to. */
@@ -87,6 +88,7 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
     env: {
       ...(PATH && { PATH }),
       ...(HOME && { HOME }),
+      ...compileCache(),
       // Not the settings of whoever runs the tests.
       WSPUBSUB_DEV_VARS: "/dev/null",
       ...options.env,
