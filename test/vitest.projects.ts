@@ -63,11 +63,7 @@ export function integration(name: string, include: string[]): TestProjectInlineC
       maxWorkers,
       testTimeout: 60_000,
       hookTimeout: 60_000,
-      globalSetup: [
-        "support/report-skipped.ts",
-        "support/compile-cache.ts",
-        "support/shared-hub.ts",
-      ],
+      globalSetup: ["support/report-skipped.ts", "support/run-folder.ts", "support/shared-hub.ts"],
     },
   };
 }

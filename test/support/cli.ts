@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect } from "vitest";
-import { compileCache } from "./compile-cache.ts";
+import { compileCache } from "./run-folder.ts";
 import { startPostgres, type LocalPostgres } from "./local-postgres.ts";
 
 /** What a run came to. */

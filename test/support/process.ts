@@ -5,7 +5,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { compileCache } from "./compile-cache.ts";
+import { compileCache } from "./run-folder.ts";
 
 /** A started program. */
 export interface Program {
