@@ -106,7 +106,8 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("outages", () => {
     expect((await refused(topicUrls(hub.ws, TEST).pub)).status).toBe(503);
     const elapsedMs = performance.now() - start;
     expect(elapsedMs).toBeGreaterThan(1900);
-    expect(elapsedMs).toBeLessThan(4000);
+    // Two seconds are the promise; a busy machine takes its time to pass it on.
+    expect(elapsedMs).toBeLessThan(10_000);
     await hub.logged(/No answer within 2000 ms/);
     expect(hub.output()).not.toContain("secret-word");
     for (const socket of sockets) socket.destroy();
