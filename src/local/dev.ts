@@ -73,7 +73,7 @@ async function main(): Promise<void> {
 async function startPostgres({ state, fresh }: DevOptions): Promise<Database> {
   const port = (await isFree(POSTGRES_PORT)) ? POSTGRES_PORT : 0;
   const args = ["--port", String(port), "--data", join(state, "postgres")];
-  const endpoint = await new Promise<string>((resolve, reject) => {
+  const url = await new Promise<string>((resolve, reject) => {
     const output: string[] = [];
     const child = start(
       join(import.meta.dirname, "postgres.ts"),
@@ -90,9 +90,7 @@ async function startPostgres({ state, fresh }: DevOptions): Promise<Database> {
     );
     void child.exited.then(() => reject(new UserError(output.join("\n"))));
   });
-  const { host } = new URL(endpoint);
-  const url = `postgres://postgres:postgres@${host}/postgres`;
-  return { url, label: endpoint, domain: TEST_KEY.domain, key: TEST_KEY.key };
+  return { url, label: url, domain: TEST_KEY.domain, key: TEST_KEY.key };
 }
 
 async function startWorker(

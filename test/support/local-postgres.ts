@@ -4,7 +4,7 @@ import { startProgram } from "./process.ts";
 /** A running Postgres. */
 export interface LocalPostgres {
   readonly port: number;
-  /** What DATABASE_URL must be to use it. */
+  /** What DATABASE_URL must be to use it; psql takes it, too. */
   readonly url: string;
   /** Where it takes SQL over HTTP. */
   readonly endpoint: string;
@@ -15,12 +15,12 @@ export interface LocalPostgres {
 export async function startPostgres(options: { port?: number } = {}): Promise<LocalPostgres> {
   const port = String(options.port ?? 0);
   const program = startProgram("node", ["src/local/postgres.ts", "--port", port]);
-  const [, endpoint = ""] = await program.line(/^Postgres\s+(\S+)$/);
-  const { host, port: actualPort } = new URL(endpoint);
+  const [, url = ""] = await program.line(/^Postgres\s+(\S+)$/);
+  const { host, port: actualPort } = new URL(url);
   return {
     port: Number(actualPort),
-    url: `postgres://postgres:postgres@${host}/postgres`,
-    endpoint,
+    url,
+    endpoint: `http://${host}/sql`,
     stop: async () => void (await program.end("SIGTERM")),
   };
 }
