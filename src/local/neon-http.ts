@@ -1,7 +1,8 @@
 /**
  * Neon's HTTP protocol, as `@neondatabase/serverless` speaks it, in front of a Postgres: `POST /sql` with
  * `{query, params}`, or `{queries: […]}` for a transaction. Values go both ways as Postgres text, so the
- * driver's own type parsers decide, as in production.
+ * driver's own type parsers decide, as in production. For this machine's programs only: it asks for no
+ * password, so that a web page must not reach it, not even one whose host name leads here.
  */
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import * as v from "valibot";
@@ -33,6 +34,8 @@ const StatementSchema = v.object({
 });
 const BodySchema = v.union([StatementSchema, v.object({ queries: v.array(StatementSchema) })]);
 type Statement = v.InferOutput<typeof StatementSchema>;
+
+const LOCAL_NAMES: ReadonlySet<string> = new Set(["127.0.0.1", "localhost", "[::1]"]);
 
 /** What a batch's headers may ask of its transaction. */
 const ISOLATION_LEVELS: Readonly<Record<string, string>> = {
@@ -72,13 +75,13 @@ function toHttpError(error: unknown): HttpError {
 }
 
 async function answer(postgres: SqlBackend, request: IncomingMessage): Promise<unknown> {
+  requireLocalProgram(request);
   if (request.url !== "/sql") {
     throw new HttpError(404, { message: "There is nothing at this path: send POST /sql" });
   }
   if (request.method !== "POST") {
     throw new HttpError(405, { message: `${request.method} is not allowed: send POST /sql` });
   }
-  // Without it any web page could post here: a header of its own makes the browser ask first.
   if (request.headers["neon-connection-string"] === undefined) {
     throw new HttpError(400, { message: "The header Neon-Connection-String is missing" });
   }
@@ -96,6 +99,19 @@ async function answer(postgres: SqlBackend, request: IncomingMessage): Promise<u
   return postgres.withSession(async (run) => ({
     results: await runTransaction(run, begin, body.queries),
   }));
+}
+
+/** Browsers send Origin with every POST, and Host as the page's address has it. */
+function requireLocalProgram({ headers, socket }: IncomingMessage): void {
+  if (headers.origin !== undefined) {
+    throw new HttpError(403, { message: "Web pages are refused: the request has an Origin" });
+  }
+  const [, name = "", port = "80"] = /^(.*?)(?::(\d+))?$/.exec(headers.host ?? "") ?? [];
+  if (!LOCAL_NAMES.has(name.toLowerCase()) || Number(port) !== socket.localPort) {
+    throw new HttpError(403, {
+      message: `The Host must be 127.0.0.1:${socket.localPort}: only this machine's programs are served`,
+    });
+  }
 }
 
 /** How the transaction begins that a batch's headers ask for. */
