@@ -50,7 +50,7 @@ export default defineConfig({
           include: ["integration/**/*.test.ts", "browser/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          globalSetup: ["support/shared-hub.ts"],
+          globalSetup: ["support/report-skipped.ts", "support/shared-hub.ts"],
         },
       },
     ],
