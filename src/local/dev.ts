@@ -75,6 +75,7 @@ async function startPostgres({ state, fresh }: DevOptions): Promise<Database> {
   const args = ["--port", String(port), "--data", join(state, "postgres")];
   const url = await new Promise<string>((resolve, reject) => {
     const output: string[] = [];
+    let isReady = false;
     const child = start(
       join(import.meta.dirname, "postgres.ts"),
       fresh ? [...args, "--fresh"] : args,
@@ -83,7 +84,10 @@ async function startPostgres({ state, fresh }: DevOptions): Promise<Database> {
         env: process.env,
         onLine: (line) => {
           const ready = /^Postgres\s+(\S+)$/.exec(line)?.[1];
-          if (ready !== undefined) resolve(ready);
+          if (ready !== undefined) {
+            isReady = true;
+            resolve(ready);
+          } else if (isReady) console.error(line);
           else output.push(line);
         },
       },

@@ -6,8 +6,13 @@
 /** Milliseconds that a holder may do nothing while others wait. */
 const IDLE_TIMEOUT_MS = 1000;
 
+/** Milliseconds of waiting after which it is said; the hub waits no longer for its key store. */
+const LONG_WAIT_MS = 2000;
+
 /** One that waits for a turn, or has it. */
 export interface Holder {
+  /** What people call it. */
+  readonly name: string;
   /** It was idle for too long while others waited: it must release the turn, soon. */
   giveUp(): void;
 }
@@ -25,10 +30,16 @@ export class Turns {
       this.#holder = holder;
       return;
     }
+    const timer = setTimeout(() => {
+      console.error(
+        `Postgres is busy with a transaction of ${this.#holder?.name}: ${holder.name} waits`,
+      );
+    }, LONG_WAIT_MS);
     await new Promise<void>((begin) => {
       this.#waiting.push({ holder, begin });
       this.#watch();
     });
+    clearTimeout(timer);
   }
 
   /** The holder keeps its turn and does nothing with it from now on. */
