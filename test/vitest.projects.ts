@@ -33,7 +33,7 @@ export function unit(): TestProjectInlineConfiguration {
       isolate: false,
       maxWorkers,
       // None of them waits for the clock: this is for machines that are busy.
-      testTimeout: 20_000,
+      testTimeout: 60_000,
       setupFiles: ["support-in-workerd/after-each.ts"],
     },
   };
