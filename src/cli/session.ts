@@ -3,24 +3,30 @@
  * store and the hub only for commands that need them.
  */
 import type { Command } from "commander";
+import { Database } from "../local/database/database.ts";
 import { UserError } from "../local/fail.ts";
 import { DEFAULT_STATE } from "../local/dev-options.ts";
-import { Database } from "./database.ts";
 import { findPlaces, type Places } from "./find-places.ts";
 import { Hub } from "./hub.ts";
 import type { Output } from "./output/output.ts";
 import { printable, printableJson } from "./output/printable.ts";
 import { Store } from "./store.ts";
 
+/** Milliseconds that a statement may take, with the time that a database needs to wake. */
+const DATABASE_TIMEOUT_MS = 10_000;
+
 /** What every command can rely on. */
 export class Session {
   readonly #program: Command;
   readonly #output: Output;
   #places: Places | null = null;
+  #database: Database | null = null;
 
   constructor(program: Command, output: Output) {
     this.#program = program;
     this.#output = output;
+    // A command that throws ends the process.
+    program.hook("postAction", () => this.#database?.close());
   }
 
   /** The key store; throws a UserError where none is known. */
@@ -35,7 +41,12 @@ export class Session {
   /** The key store, `null` where none is known. */
   findStore(): Store | null {
     const { database } = this.#findPlaces();
-    return database === null ? null : new Store(new Database(database));
+    if (database === null) return null;
+    this.#database ??= new Database(database, {
+      timeoutMs: DATABASE_TIMEOUT_MS,
+      failure: "Cannot ask Postgres at",
+    });
+    return new Store(this.#database);
   }
 
   /** The hub's admin routes; throws a UserError where no hub is known. */

@@ -5,7 +5,7 @@
  */
 import { writeSync } from "node:fs";
 import { UserError } from "../local/fail.ts";
-import { NoAnswerError } from "./database.ts";
+import { NoAnswerError } from "../local/database/database.ts";
 import { printableLines } from "./output/printable.ts";
 
 /** Something to be made and shown. */

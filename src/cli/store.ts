@@ -3,7 +3,7 @@
  * parsed, never cast.
  */
 import * as v from "valibot";
-import type { Database } from "./database.ts";
+import type { Database } from "../local/database/database.ts";
 import { DOMAIN_COLUMNS, DomainRowSchema, type DomainRow } from "./domains/domain-row.ts";
 import { KeyRowSchema, type KeyRow } from "./keys/key-row.ts";
 import type { NewKey } from "./keys/make-key.ts";

@@ -1,22 +1,18 @@
 /**
- * Neon's HTTP protocol, as `@neondatabase/serverless` speaks it, in front of a PGlite database: `POST /sql`
- * with `{query, params}`, or `{queries: […]}` for a transaction. Values go both ways as Postgres text, so
- * the driver's own type parsers decide, as in production.
+ * Neon's HTTP protocol, as `@neondatabase/serverless` speaks it, in front of a Postgres: `POST /sql` with
+ * `{query, params}`, or `{queries: […]}` for a transaction. Values go both ways as Postgres text, so the
+ * driver's own type parsers decide, as in production. For this machine's programs only: no web page reaches it,
+ * not even one whose host name leads here.
  */
-import { protocol, type PGlite } from "@electric-sql/pglite";
+import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import * as v from "valibot";
-
-type Messages = Awaited<ReturnType<PGlite["execProtocolStream"]>>;
-
-/** What the driver gets for a statement. */
-interface StatementResult {
-  command: string;
-  rowCount: number | null;
-  fields: { name: string; dataTypeID: number }[];
-  rows: (string | null)[][];
-  rowAsArray: true;
-}
+import {
+  StatementError,
+  type RunStatement,
+  type SqlBackend,
+  type StatementResult,
+} from "./sql-backend.ts";
 
 /** An answer that is not 200; `body` is sent as JSON. */
 class HttpError extends Error {
@@ -40,6 +36,8 @@ const StatementSchema = v.object({
 const BodySchema = v.union([StatementSchema, v.object({ queries: v.array(StatementSchema) })]);
 type Statement = v.InferOutput<typeof StatementSchema>;
 
+const LOCAL_NAMES: ReadonlySet<string> = new Set(["127.0.0.1", "localhost", "[::1]"]);
+
 /** What a batch's headers may ask of its transaction. */
 const ISOLATION_LEVELS: Readonly<Record<string, string>> = {
   ReadUncommitted: "read uncommitted",
@@ -51,17 +49,16 @@ const ISOLATION_LEVELS: Readonly<Record<string, string>> = {
 /** After any white space and comments. */
 const STARTS_WITH_COPY = /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*copy\b/i;
 
-/** An HTTP server, not yet listening, that runs SQL on the database. */
-export function createNeonServer(database: PGlite): Server {
+/** An HTTP server, not yet listening, that runs SQL on the Postgres for who knows the password, if it has one. */
+export function createNeonServer(postgres: SqlBackend, password: string | null = null): Server {
   return createServer((request, response) => {
-    answer(database, request).then(
+    answer(postgres, password, request).then(
       (body) => {
         response.writeHead(200, { "Content-Type": "application/json" });
         response.end(JSON.stringify(body));
       },
       (error: unknown) => {
-        const { status, body } =
-          error instanceof HttpError ? error : new HttpError(500, { message: String(error) });
+        const { status, body } = toHttpError(error);
         response.writeHead(status, {
           "Content-Type": "application/json",
           ...(status === 405 && { Allow: "POST" }),
@@ -72,40 +69,71 @@ export function createNeonServer(database: PGlite): Server {
   });
 }
 
-async function answer(database: PGlite, request: IncomingMessage): Promise<unknown> {
+function toHttpError(error: unknown): HttpError {
+  if (error instanceof HttpError) return error;
+  if (error instanceof StatementError) return new HttpError(400, error.fields);
+  return new HttpError(500, { message: String(error) });
+}
+
+async function answer(
+  postgres: SqlBackend,
+  password: string | null,
+  request: IncomingMessage,
+): Promise<unknown> {
+  requireLocalProgram(request);
   if (request.url !== "/sql") {
     throw new HttpError(404, { message: "There is nothing at this path: send POST /sql" });
   }
   if (request.method !== "POST") {
     throw new HttpError(405, { message: `${request.method} is not allowed: send POST /sql` });
   }
-  // Without it any web page could post here: a header of its own makes the browser ask first.
-  if (request.headers["neon-connection-string"] === undefined) {
+  const url = request.headers["neon-connection-string"];
+  if (typeof url !== "string") {
     throw new HttpError(400, { message: "The header Neon-Connection-String is missing" });
+  }
+  if (password !== null && !isSame(passwordOf(url), password)) {
+    throw new HttpError(403, { message: "The password in Neon-Connection-String is wrong" });
   }
   const parsed = v.safeParse(BodySchema, await readJson(request));
   if (!parsed.success) {
     throw new HttpError(400, { message: "The body must be {query, params} or {queries: […]}" });
   }
   const body = parsed.output;
-  // One statement or transaction at a time: there is one connection.
-  return database.runExclusive(async () => {
-    try {
-      if ("query" in body) return await run(database, body);
-      return { results: await runTransaction(database, body.queries, request.headers) };
-    } finally {
-      // Each request is a session of its own: no transaction, setting or temporary table outlives it.
-      if (database.isInTransaction()) await run(database, { query: "rollback", params: [] });
-      await run(database, { query: "discard all", params: [] });
-    }
-  });
+  if ("query" in body) {
+    requireRunnable(body);
+    return postgres.withSession((run) => run(body));
+  }
+  const begin = beginning(request.headers);
+  body.queries.forEach(requireRunnable);
+  return postgres.withSession(async (run) => ({
+    results: await runTransaction(run, begin, body.queries),
+  }));
 }
 
-async function runTransaction(
-  database: PGlite,
-  statements: readonly Statement[],
-  headers: IncomingMessage["headers"],
-): Promise<StatementResult[]> {
+/** Browsers send Origin with every POST, and Host as the page's address has it. */
+function requireLocalProgram({ headers, socket }: IncomingMessage): void {
+  if (headers.origin !== undefined) {
+    throw new HttpError(403, { message: "Web pages are refused: the request has an Origin" });
+  }
+  const [, name = "", port = "80"] = /^(.*?)(?::(\d+))?$/.exec(headers.host ?? "") ?? [];
+  if (!LOCAL_NAMES.has(name.toLowerCase()) || Number(port) !== socket.localPort) {
+    throw new HttpError(403, {
+      message: `The Host must be 127.0.0.1:${socket.localPort}: only this machine's programs are served`,
+    });
+  }
+}
+
+function passwordOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).password : "";
+}
+
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) => createHash("sha256").update(text).digest());
+  return a !== undefined && b !== undefined && timingSafeEqual(a, b);
+}
+
+/** How the transaction begins that a batch's headers ask for. */
+function beginning(headers: IncomingMessage["headers"]): string {
   const modes = ["begin"];
   const name = headers["neon-batch-isolation-level"];
   if (name !== undefined) {
@@ -118,16 +146,23 @@ async function runTransaction(
   }
   if (headers["neon-batch-read-only"] === "true") modes.push("read only");
   if (headers["neon-batch-deferrable"] === "true") modes.push("deferrable");
-  await run(database, { query: modes.join(" "), params: [] });
+  return modes.join(" ");
+}
+
+async function runTransaction(
+  run: RunStatement,
+  begin: string,
+  statements: readonly Statement[],
+): Promise<StatementResult[]> {
+  await run({ query: begin, params: [] });
   const results: StatementResult[] = [];
-  for (const statement of statements) results.push(await run(database, statement));
-  await run(database, { query: "commit", params: [] });
+  for (const statement of statements) results.push(await run(statement));
+  await run({ query: "commit", params: [] });
   return results;
 }
 
-/** Runs one statement by the extended protocol, as Neon does. */
-async function run(database: PGlite, { query, params }: Statement): Promise<StatementResult> {
-  // PGlite has no client to copy from or to, and would wait for it forever.
+function requireRunnable({ query }: Statement): void {
+  // There is no client to copy from or to.
   if (STARTS_WITH_COPY.test(query)) {
     throw new HttpError(400, { message: "COPY does not work over HTTP", code: "0A000" });
   }
@@ -135,59 +170,6 @@ async function run(database: PGlite, { query, params }: Statement): Promise<Stat
   if (query.includes("\0")) {
     throw new HttpError(400, { message: "A query must not contain U+0000", code: "22021" });
   }
-  const { serialize } = protocol;
-  const values = params.map(toText);
-  const request = Buffer.concat([
-    serialize.parse({ text: query }),
-    serialize.bind({ values }),
-    serialize.describe({ type: "P" }),
-    serialize.execute({}),
-    serialize.sync(),
-  ]);
-  return toResult(await database.execProtocolStream(request, { throwOnError: false }));
-}
-
-function toResult(messages: Messages): StatementResult {
-  const result: StatementResult = {
-    command: "",
-    rowCount: null,
-    fields: [],
-    rows: [],
-    rowAsArray: true,
-  };
-  for (const message of messages) {
-    if (message instanceof protocol.messages.DatabaseError) {
-      const { message: text, severity, code, detail, hint, position, where } = message;
-      const { schema, table, column, dataType, constraint, routine } = message;
-      const context = { where, schema, table, column, dataType, constraint, routine };
-      throw new HttpError(400, {
-        message: text,
-        severity,
-        code,
-        detail,
-        hint,
-        position,
-        ...context,
-      });
-    }
-    if (message instanceof protocol.messages.RowDescriptionMessage) {
-      result.fields = message.fields.map(({ name, dataTypeID }) => ({ name, dataTypeID }));
-    }
-    if (message instanceof protocol.messages.DataRowMessage) result.rows.push(message.fields);
-    if (message instanceof protocol.messages.CommandCompleteMessage) {
-      // "SELECT 3", "INSERT 0 1", "CREATE TABLE".
-      const words = message.text.split(" ");
-      const count = words.at(-1) ?? "";
-      result.command = /^\d+$/.test(count) ? (words[0] ?? "") : message.text;
-      result.rowCount = /^\d+$/.test(count) ? Number(count) : null;
-    }
-  }
-  return result;
-}
-
-function toText(value: unknown): string | null {
-  if (value === null || value === undefined) return null;
-  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {

@@ -1,22 +1,27 @@
 /**
- * The Postgres of a laptop, as a process: PGlite behind Neon's HTTP protocol, with schema.sql applied and
- * the documented test key active. Prints a line that starts with "Postgres" once it answers.
+ * The Postgres of a laptop, as a process: PGlite behind Postgres's own protocol and Neon's HTTP on one port,
+ * with schema.sql applied and the documented test key active. Prints a line that starts with "Postgres" and
+ * has its URL once it answers.
  */
-import { PGlite } from "@electric-sql/pglite";
+import type { PGlite } from "@electric-sql/pglite";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { lockData } from "./data-lock.ts";
+import { EmbeddedPostgres, NAME } from "./embedded-postgres.ts";
 import { failWith, UserError } from "./fail.ts";
 import { createNeonServer } from "./neon-http.ts";
+import { openDatabase } from "./open-database.ts";
 import { parsePort } from "./parse-port.ts";
+import { serveBoth } from "./serve-both.ts";
 import { TEST_KEY } from "./test-key.ts";
 
 const HELP = `Usage: node src/local/postgres.ts [options]
 
-Serves Neon's HTTP protocol at http://127.0.0.1:PORT/sql from an embedded Postgres,
-with schema.sql applied and the test key active.
+Serves an embedded Postgres, with schema.sql applied and the test key active, at
+postgres://postgres:postgres@127.0.0.1:PORT/postgres for psql and other programs,
+and for Neon's driver at http://127.0.0.1:PORT/sql.
 
   --port N     the port (default 0: any that is free)
   --data DIR   keep the database there (default: in memory)
@@ -50,10 +55,10 @@ function readOptions(): { port: number; data: string | null; fresh: boolean } {
   }
 }
 
-async function openDatabase(data: string | null, fresh: boolean): Promise<PGlite> {
+async function prepareDatabase(data: string | null, fresh: boolean): Promise<PGlite> {
   const path = data && join(data, "data");
   if (path && fresh) rmSync(path, { recursive: true, force: true });
-  const database = await PGlite.create(path ?? "memory://");
+  const database = await openDatabase(path);
   await database.exec(readFileSync(join(import.meta.dirname, "../../schema.sql"), "utf8"));
   await database.exec(SEED);
   return database;
@@ -63,8 +68,10 @@ async function main(): Promise<void> {
   const { port, data, fresh } = readOptions();
   if (data !== null) mkdirSync(data, { recursive: true });
   const lock = data === null ? null : lockData(data);
-  const database = await openDatabase(data, fresh);
-  const server = createNeonServer(database);
+  const database = await prepareDatabase(data, fresh);
+  const postgres = await EmbeddedPostgres.open(database);
+  const server = createNeonServer(postgres);
+  serveBoth(server, postgres);
 
   let stopping = false;
   async function stop(): Promise<void> {
@@ -88,7 +95,7 @@ async function main(): Promise<void> {
   });
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("Expected a TCP address");
-  console.log(`Postgres  http://127.0.0.1:${address.port}/sql`);
+  console.log(`Postgres  postgres://${NAME}:${NAME}@127.0.0.1:${address.port}/${NAME}`);
 }
 
 main().catch(failWith);

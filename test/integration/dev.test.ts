@@ -41,7 +41,9 @@ describe("npm run dev prints", () => {
       `  npx wscat -c ${publisher}`,
       `  npx wscat -c ${subscriber}`,
       "",
-      expect.stringMatching(/^Postgres {2}http:\/\/127\.0\.0\.1:\d+\/sql$/),
+      expect.stringMatching(
+        /^Postgres {2}postgres:\/\/postgres:postgres@127\.0\.0\.1:\d+\/postgres$/,
+      ),
       expect.stringMatching(/^Ready/),
     ]);
 
@@ -249,7 +251,8 @@ function postgresPortOf(program: Program): number {
 }
 
 function endpointOf(program: Program): string {
-  return /^Postgres\s+(\S+)$/m.exec(program.output())?.[1] ?? "";
+  const { host } = new URL(/^Postgres\s+(\S+)$/m.exec(program.output())?.[1] ?? "");
+  return `http://${host}/sql`;
 }
 
 /** Runs SQL where the hub keeps its keys; rows as arrays of text. */

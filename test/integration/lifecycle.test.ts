@@ -109,8 +109,8 @@ describe.runIf(isLocal)("policies in Postgres", () => {
     expect(await subscriber.texts(1)).toEqual(["last words"]);
     expect(await subscriber.next()).toEqual({ type: "close", code: 1000, reason: "topic-ended" });
     expect(await other.closed()).toEqual({ code: 1000, reason: "topic-ended" });
-    // The connections end too, at once: a client reports a close only then.
-    expect(performance.now() - leftAt).toBeLessThan(5000);
+    // The connections end too, at once: a client reports a close only then. Late would be ten seconds after the second.
+    expect(performance.now() - leftAt).toBeLessThan(10_000);
     expect((await refused(sub)).status).toBe(404);
     const again = await open(pub);
     const next = await open(sub);

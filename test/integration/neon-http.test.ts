@@ -3,6 +3,9 @@
  * no driver would send.
  */
 import { neon, NeonDbError, neonConfig, type NeonQueryFunction } from "@neondatabase/serverless";
+import { once } from "node:events";
+import { request as send, type IncomingMessage } from "node:http";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startPostgres, type LocalPostgres } from "../support/local-postgres.ts";
 
@@ -235,6 +238,52 @@ describe("a request that no driver sends", () => {
     expect(await sql`select 1 as v`).toEqual([{ v: 1 }]);
   });
 });
+
+describe("only this machine's programs are served", () => {
+  test.each([
+    ["a page's request", { Origin: "http://localhost:8080" }, "Origin"],
+    ["a request of a page without an origin", { Origin: "null" }, "Origin"],
+    ["a name that a page has bound to this machine", { Host: "rebound.example" }, "Host"],
+    ["such a name with our port", { Host: "rebound.example:PORT" }, "Host"],
+    ["a name that begins as ours", { Host: "127.0.0.1.rebound.example:PORT" }, "Host"],
+    ["another port", { Host: "127.0.0.1:1" }, "Host"],
+    ["no port", { Host: "127.0.0.1" }, "Host"],
+  ])("%s is refused", async (_, headers: Record<string, string>, named) => {
+    for (const method of ["POST", "OPTIONS"]) {
+      const answer = await ask({ ...headers, "Neon-Connection-String": "x" }, method);
+      expect(answer).toEqual({
+        status: 403,
+        allows: [],
+        body: { message: expect.stringContaining(named) },
+      });
+    }
+  });
+
+  test.each(["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])("%s is served", async (name) => {
+    const headers = { Host: `${name}:PORT`, "Neon-Connection-String": "x" };
+    expect(await ask(headers)).toMatchObject({ status: 200, body: { rows: [["1"]] } });
+  });
+
+  test("a refusal does not wait for the body", async () => {
+    const headers = { Host: "rebound.example", "Content-Length": "1000", Expect: "100-continue" };
+    expect(await ask(headers, "PUT")).toMatchObject({ status: 403 });
+  });
+});
+
+/** Not by `fetch`, which sets Host and Origin itself. `PORT` stands for the Postgres's. */
+async function ask(headers: Record<string, string>, method = "POST"): Promise<unknown> {
+  const { port, endpoint } = postgres;
+  const host = headers["Host"]?.replace("PORT", String(port));
+  const sent = send(endpoint, { method, headers: { ...headers, ...(host && { Host: host }) } });
+  // What announces a body and waits for leave to send it, sends none.
+  if (headers["Expect"] === undefined) sent.end(method === "POST" ? '{"query":"select 1"}' : "");
+  else sent.flushHeaders();
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  const body: unknown = JSON.parse(await text(response));
+  sent.destroy();
+  const allows = Object.keys(response.headers).filter((name) => name.startsWith("access-control"));
+  return { status: response.statusCode, allows, body };
+}
 
 interface Request {
   method: string;

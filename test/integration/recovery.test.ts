@@ -8,7 +8,8 @@ import {
   type TopicUrls,
 } from "../support/addresses.ts";
 import { Client, connect, open, refused } from "../support/client.ts";
-import { startHub, type HubProcess } from "../support/hub-process.ts";
+import { startBareHub } from "../support/bare-hub.ts";
+import type { HubProcess } from "../support/hub-process.ts";
 import { OPCODE, RawSocket } from "../support/raw-socket.ts";
 import {
   openSender,
@@ -408,7 +409,7 @@ describe.runIf(isLocal)("a hub that is killed", () => {
   });
 
   async function ownHub(options: { port?: number; state?: string } = {}): Promise<HubProcess> {
-    const own = await startHub({ ...options, env: { DATABASE_URL: databaseUrl() } });
+    const own = await startBareHub({ ...options, env: { DATABASE_URL: databaseUrl() } });
     hubs.push(own);
     return own;
   }

@@ -1,13 +1,12 @@
 /** A real browser as tests start it, on a page of another origin than the hub's. */
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium, type Page } from "playwright-core";
+import { requireProgram } from "./optional-program.ts";
 
-const EXECUTABLE = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const FLAGS = [
   "--headless",
   "--no-sandbox",
@@ -27,15 +26,13 @@ export interface Browser {
 
 /** Starts one; rejects with what to do when there is none. */
 export async function startBrowser(): Promise<Browser> {
-  if (!existsSync(EXECUTABLE)) {
-    throw new Error(`There is no browser at ${EXECUTABLE}: install chromium or set CHROMIUM`);
-  }
+  const executablePath = requireProgram("chromium");
   // Any page of another origin: the hub serves everyone.
   const site = createServer((_, response) => response.end("<!doctype html><title>client</title>"));
   await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));
   const profile = await mkdtemp(join(tmpdir(), "wspubsub-chromium-"));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: EXECUTABLE,
+    executablePath,
     args: FLAGS,
   });
   const page = await context.newPage();

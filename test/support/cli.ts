@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect } from "vitest";
+import { compileCache } from "./run-folder.ts";
 import { startPostgres, type LocalPostgres } from "./local-postgres.ts";
 
 /** What a run came to. */
@@ -112,6 +113,7 @@ function startCli(args: readonly string[], options: CliOptions): StartedCli {
     env: {
       ...(PATH && { PATH }),
       ...(HOME && { HOME }),
+      ...compileCache(),
       // Not the settings of whoever runs the tests.
       WSPUBSUB_DEV_VARS: "/dev/null",
       ...options.env,

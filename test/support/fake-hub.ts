@@ -1,6 +1,5 @@
 /**
- * A stand-in for the hub's admin routes, for what a real hub would not answer on request; and for a Postgres
- * that fails.
+ * A stand-in for the hub's admin routes, for what a real hub would not answer on request.
  */
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -68,12 +67,6 @@ export async function startFakeHub(behaviour: FakeBehaviour): Promise<FakeHub> {
   if (address === null || typeof address === "string") throw new Error("Expected a TCP address");
   const url = `http://127.0.0.1:${address.port}`;
   return { url, seen, env: { HUB_URL: url, ADMIN_TOKEN } };
-}
-
-/** Starts a Postgres that treats every statement alike; gives its DATABASE_URL. */
-export async function startFakePostgres(behaviour: FakeBehaviour): Promise<string> {
-  const { url } = await startFakeHub(behaviour);
-  return `postgres://u:p@${new URL(url).host}/d`;
 }
 
 /** A request that a command with `env` sends. */

@@ -5,6 +5,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { compileCache } from "./run-folder.ts";
 
 /** A started program. */
 export interface Program {
@@ -29,7 +30,13 @@ export function startProgram(
   const child = spawn(command, args, {
     cwd: `${import.meta.dirname}/../..`,
     // A DATABASE_URL of the tests' own environment must not reach it, nor that of .dev.vars.
-    env: { ...(PATH && { PATH }), ...(HOME && { HOME }), WSPUBSUB_DEV_VARS: "/dev/null", ...env },
+    env: {
+      ...(PATH && { PATH }),
+      ...(HOME && { HOME }),
+      ...compileCache(),
+      WSPUBSUB_DEV_VARS: "/dev/null",
+      ...env,
+    },
     // Of its own and open: wscat ends when nobody could type any more.
     stdio: ["pipe", "pipe", "pipe"],
   });

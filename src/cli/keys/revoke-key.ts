@@ -1,6 +1,6 @@
 /** `wspubsub keys revoke`: the end of a key, also where Postgres cannot be asked. */
 import { UserError } from "../../local/fail.ts";
-import { NoAnswerError } from "../database.ts";
+import { NoAnswerError } from "../../local/database/database.ts";
 import { explainNoKey } from "./explain-no-key.ts";
 import { describeKeyState, keyJson, nameKey, type KeyRow } from "./key-row.ts";
 import { revokeThroughHub } from "./revoke-through-hub.ts";

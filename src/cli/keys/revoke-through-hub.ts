@@ -3,7 +3,7 @@
  * the revocation. Claims nothing that the hub has not said.
  */
 import { UserError } from "../../local/fail.ts";
-import type { NoAnswerError } from "../database.ts";
+import type { NoAnswerError } from "../../local/database/database.ts";
 import type { HubFailure } from "../hub.ts";
 import type { Session } from "../session.ts";
 import { describeKeySync, keySyncJson } from "./sync-key.ts";

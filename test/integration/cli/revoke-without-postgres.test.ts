@@ -17,14 +17,19 @@ import {
   DEAD_HUB,
   authorized,
   startFakeHub,
-  startFakePostgres,
   type FakeAnswer,
   type FakeBehaviour,
 } from "../../support/fake-hub.ts";
+import {
+  startNeonPostgres,
+  startWirePostgres,
+  type WireBehaviour,
+} from "../../support/fake-postgres.ts";
 
 usePostgres();
 
 const DEAD_POSTGRES = "postgres://u:geheim@127.0.0.1:2/d";
+const REFUSED = "no connection: ECONNREFUSED: does Postgres run there, and listen on that port?";
 const REVOKE = ["keys", "revoke", "7", "--domain", "do main"];
 const COUNTS = { closed: 2, told: 1, missed: 0 };
 const HELD = answer(202, { state: "revoked", ...COUNTS, held: true });
@@ -41,7 +46,7 @@ describe("keys revoke --domain without Postgres", () => {
         "The hub holds the revocation until Postgres has it.\n",
     });
     expect(run.stderr).toBe(
-      "Cannot ask Postgres at 127.0.0.1: no connection: ECONNREFUSED.\nThe hub was asked instead.\n",
+      `Cannot ask Postgres at 127.0.0.1:2: ${REFUSED}.\nThe hub was asked instead.\n`,
     );
     expect(hub.seen).toEqual([authorized("DELETE /v1/domains/do%20main/keys/7")]);
     const asJson = await revoke(hub.env, ["--json"]);
@@ -90,11 +95,53 @@ describe("keys revoke --domain without Postgres", () => {
     ["is shut down", { status: 400, body: { message: "shutting down", code: "57P01" } }],
     ["is full", { status: 400, body: { message: "too many connections", code: "53300" } }],
     ["cannot be woken", { status: 400, body: { message: "cannot wake", code: null } }],
-  ])("asks the hub where what should be Postgres %s", async (_, behaviour) => {
+  ])("asks the hub where what should be Neon's %s", async (_, behaviour) => {
     const hub = await startFakeHub(HELD);
-    const run = await revoke(hub.env, [], await startFakePostgres(behaviour));
+    const { env } = await startNeonPostgres(behaviour);
+    const run = await revoke({ ...hub.env, ...env });
     expect(run.code).toBe(0);
-    expect(run.stderr).toMatch(/^Cannot ask Postgres at 127\.0\.0\.1: [^\n]+\.\nThe hub was asked/);
+    expect(run.stderr).toMatch(
+      /^Cannot ask Postgres at ep-fake\.neon\.tech: [^\n]+\.\nThe hub was asked/,
+    );
+    expect(hub.seen).toHaveLength(1);
+  });
+
+  test.each<[string, WireBehaviour, string]>([
+    ["hangs up", "hangs up", "the connection broke off"],
+    ["hangs up on a statement", "hangs up on a statement", "the connection broke off"],
+    [
+      "speaks HTTP",
+      { answers: "HTTP/1.1 400 Bad Request\r\n\r\n" },
+      "what answers there speaks HTTP, not Postgres's protocol: check host and port",
+    ],
+    [
+      "is something else",
+      { answers: "220 smtp.example ESMTP\r\n" },
+      "there speaks something else, not Postgres's protocol: check host and port",
+    ],
+    [
+      "is shut down",
+      { refusesEntry: { code: "57P03", message: "the database system is starting up" } },
+      "the database system is starting up. Try again",
+    ],
+    [
+      "is full",
+      { refusesEntry: { code: "53300", message: "sorry, too many clients already" } },
+      "sorry, too many clients already. Try again, or end some of its sessions",
+    ],
+    [
+      "is shut down meanwhile",
+      { refusesStatement: { code: "57P01", message: "terminating connection" } },
+      "terminating connection",
+    ],
+  ])("asks the hub where what should be Postgres %s", async (_, behaviour, reason) => {
+    const hub = await startFakeHub(HELD);
+    const { env, place } = await startWirePostgres(behaviour);
+    const run = await revoke({ ...hub.env, ...env });
+    expect(run.code).toBe(0);
+    expect(run.stderr).toContain(`Cannot ask Postgres at ${place}: `);
+    expect(run.stderr).toContain(`${reason}.\nThe hub was asked`);
+    expect(run.stderr).not.toContain("geheim");
     expect(hub.seen).toHaveLength(1);
   });
 
@@ -103,26 +150,44 @@ describe("keys revoke --domain without Postgres", () => {
     await Promise.all(
       (["silent", "stalls"] as const).map(async (behaviour) => {
         const slow = await startFakeHub(behaviour);
-        const [run, list] = await Promise.all([
-          revoke(hub.env, [], await startFakePostgres(behaviour)),
+        const [neon, wire] = [
+          await startNeonPostgres(behaviour),
+          await startWirePostgres(behaviour),
+        ];
+        const [ofNeon, ofWire, list] = await Promise.all([
+          revoke({ ...hub.env, ...neon.env }),
+          revoke({ ...hub.env, ...wire.env }),
           cli(["topics", "list", "x"], slow),
         ]);
-        expect(run.code).toBe(0);
-        expect(run.stderr).toContain("at 127.0.0.1: no answer within 10 seconds.\n");
+        for (const [run, { place }] of [
+          [ofNeon, neon],
+          [ofWire, wire],
+        ] as const) {
+          expect(run.code).toBe(0);
+          expect(run.stderr).toContain(`at ${place}: no answer within 10 seconds.\n`);
+        }
         expectFailure(list, `Cannot reach the hub at ${slow.url}: no answer within 10 seconds`);
       }),
     );
   });
 
   test.each([
-    ["a wrong statement", "42P01", "Run npm run db:apply first"],
-    ["a wrong password", "28P01", "no"],
-    ["a right that is missing", "42501", "no"],
+    ["a wrong statement", "42P01", "no. Run npm run db:apply first"],
+    ["a wrong password", "28P01", "no. Check the user and the password"],
+    ["a right that is missing", "42501", "no. The user of DATABASE_URL lacks that right"],
+    ["anything else", "22000", "no"],
   ])("does not ask the hub where Postgres refuses: %s", async (_, code, part) => {
     const hub = await startFakeHub(HELD);
-    const body = { message: "no", code };
-    const run = await revoke(hub.env, [], await startFakePostgres({ status: 400, body }));
-    expectFailure(run, part);
+    const body = { message: "no", code, detail: "geheim" };
+    for (const { env, place } of [
+      await startNeonPostgres({ status: 400, body }),
+      await startWirePostgres({ refusesStatement: body }),
+      await startWirePostgres({ refusesEntry: body }),
+    ]) {
+      const run = await revoke({ ...hub.env, ...env });
+      expectFailure(run, `Cannot ask Postgres at ${place}: ${part}`);
+      expect(run.stderr).not.toContain("geheim");
+    }
     expect(hub.seen).toEqual([]);
   });
 
@@ -154,7 +219,7 @@ describe("keys revoke without --domain", () => {
     const hub = await startFakeHub(HELD);
     const env = { ...hub.env, DATABASE_URL: DEAD_POSTGRES };
     const run = await cli(["keys", "revoke", "7"], { env });
-    expectFailure(run, "ECONNREFUSED.\nWith --domain D the hub revokes");
+    expectFailure(run, `${REFUSED}.\nWith --domain D the hub revokes`);
     expect(run.stderr).not.toContain("geheim");
     expect(hub.seen).toEqual([]);
   });
@@ -190,14 +255,13 @@ describe("keys revoke --domain with Postgres", () => {
 function revoke(
   env: Readonly<Record<string, string>>,
   more: readonly string[] = [],
-  DATABASE_URL: string = DEAD_POSTGRES,
 ): Promise<CliRun> {
-  return cli([...REVOKE, ...more], { env: { ...env, DATABASE_URL } });
+  return cli([...REVOKE, ...more], { env: { DATABASE_URL: DEAD_POSTGRES, ...env } });
 }
 
 function expectNothingClaimed(run: CliRun, reason: string): void {
   expectFailure(run, 'Cannot revoke key 7 of "do main", which may still open.');
-  expect(run.stderr).toContain("Cannot ask Postgres at 127.0.0.1: no connection: ECONNREFUSED");
+  expect(run.stderr).toContain("Cannot ask Postgres at 127.0.0.1:2: no connection: ECONNREFUSED");
   expect(run.stderr).toContain(reason);
   expect(run.stderr).not.toMatch(/revoked|geheim/i);
 }

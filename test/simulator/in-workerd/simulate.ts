@@ -12,7 +12,7 @@ declare global {
   }
 }
 
-/** How much is simulated where nobody says. */
+/** How much is simulated by `npm test`; VITE_SIMULATE_SCALE says how many times that. */
 export interface Gate {
   readonly fixedSteps: number;
   readonly freshSteps: number;
@@ -33,10 +33,15 @@ export function simulate(kind: Kind, gate: Gate): void {
 }
 
 function choose(kind: Kind, { fixedSteps, freshSteps }: Gate): Simulation[] {
-  const { VITE_SIMULATE_SEED, VITE_SIMULATE_STEPS, VITE_SIMULATE_PATH } = import.meta.env;
+  const { VITE_SIMULATE_SEED, VITE_SIMULATE_STEPS, VITE_SIMULATE_PATH, VITE_SIMULATE_SCALE } =
+    import.meta.env;
   if (VITE_SIMULATE_SEED === undefined) {
+    const scale = Number(VITE_SIMULATE_SCALE ?? 1);
     const freshSeed = 1 + Math.floor(Math.random() * 999_999_999);
-    return [fromSeed(kind, FIXED_SEED, fixedSteps), fromSeed(kind, freshSeed, freshSteps)];
+    return [
+      fromSeed(kind, FIXED_SEED, scale * fixedSteps),
+      fromSeed(kind, freshSeed, scale * freshSteps),
+    ];
   }
   const seed = Number(VITE_SIMULATE_SEED);
   const path = VITE_SIMULATE_PATH;

@@ -4,4 +4,4 @@
  */
 import { simulate } from "./simulate.ts";
 
-simulate("messages", { fixedSteps: 3000, freshSteps: 300 });
+simulate("messages", { fixedSteps: 1000, freshSteps: 300 });

@@ -2,10 +2,12 @@
  * The two versions of the Worker that must work together, each as one bundled module with its settings: the
  * previous one from test/fixtures, the current one from the sources.
  */
-import { readFile, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { bundleWorker } from "../../bench/targets/worker-bundle.ts";
+import { inRunFolder } from "../run-folder.ts";
 
 /** Which of the two. */
 export type VersionName = "previous" | "current";
@@ -36,14 +38,21 @@ const SettingsSchema = v.object({
   objects: v.array(v.object({ binding: v.string(), className: v.string() })),
 });
 
-/** Reads the previous version and bundles the current one. */
+/** Reads the previous version and bundles the current one, unless this run has done so before. */
 export async function bundleVersions(): Promise<Versions> {
-  const folder = process.env[CURRENT_VERSION];
   const [previous, current] = await Promise.all([
     readVersion(join(root, "test/fixtures/previous")),
-    folder === undefined ? bundleSources() : readVersion(folder),
+    currentVersion(),
   ]);
   return { previous, current };
+}
+
+/** The current version alone. */
+export async function currentVersion(): Promise<Version> {
+  const folder = process.env[CURRENT_VERSION] ?? inRunFolder("current");
+  if (folder === null) return bundleSources();
+  if (!existsSync(folder)) await keep(await bundleSources(), folder);
+  return readVersion(folder);
 }
 
 async function bundleSources(): Promise<Version> {
@@ -52,6 +61,19 @@ async function bundleSources(): Promise<Version> {
   // With the folder around it, which is of this process: the test runner ends its processes unasked.
   await rm(dirname(directory), { recursive: true });
   return { source, ...settings };
+}
+
+/** Leaves a version for others, at once and as a whole. */
+async function keep({ source, ...settings }: Version, folder: string): Promise<void> {
+  const own = await mkdtemp(`${folder}-`);
+  await writeFile(join(own, "worker.js"), source);
+  await writeFile(join(own, "worker.json"), JSON.stringify(settings));
+  try {
+    await rename(own, folder);
+  } catch {
+    // ENOTEMPTY: another process was faster, with the same sources.
+    await rm(own, { recursive: true });
+  }
 }
 
 async function readVersion(directory: string): Promise<Version> {

@@ -45,13 +45,15 @@ export function workerdConfig(options: {
   /** The folder of the objects' storage. */
   readonly storage: string;
   readonly texts: Readonly<Record<string, string>>;
+  /** Where the edge listens; by default on any port that is free. */
+  readonly port?: number;
 }): string {
-  const { services, changing, storage, texts } = options;
+  const { services, changing, storage, texts, port = 0 } = options;
   const names: ServiceName[] = ["edge", "otherEdge", "topic", "domain"];
   const entries = names.map((name) => `(name = ${quote(name)}, worker = .${name})`);
   const sockets = ["edge" as const, "otherEdge" as const, ...changing].map(
     (name) =>
-      `(name = ${quote(name)}, address = "127.0.0.1:0", http = (), service = ${quote(name)})`,
+      `(name = ${quote(name)}, address = "127.0.0.1:${name === "edge" ? port : 0}", http = (), service = ${quote(name)})`,
   );
   return `using Workerd = import "/workerd/workerd.capnp";
 

@@ -352,7 +352,10 @@ test("no refused handshake creates an object", async () => {
   await get("https://hub.test/ws/sub/d/%", HANDSHAKE);
   await get(SUB, {});
   await get("https://hub.test/ws/pub//d/t", HANDSHAKE);
-  const before = (await listDurableObjectIds(env.TOPIC)).length;
+  // Objects of other tests may end meanwhile.
+  const before = (await listDurableObjectIds(env.TOPIC)).map(String);
   await get("https://hub.test/ws/pub/key/d/never", HANDSHAKE);
-  expect((await listDurableObjectIds(env.TOPIC)).length).toBe(before);
+  expect(before).toEqual(
+    expect.arrayContaining((await listDurableObjectIds(env.TOPIC)).map(String)),
+  );
 });
