@@ -46,6 +46,13 @@ const EXPIRY = `coalesce($1::timestamptz, now() + make_interval(secs => $2::floa
 const CREATE_KEY = `insert into apikeys (expires_at, apikey, apikey_hash, domain, username, active)
   values (${EXPIRY}, $3, $4, $5, $6, $7) returning ${KEY_COLUMNS}`;
 
+/** Also where no unique index would refuse it. */
+const IMPORT_KEY = `insert into apikeys (expires_at, apikey, apikey_hash, domain, username, active)
+  select ${EXPIRY}, $3, $4, $5, $6, $7::boolean where not exists (select from apikeys where apikey_hash = $4)
+  returning ${KEY_COLUMNS}`;
+
+const FIND_KEY_BY_HASH = `select ${KEY_COLUMNS} from apikeys where apikey_hash = $1`;
+
 const ROTATE_KEY = `with retired as (
     update apikeys set expires_at = least(expires_at, now() + make_interval(secs => $6::float8))
     where id = $5 and revoked_at is null
@@ -114,6 +121,18 @@ export class Store {
     const created = firstOf(await this.#keys(CREATE_KEY, newKeyParams(key, about)));
     if (created === null) throw new Error("Cannot create a key: no row came back");
     return created;
+  }
+
+  /** Stores a key that may be there already, of whatever domain: that one is given then, and nothing changed. */
+  async importKey(
+    key: NewKey,
+    about: KeyDetails,
+  ): Promise<{ readonly isNew: boolean; readonly row: KeyRow }> {
+    const created = firstOf(await this.#keys(IMPORT_KEY, newKeyParams(key, about)));
+    if (created !== null) return { isNew: true, row: created };
+    const known = firstOf(await this.#keys(FIND_KEY_BY_HASH, [key.hash]));
+    if (known === null) throw new UserError("The key was removed just now: run it again");
+    return { isNew: false, row: known };
   }
 
   /**

@@ -40,6 +40,7 @@ describe("settings", () => {
 describe("help", () => {
   test.each([
     "keys create",
+    "keys import",
     "keys list",
     "keys rotate",
     "keys revoke",
