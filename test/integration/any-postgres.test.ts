@@ -4,6 +4,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { expectFailure, runCli, type CliRun } from "../support/cli.ts";
+import { startWirePostgres } from "../support/fake-postgres.ts";
 import { needs } from "../support/optional-program.ts";
 import { useOrdinaryPostgres } from "../support/ordinary-postgres.ts";
 import { startProgram } from "../support/process.ts";
@@ -15,7 +16,13 @@ const ADDRESS = /^Cannot ask Postgres at 127\.0\.0\.1:\d+: /;
 
 describe("on an ordinary PostgreSQL", needs("postgresql"), () => {
   const postgres = useOrdinaryPostgres({
-    hba: ["hostnossl all encrypted 127.0.0.1/32 reject", "hostssl all plain 127.0.0.1/32 reject"],
+    settings: ["listen_addresses=127.0.0.1,127.0.0.2"],
+    hba: [
+      "hostnossl all encrypted 127.0.0.2/32 reject",
+      "hostssl all encrypted 127.0.0.2/32 scram-sha-256",
+      "hostnossl all encrypted 127.0.0.1/32 reject",
+      "hostssl all plain 127.0.0.1/32 reject",
+    ],
   });
 
   async function listKeys(query = ""): Promise<Record<string, unknown>[]> {
@@ -55,6 +62,36 @@ describe("on an ordinary PostgreSQL", needs("postgresql"), () => {
       const left = "select from pg_stat_activity where application_name = 'wspubsub'";
       await expect.poll(() => postgres.sql(left)).toEqual([]);
     });
+
+    // The other systems have one loopback address only.
+    test.runIf(process.platform === "linux")(
+      "to another host is encrypted where that can be, unless the URL says otherwise",
+      async () => {
+        const urlOf = (query: string): string =>
+          postgres
+            .url({ user: "encrypted", password: "e", query })
+            .replace("127.0.0.1", "127.0.0.2");
+        for (const query of ["", "sslmode=prefer", "sslmode=allow"]) {
+          expect(await run(["keys", "list"], urlOf(query))).toMatchObject({
+            stderr: "There are no keys yet.\n",
+          });
+        }
+        expectFailure(
+          await run(["keys", "list"], urlOf("sslmode=disable")),
+          "no encryption. Add ?sslmode=require to DATABASE_URL",
+        );
+        const without = await startWirePostgres(
+          { refusesStatement: { code: "22000", message: "asked in the clear" } },
+          "127.0.0.2",
+        );
+        const url = without.env["DATABASE_URL"] ?? "";
+        expectFailure(await run(["keys", "list"], url), `${without.place}: asked in the clear`);
+        expectFailure(
+          await run(["keys", "list"], `${url}?sslmode=require`),
+          "it speaks no TLS, which sslmode in DATABASE_URL asks for",
+        );
+      },
+    );
 
     test.each([
       [

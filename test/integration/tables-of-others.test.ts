@@ -188,6 +188,13 @@ describe("schema.sql in an ordinary PostgreSQL", needs("postgresql"), () => {
   }
   testSchema(run);
 
+  test("a domain of a collation to which others are equal is made a plain text", async () => {
+    await run(`create collation nearly (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+      alter table apikeys alter domain type varchar(64) collate nearly`);
+    await run(SCHEMA);
+    await expectUsable(run);
+  });
+
   describe("beside an open transaction", () => {
     const READER = "begin; select from apikeys, domains";
     const WRITER = `${READER}; insert into apikeys (domain, apikey) values ('a', 'b');
@@ -255,6 +262,8 @@ function testSchema(run: (query: string) => Promise<Row[]>): void {
 
   test.each([
     ...USABLE.map(([name, change]) => [name, `alter table apikeys ${change}`]),
+    ["an index on some domains", "create index on apikeys (domain) where active"],
+    ["an index on another text", "create index on apikeys (lower(domain), domain)"],
     ...INDEXES.map(([name, rest]) => [`a unique index on ${name}`, `create unique index ${rest}`]),
   ])("makes usable: %s", async (_, change = "") => {
     await run(change);
