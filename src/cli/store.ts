@@ -92,7 +92,10 @@ export interface KeyDetails {
   readonly expiry: Expiry | null;
 }
 
-/** The key store as the command line needs it; throws a UserError when it refuses, a NoAnswerError when it cannot be asked. */
+/**
+ * The key store as the command line needs it; throws a UserError when it refuses, a NoAnswerError when it cannot be
+ * asked.
+ */
 export class Store {
   readonly #database: Database;
 

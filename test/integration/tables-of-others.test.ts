@@ -291,8 +291,10 @@ function testSchema(run: (query: string) => Promise<Row[]>): void {
   test("keeps uniqueness that allows several keys", async () => {
     await run("alter table apikeys add ref int, add unique (domain, ref)");
     await run("create unique index on apikeys (lower(domain), ref)");
+    await run("create unique index kept on apikeys ((domain || ref::text))");
     await run(SCHEMA);
     await expectUsable(run);
+    expect(await run("select from pg_class where relname = 'kept'")).toHaveLength(1);
     await run("update apikeys set ref = 1 where id = 1");
     await expect(run("update apikeys set ref = 1 where domain = 'one'")).rejects.toThrow("unique");
   });
