@@ -31,6 +31,13 @@ describe("on an ordinary PostgreSQL", needs("postgresql"), () => {
     return (JSON.parse(stdout) as { keys: Record<string, unknown>[] }).keys;
   }
 
+  /** By an address that is not the loopback that everybody knows. */
+  function elsewhere(query: string): string {
+    return postgres
+      .url({ user: "encrypted", password: "e", query })
+      .replace("127.0.0.1", "127.0.0.2");
+  }
+
   beforeAll(async () => {
     await postgres.sql(`create role encrypted login superuser password 'e';
       create role plain login superuser password 'p'; create role reader login password 'r'`);
@@ -67,17 +74,13 @@ describe("on an ordinary PostgreSQL", needs("postgresql"), () => {
     test.runIf(process.platform === "linux")(
       "to another host is encrypted where that can be, unless the URL says otherwise",
       async () => {
-        const urlOf = (query: string): string =>
-          postgres
-            .url({ user: "encrypted", password: "e", query })
-            .replace("127.0.0.1", "127.0.0.2");
         for (const query of ["", "sslmode=prefer", "sslmode=allow"]) {
-          expect(await run(["keys", "list"], urlOf(query))).toMatchObject({
+          expect(await run(["keys", "list"], elsewhere(query))).toMatchObject({
             stderr: "There are no keys yet.\n",
           });
         }
         expectFailure(
-          await run(["keys", "list"], urlOf("sslmode=disable")),
+          await run(["keys", "list"], elsewhere("sslmode=disable")),
           "no encryption. Add ?sslmode=require to DATABASE_URL",
         );
         const without = await startWirePostgres(
