@@ -299,8 +299,13 @@ function testSchema(run: (query: string) => Promise<Row[]>): void {
     await expect(run("update apikeys set ref = 1 where domain = 'one'")).rejects.toThrow("unique");
   });
 
-  test("makes domains usable whose rows nothing tells apart", async () => {
-    await run("create table domains (domain text, max_topics bigint not null default 5)");
+  test.each([
+    ["nothing tells apart", ""],
+    ["are told apart later", "unique deferrable"],
+  ])("makes domains usable whose rows %s", async (_, uniqueness) => {
+    await run(
+      `create table domains (domain text ${uniqueness}, max_topics bigint not null default 5)`,
+    );
     await run("insert into domains (domain) values ('one')");
     await run(SCHEMA);
     await run("insert into domains (domain) values ('one') on conflict (domain) do nothing");
