@@ -58,13 +58,14 @@ declare
 begin
   -- Two runs at once would trip over each other's work.
   perform pg_advisory_xact_lock(hashtext('wspubsub schema.sql'));
-  -- Whoever waits for a table has all others wait behind, and the hub gives a query two seconds.
+  -- Whoever waits for a table has all others wait behind. There are two tables, and the hub gives a query two seconds.
   perform set_config('lock_timeout', '900ms', true);
 
   for item in
     select c.relname, relnamespace::regnamespace as place, case
         when relkind <> 'r' or relpersistence = 't'
-          or exists (select from pg_inherits where c.oid in (inhrelid, inhparent)) then 'is not an ordinary table: rename it'
+          or exists (select from pg_inherits where c.oid in (inhrelid, inhparent))
+          then 'is not an ordinary table: rename it'
         when row_security_active(c.oid) then 'has row level security, which hides rows from '
           || current_user || ': alter table ' || relname || ' disable row level security'
       end as fault
@@ -271,12 +272,15 @@ begin
     where conrelid = 'apikeys'::regclass and contype = 'c' and conkey @> array(
       select attnum from pg_attribute where attrelid = conrelid and attname = 'apikey');
   if list is not null then
-    raise exception 'apikeys.apikey keeps a hint of the key, which its check may forbid: alter table apikeys drop constraint %', list;
+    raise exception 'apikeys.apikey keeps a hint of the key, which its check may forbid: %',
+      'alter table apikeys drop constraint ' || list;
   end if;
 
   -- The schema's own search path, because a dump is restored with an empty one.
   home_path := 'search_path=' || home;
-  if not exists (select from pg_proc where oid = to_regprocedure(home || '.apikey_hint(text)') and prosrc = hint_body) then
+  if not exists (
+    select from pg_proc where oid = to_regprocedure(home || '.apikey_hint(text)') and prosrc = hint_body
+  ) then
     execute format('create or replace function %s.apikey_hint(apikey text) returns text
       language sql immutable strict as %L', home, hint_body);
   end if;
@@ -388,7 +392,7 @@ exception
         and relation in (to_regclass('apikeys'), to_regclass('domains'))
         and pid is distinct from pg_backend_pid() limit 5) k
       left join pg_stat_activity a on a.pid = k.pid;
-    raise exception 'The tables are in use, so that they cannot be altered, and nothing was changed. They are held by %',
+    raise exception 'The tables are in use, and nothing was changed. They are held by %',
         coalesce(list, 'nobody any more')
       using errcode = 'lock_not_available',
         hint = 'Run schema.sql again when that has ended; select pg_terminate_backend(NUMBER) ends a session';

@@ -12,9 +12,6 @@ import type { Output } from "./output/output.ts";
 import { printable, printableJson } from "./output/printable.ts";
 import { Store } from "./store.ts";
 
-/** Milliseconds that a statement may take, with the time that a database needs to wake. */
-const DATABASE_TIMEOUT_MS = 10_000;
-
 /** What every command can rely on. */
 export class Session {
   readonly #program: Command;
@@ -42,10 +39,7 @@ export class Session {
   findStore(): Store | null {
     const { database } = this.#findPlaces();
     if (database === null) return null;
-    this.#database ??= new Database(database, {
-      timeoutMs: DATABASE_TIMEOUT_MS,
-      failure: "Cannot ask Postgres at",
-    });
+    this.#database ??= new Database(database);
     return new Store(this.#database);
   }
 

@@ -3,25 +3,31 @@
  * parsed, never cast.
  */
 import * as v from "valibot";
+import { UserError } from "../local/fail.ts";
 import type { Database } from "../local/database/database.ts";
 import { DOMAIN_COLUMNS, DomainRowSchema, type DomainRow } from "./domains/domain-row.ts";
 import { KeyRowSchema, type KeyRow } from "./keys/key-row.ts";
 import type { NewKey } from "./keys/make-key.ts";
+import { instant } from "./instant.ts";
 import type { Expiry } from "./input/parse-expiry.ts";
 
 /** A date that RFC 3339 has; "infinity" and what Postgres has beyond its years is none. */
-function readable(column: string): string {
-  return `case when ${column} between timestamptz '0001-01-02Z' and '9999-12-31Z' then ${column} end`;
+function dateColumn(expression: string, name: string): string {
+  const date = `(${expression})::timestamptz`;
+  return `${instant(`case when ${date} between '0001-01-02Z' and '9999-12-31Z' then ${date} end`)} as "${name}"`;
 }
 
 /**
- * A key's columns, of a row of `table`. Its last use is looked for in all of the row: a database on which schema.sql
- * was not run again has no such column.
+ * A key's columns, of a row of `table`, each read whatever it is: one odd row must not hide the others. Its last use is
+ * looked for in all of the row: a database on which schema.sql was not run again has no such column. Of what should be
+ * a hint and is not, since no trigger was there when it came, no more is shown than a hint has.
  */
 function keyColumns(table: string): string {
-  return `id, domain, apikey as hint, username, ${readable("insert_ts")} as "createdAt",
-  ${readable("expires_at")} as "expiresAt", ${readable("revoked_at")} as "revokedAt",
-  ${readable(`(to_jsonb(${table}) ->> 'last_used_at')::timestamptz`)} as "lastUsedAt", case
+  return `id::text, coalesce(domain::text, '') as domain, case when apikey ~ '^.{0,4}…$' then apikey
+      when length(apikey) >= 16 then left(apikey, 4) || '…' when apikey <> '' then '…' else '' end as hint,
+  username::text, ${dateColumn("insert_ts", "createdAt")}, ${dateColumn("expires_at", "expiresAt")},
+  ${dateColumn("revoked_at", "revokedAt")},
+  ${dateColumn(`to_jsonb(${table}) ->> 'last_used_at'`, "lastUsedAt")}, case
     when revoked_at is not null then 'revoked'
     when expires_at <= now() then 'expired'
     when active then 'live' else 'inactive' end as state`;
@@ -30,7 +36,7 @@ function keyColumns(table: string): string {
 const KEY_COLUMNS = keyColumns("apikeys");
 
 const LIST_KEYS = `select ${KEY_COLUMNS} from apikeys
-  where $1::text is null or domain = $1 order by domain, id`;
+  where $1::text is null or domain = $1 order by apikeys.domain, apikeys.id`;
 
 const FIND_KEY = `select ${KEY_COLUMNS} from apikeys where id = $1`;
 
@@ -39,6 +45,13 @@ const EXPIRY = `coalesce($1::timestamptz, now() + make_interval(secs => $2::floa
 
 const CREATE_KEY = `insert into apikeys (expires_at, apikey, apikey_hash, domain, username, active)
   values (${EXPIRY}, $3, $4, $5, $6, $7) returning ${KEY_COLUMNS}`;
+
+/** Also where no unique index would refuse it. */
+const IMPORT_KEY = `insert into apikeys (expires_at, apikey, apikey_hash, domain, username, active)
+  select ${EXPIRY}, $3, $4, $5, $6, $7::boolean where not exists (select from apikeys where apikey_hash = $4)
+  returning ${KEY_COLUMNS}`;
+
+const FIND_KEY_BY_HASH = `select ${KEY_COLUMNS} from apikeys where apikey_hash = $1`;
 
 const ROTATE_KEY = `with retired as (
     update apikeys set expires_at = least(expires_at, now() + make_interval(secs => $6::float8))
@@ -71,7 +84,18 @@ const ROTATE_SECRET = `update domains set token_secret = $4, token_secret_expire
   where domain = $3 and name = domain and token_secret is not null
   returning ${DOMAIN_COLUMNS.join(", ")}, "hadAnother"`;
 
-/** The key store as the command line needs it; throws a UserError when it refuses, a NoAnswerError when it cannot be asked. */
+/** What is stored beside a new key. */
+export interface KeyDetails {
+  readonly domain: string;
+  readonly username: string | null;
+  readonly active: boolean;
+  readonly expiry: Expiry | null;
+}
+
+/**
+ * The key store as the command line needs it; throws a UserError when it refuses, a NoAnswerError when it cannot be
+ * asked.
+ */
 export class Store {
   readonly #database: Database;
 
@@ -79,9 +103,15 @@ export class Store {
     this.#database = database;
   }
 
-  /** The keys of a domain, or of all. */
-  async listKeys(domain: string | null): Promise<KeyRow[]> {
-    return this.#keys(LIST_KEYS, [domain]);
+  /** The keys of a domain, or of all; and what stands in the place of the number of those that cannot be read. */
+  async listKeys(domain: string | null): Promise<{ keys: KeyRow[]; unreadable: string[] }> {
+    const list: { keys: KeyRow[]; unreadable: string[] } = { keys: [], unreadable: [] };
+    for (const row of await this.#database.query(LIST_KEYS, [domain])) {
+      const key = v.safeParse(KeyRowSchema, row);
+      if (key.success) list.keys.push(key.output);
+      else list.unreadable.push(String(row["id"]));
+    }
+    return list;
   }
 
   /** The key of a number, `null` if there is none. */
@@ -90,20 +120,22 @@ export class Store {
   }
 
   /** Stores a new key; the row tells what became of it. */
-  async createKey(
-    key: NewKey,
-    row: {
-      readonly domain: string;
-      readonly username: string | null;
-      readonly active: boolean;
-      readonly expiry: Expiry | null;
-    },
-  ): Promise<KeyRow> {
-    const { domain, username, active, expiry } = row;
-    const params = [...expiryParams(expiry), key.hint, key.hash, domain, username, active];
-    const created = firstOf(await this.#keys(CREATE_KEY, params));
+  async createKey(key: NewKey, about: KeyDetails): Promise<KeyRow> {
+    const created = firstOf(await this.#keys(CREATE_KEY, newKeyParams(key, about)));
     if (created === null) throw new Error("Cannot create a key: no row came back");
     return created;
+  }
+
+  /** Stores a key that may be there already, of whatever domain: that one is given then, and nothing changed. */
+  async importKey(
+    key: NewKey,
+    about: KeyDetails,
+  ): Promise<{ readonly isNew: boolean; readonly row: KeyRow }> {
+    const created = firstOf(await this.#keys(IMPORT_KEY, newKeyParams(key, about)));
+    if (created !== null) return { isNew: true, row: created };
+    const known = firstOf(await this.#keys(FIND_KEY_BY_HASH, [key.hash]));
+    if (known === null) throw new UserError("The key was removed just now: run it again");
+    return { isNew: false, row: known };
   }
 
   /**
@@ -140,7 +172,7 @@ export class Store {
   /** A domain's row, `null` if it has none. */
   async findDomain(domain: string): Promise<DomainRow | null> {
     const [row] = await this.#database.query(FIND_DOMAIN, [domain]);
-    return row === undefined ? null : v.parse(DomainRowSchema, row);
+    return row === undefined ? null : read(DomainRowSchema, row);
   }
 
   /** Changes columns of a domain's row, which is made if need be; their names are the schema's. */
@@ -154,7 +186,7 @@ export class Store {
          returning ${DOMAIN_COLUMNS.join(", ")}`,
       [domain, ...values.values()],
     );
-    return v.parse(DomainRowSchema, row);
+    return read(DomainRowSchema, row);
   }
 
   /** Stores a secret in place of another, which ends after the overlap; `null` where the domain has none. */
@@ -166,16 +198,30 @@ export class Store {
     const params = [...expiryParams(times.expiry), domain, secret, times.overlapSeconds];
     const [row] = await this.#database.query(ROTATE_SECRET, params);
     if (row === undefined) return null;
-    return { row: v.parse(DomainRowSchema, row), hasEndedAnother: row["hadAnother"] === true };
+    return { row: read(DomainRowSchema, row), hasEndedAnother: row["hadAnother"] === true };
   }
 
   async #keys(text: string, params: readonly unknown[]): Promise<KeyRow[]> {
-    return v.parse(v.array(KeyRowSchema), await this.#database.query(text, params));
+    return read(v.array(KeyRowSchema), await this.#database.query(text, params));
   }
+}
+
+/** Somebody has changed the tables: says where, and nothing of what is there. */
+function read<T>(schema: v.GenericSchema<unknown, T>, found: unknown): T {
+  const result = v.safeParse(schema, found);
+  if (result.success) return result.output;
+  const places = result.issues.map((issue) => v.getDotPath(issue) ?? "the row");
+  throw new UserError(
+    `Postgres has a row that cannot be read (${places.join(", ")}): npm run db:apply says what is wrong with its table`,
+  );
 }
 
 function firstOf(rows: KeyRow[]): KeyRow | null {
   return rows[0] ?? null;
+}
+
+function newKeyParams(key: NewKey, { domain, username, active, expiry }: KeyDetails): unknown[] {
+  return [...expiryParams(expiry), key.hint, key.hash, domain, username, active];
 }
 
 function expiryParams(expiry: Expiry | null): [string | null, number | null] {

@@ -25,7 +25,7 @@ export interface CliOptions {
   /** Beside PATH, HOME and the DATABASE_URL of the file's Postgres. */
   readonly env?: Readonly<Record<string, string>>;
   /** Its stdin. */
-  readonly input?: string;
+  readonly input?: string | Buffer;
   /** Streams of which nothing can be read: a pipe that its reader has closed, or a full disk. */
   readonly stdout?: BrokenStream;
   readonly stderr?: BrokenStream;

@@ -33,25 +33,32 @@ export interface FakePostgres {
 /** AuthenticationOk and ReadyForQuery. */
 const LET_IN = Buffer.from([82, 0, 0, 0, 8, 0, 0, 0, 0, 90, 0, 0, 0, 5, 73]);
 
-/** One in the ordinary protocol. */
-export async function startWirePostgres(behaviour: WireBehaviour): Promise<FakePostgres> {
+/** The code of a question for TLS. */
+const SSL_REQUEST = Buffer.from([4, 210, 22, 47]);
+
+/** One in the ordinary protocol, without TLS. */
+export async function startWirePostgres(
+  behaviour: WireBehaviour,
+  host = "127.0.0.1",
+): Promise<FakePostgres> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on("error", () => {});
     let isIn = false;
-    socket.on("data", () => {
+    socket.on("data", (data) => {
+      if (data.subarray(4).equals(SSL_REQUEST)) return void socket.write("N");
       answer(socket, behaviour, isIn);
       isIn = true;
     });
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(0, host);
   await once(server, "listening");
   onTestFinished(async () => {
     for (const socket of sockets) socket.destroy();
     await once(server.close(), "close");
   });
-  const place = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const place = `${host}:${(server.address() as AddressInfo).port}`;
   return { place, env: { DATABASE_URL: `postgres://u:geheim@${place}/d` } };
 }
 

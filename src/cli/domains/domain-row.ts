@@ -2,6 +2,7 @@
  * A domain's row as the store has it. Invariant: what people wrote into it by hand never keeps it from being read.
  */
 import * as v from "valibot";
+import { instant, InstantSchema } from "../instant.ts";
 import { POLICY_COLUMNS, type PolicyValue } from "./policy-column.ts";
 import { readStoredKeys, type StoredTokenKeys } from "./token-keys.ts";
 
@@ -46,10 +47,11 @@ const ValueSchema = v.nullable(v.union([v.string(), v.number(), v.boolean()]));
 export const DomainRowSchema: v.GenericSchema<unknown, DomainRow> = v.pipe(
   v.looseObject({
     token_secret: v.nullable(v.string()),
-    token_secret_expires_at: v.nullable(v.date()),
+    token_secret_expires_at: InstantSchema,
     token_secret_previous: v.nullable(v.string()),
-    token_secret_previous_expires_at: v.nullable(v.date()),
+    token_secret_previous_expires_at: InstantSchema,
     token_keys: v.unknown(),
+    ...Object.fromEntries(POLICY_COLUMNS.map(({ name }) => [name, ValueSchema])),
   }),
   v.transform((row) => ({
     policy: new Map(POLICY_COLUMNS.map(({ name }) => [name, v.parse(ValueSchema, row[name])])),
@@ -75,7 +77,7 @@ export function isLiveSecret(secret: StoredSecret | null): secret is StoredSecre
 /** A date that RFC 3339 has: "infinity" is no end, what lies beyond its years is their end or has been for long. */
 function readable(column: string): string {
   const bounded = `least(greatest(${column}, timestamptz 'epoch'), '9999-12-31Z')`;
-  return `case when ${column} < 'infinity' then ${bounded} end as ${column}`;
+  return `${instant(`case when ${column} < 'infinity' then ${bounded} end`)} as ${column}`;
 }
 
 function secretOf(text: string | null, expiresAt: Date | null): StoredSecret | null {

@@ -26,7 +26,7 @@ export interface DomainJson {
 /** Shows the policy of a domain, stored or not; throws a UserError for one that has neither policy nor key. */
 export async function showDomain(session: Session, domain: string): Promise<void> {
   const stored = await session.store.findDomain(domain);
-  if (stored === null && (await session.store.listKeys(domain)).length === 0) {
+  if (stored === null && (await session.store.listKeys(domain)).keys.length === 0) {
     throw new UserError(
       `There is no domain "${domain}": it has neither a policy nor a key. ` +
         `keys create ${lastArgument(domain)} makes a key`,

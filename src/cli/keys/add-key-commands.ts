@@ -5,6 +5,7 @@ import { Option, type Command } from "commander";
 import { err, ok, type Result } from "../../core/result.ts";
 import { domainArgument, keyArgument, parseDomain, parsed } from "../input/arguments.ts";
 import { createKey, type CreateKeyOptions } from "./create-key.ts";
+import { importKey } from "./import-key.ts";
 import { listKeys } from "./list-keys.ts";
 import { parseDuration } from "../input/parse-duration.ts";
 import { parseExpiry } from "../input/parse-expiry.ts";
@@ -21,9 +22,9 @@ export function addKeyCommands(program: Command, session: Session): void {
     .command("create")
     .description("make a key of a domain; it is shown once, only its hash is stored")
     .addArgument(domainArgument())
-    .option("--username <name>", "whose it is, for people to know", parsed(parseUsername))
+    .addOption(usernameOption())
     .addOption(expiresOption())
-    .option("--inactive", "it opens nothing until keys activate")
+    .addOption(inactiveOption())
     .action((domain: string, options: CreateKeyOptions) => createKey(session, domain, options))
     .addHelpText(
       "after",
@@ -34,6 +35,25 @@ Examples:
   wspubsub keys create example --username you@example.com
   wspubsub keys create example --expires 30d
   wspubsub keys create example --expires 2030-01-31 --inactive --json`,
+    );
+
+  keys
+    .command("import")
+    .description("store a key that somebody has already, from stdin; only its hash is stored")
+    .addArgument(domainArgument())
+    .addOption(usernameOption())
+    .addOption(expiresOption())
+    .addOption(inactiveOption())
+    .action((domain: string, options: CreateKeyOptions) => importKey(session, domain, options))
+    .addHelpText(
+      "after",
+      `
+The key is never an argument: others see those in the list of processes. A line
+end after it is no part of it. A key opens one domain only.
+
+Examples:
+  wspubsub keys import example < key.txt
+  wspubsub keys import example --username you@example.com --inactive < key.txt`,
     );
 
   keys
@@ -112,6 +132,16 @@ Examples:
     .addArgument(keyArgument())
     .action((id: number) => switchKey(session, id, false))
     .addHelpText("after", "\nExample:\n  wspubsub keys deactivate 3");
+}
+
+function usernameOption(): Option {
+  return new Option("--username <name>", "whose it is, for people to know").argParser(
+    parsed(parseUsername),
+  );
+}
+
+function inactiveOption(): Option {
+  return new Option("--inactive", "it opens nothing until keys activate");
 }
 
 function expiresOption(): Option {

@@ -3,27 +3,29 @@
  * have it.
  */
 import * as v from "valibot";
+import { InstantSchema } from "../instant.ts";
 import { formatDate } from "../output/format-date.ts";
 import { printable } from "../output/printable.ts";
 
 /** Validates a row of a key. */
 export const KeyRowSchema: v.GenericSchema<unknown, KeyRow> = v.object({
-  id: v.number(),
+  id: v.pipe(v.string(), v.regex(/^-?\d{1,15}$/), v.transform(Number)),
   domain: v.string(),
   hint: v.string(),
   username: v.nullable(v.string()),
-  createdAt: v.nullable(v.date()),
-  expiresAt: v.nullable(v.date()),
-  revokedAt: v.nullable(v.date()),
-  lastUsedAt: v.nullable(v.date()),
+  createdAt: InstantSchema,
+  expiresAt: InstantSchema,
+  revokedAt: InstantSchema,
+  lastUsedAt: InstantSchema,
   state: v.picklist(["live", "inactive", "expired", "revoked"]),
 });
 
 /** A key. */
 export interface KeyRow {
   readonly id: number;
+  /** Empty where its row, made by hand, has none. */
   readonly domain: string;
-  /** Its first characters. */
+  /** Its first characters; empty where its row, made by hand, has no key. */
   readonly hint: string;
   readonly username: string | null;
   readonly createdAt: Date | null;
@@ -65,7 +67,8 @@ export function keyJson(key: KeyRow): KeyJson {
 
 /** For people, within a sentence: `key 3 (9Xa1…) of "example"`. */
 export function nameKey(key: KeyRow): string {
-  return `key ${key.id} (${printable(key.hint)}) of "${printable(key.domain)}"`;
+  const hint = key.hint === "" ? "" : ` (${printable(key.hint)})`;
+  return `key ${key.id}${hint} of "${printable(key.domain)}"`;
 }
 
 /** For people: a clause about a new key that nobody has seen. */

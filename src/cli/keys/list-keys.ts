@@ -8,11 +8,11 @@ const HEADINGS = ["id", "domain", "hint", "username", "created", "state", "expir
 
 /** Lists the keys of a domain, or of all. */
 export async function listKeys(session: Session, domain: string | null): Promise<void> {
-  const keys = await session.store.listKeys(domain);
+  const { keys, unreadable } = await session.store.listKeys(domain);
   const rows = keys.map((key) => [
     String(key.id),
-    key.domain,
-    key.hint,
+    key.domain || "-",
+    key.hint || "-",
     key.username ?? "-",
     formatDate(key.createdAt),
     key.state,
@@ -20,7 +20,12 @@ export async function listKeys(session: Session, domain: string | null): Promise
     formatDay(key.lastUsedAt),
   ]);
   session.print({ keys: keys.map(keyJson) }, formatTable(HEADINGS, rows));
-  if (keys.length === 0) {
+  if (unreadable.length > 0) {
+    session.note(
+      `Not listed, since their number is none that the hub takes: ${unreadable.join(", ")}. ` +
+        "npm run db:apply says what to do",
+    );
+  } else if (keys.length === 0) {
     session.note(domain === null ? "There are no keys yet." : `"${domain}" has no keys.`);
   }
 }

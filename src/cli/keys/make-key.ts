@@ -1,12 +1,15 @@
 /**
- * Keys as the command line makes them: the key itself for its owner, its hash and a hint for the store.
+ * Keys as the command line makes or takes them: the key itself for its owner, its hash and a hint for the store.
  */
 import { createHash } from "node:crypto";
 import { makeSecret } from "../make-secret.ts";
 
-/** A key that was just made. */
+/** In characters, as schema.sql has it: of a shorter key the first four would give away too much. */
+const LEAST_LENGTH_OF_A_HINT = 16;
+
+/** A key that the store does not have yet. */
 export interface NewKey {
-  /** Shown once, stored nowhere. */
+  /** Stored nowhere. */
   readonly key: string;
   /** The lower-case hex SHA-256 of its UTF-8 bytes. */
   readonly hash: string;
@@ -16,10 +19,15 @@ export interface NewKey {
 
 /** Makes one. */
 export function makeKey(): NewKey {
-  const key = makeSecret();
+  return nameNewKey(makeSecret());
+}
+
+/** A key as the store takes it. */
+export function nameNewKey(key: string): NewKey {
+  const characters = Array.from(key);
   return {
     key,
     hash: createHash("sha256").update(key, "utf8").digest("hex"),
-    hint: `${key.slice(0, 4)}…`,
+    hint: characters.length >= LEAST_LENGTH_OF_A_HINT ? `${characters.slice(0, 4).join("")}…` : "…",
   };
 }

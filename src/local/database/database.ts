@@ -32,10 +32,12 @@ export interface Failure {
 /** How to ask. */
 export interface DatabaseOptions {
   /** For a statement, with the time that a connection, or a database that sleeps, needs. */
-  readonly timeoutMs: number;
-  /** What failed, before the place: `Cannot ask Postgres at`. */
-  readonly failure: string;
+  readonly timeoutMs?: number;
+  /** What failed, before the place. */
+  readonly failure?: string;
 }
+
+const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** Postgres has not answered: whether the statement was carried out is not known. */
 export class NoAnswerError extends UserError {}
@@ -46,7 +48,10 @@ export class Database {
   readonly #failure: string;
 
   /** Throws a UserError for a URL that its driver cannot use. */
-  constructor(url: DatabaseUrl, { timeoutMs, failure }: DatabaseOptions) {
+  constructor(
+    url: DatabaseUrl,
+    { timeoutMs = DEFAULT_TIMEOUT_MS, failure = "Cannot ask Postgres at" }: DatabaseOptions = {},
+  ) {
     this.#driver =
       url.speaks === "neon" ? new NeonDriver(url, timeoutMs) : new PgDriver(url, timeoutMs);
     this.#failure = failure;

@@ -60,7 +60,6 @@ export class PgDriver implements Driver {
       // Extended, as Neon has it: a text of two statements is refused.
       const query = { text, values: [...params], queryMode: "extended" };
       const { rows } = await client.query<Row>(query);
-      socket.unref();
       return rows;
     } catch (cause) {
       // What Postgres refuses leaves the connection as it was.

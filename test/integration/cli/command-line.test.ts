@@ -51,6 +51,7 @@ describe("settings", () => {
 describe("help", () => {
   test.each([
     "keys create",
+    "keys import",
     "keys list",
     "keys rotate",
     "keys revoke",

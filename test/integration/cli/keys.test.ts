@@ -1,11 +1,12 @@
 /**
- * `wspubsub keys create` and `keys list`: what is stored, what is shown once, and what is refused.
+ * `wspubsub keys create`, `keys import` and `keys list`: what is stored, what is shown once, and what is refused.
  */
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import {
   SECRET_FORM,
   cli,
+  expectFailure,
   expectUsageError,
   json,
   newDomain,
@@ -81,6 +82,111 @@ describe("keys create", () => {
     [["keys", "create", "x", "--user", "me"], "unknown option '--user'"],
   ])("refuses %j", async (args, part) => {
     expectUsageError(await cli(args), part);
+  });
+});
+
+describe("keys import", () => {
+  test("stores the hash and a hint of the key on stdin, and never shows it", async () => {
+    const domain = newDomain();
+    const key = `a-known-key-${crypto.randomUUID()}`;
+    const run = await cli(["keys", "import", domain, "--username", "me"], { input: key });
+    expect(run).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(
+        new RegExp(`^Imported key \\d+ \\(a-kn…\\) of "${domain}", live\\.\n$`),
+      ),
+      stderr: "",
+    });
+    expect(await sql("select * from apikeys where domain = $1", [domain])).toEqual([
+      expect.objectContaining({
+        apikey: "a-kn…",
+        apikey_hash: createHash("sha256").update(key).digest("hex"),
+        username: "me",
+        active: true,
+      }),
+    ]);
+  });
+
+  test("--json --inactive --expires", async () => {
+    const domain = newDomain();
+    const args = ["keys", "import", domain, "--inactive", "--expires", "2999-12-31"];
+    const imported = await json(args, { input: `${domain}\n` });
+    expect(imported).toEqual({
+      id: expect.any(Number),
+      domain,
+      hint: "cli-…",
+      username: null,
+      created_at: expect.any(String),
+      state: "inactive",
+      expires_at: "2999-12-31T00:00:00.000Z",
+      revoked_at: null,
+      last_used_at: null,
+    });
+  });
+
+  test.each([
+    ["a line end", "K\n", "K"],
+    ["a line end of Windows", "K\r\n", "K"],
+    ["a byte order mark", "\u{FEFF}K", "K"],
+    ["nothing", "K", "K"],
+  ])("takes %s for no part of the key", async (_, form, expected) => {
+    const domain = newDomain();
+    const input = form.replace("K", domain);
+    await json(["keys", "import", domain], { input });
+    const hash = createHash("sha256").update(expected.replace("K", domain)).digest("hex");
+    expect(await sql("select apikey_hash from apikeys where domain = $1", [domain])).toEqual([
+      { apikey_hash: hash },
+    ]);
+  });
+
+  test("refuses a key that is there, of whatever domain, and says where", async () => {
+    const [domain, other] = [newDomain(), newDomain()];
+    const input = `key-of-${domain}`;
+    const { id } = await json(["keys", "import", domain], { input });
+    for (const place of [domain, other]) {
+      const run = await cli(["keys", "import", place], { input });
+      expectFailure(
+        run,
+        `That key is there already, as key ${String(id)} (key-…) of "${domain}", live: nothing was imported`,
+      );
+      expect(run.stderr).not.toContain(input);
+    }
+    expect(await sql("select from apikeys where domain = $1", [other])).toEqual([]);
+  });
+
+  test.each([
+    ["nothing", "", "is empty"],
+    ["a line end alone", "\n", "is empty"],
+    ["two lines", "geheim\ngeheim\n", "has more than one line, or a control character"],
+    ["a NUL", "geheim\0", "has more than one line, or a control character"],
+    ["too much", "geheim".repeat(43), "has more than 256 characters"],
+    ["more than the hub looks up", "\u{1F511}".repeat(129), "has more than 256 characters"],
+    ["a hint", "gehe…", "is the hint of a key, not a key"],
+    ["what is not UTF-8", Buffer.from("geheim\xff", "latin1"), "is not UTF-8"],
+    ["UTF-16", Buffer.from("\u{FEFF}geheim", "utf16le"), "is not UTF-8"],
+  ])("refuses %s", async (_, input, part) => {
+    const domain = newDomain();
+    const run = await cli(["keys", "import", domain], { input });
+    expectFailure(run, `The key on stdin ${part}: nothing was imported`);
+    expect(run.stderr).not.toContain("geheim");
+    expect(await sql("select from apikeys where domain = $1", [domain])).toEqual([]);
+  });
+
+  test.each([
+    ["a/b", "In the path it must be percent-encoded."],
+    ["a b", "It cannot stand in a header"],
+    ["schlüssel", "It cannot stand in a header"],
+    [".", "It cannot stand in the path, where it means a folder"],
+    ["eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "in a header it is taken for one"],
+  ])("warns of where %s cannot stand", async (input, part) => {
+    const { id } = await json(["keys", "import", newDomain()], { input });
+    await sql("delete from apikeys where id = $1", [id]);
+    const { code, stderr } = await cli(["keys", "import", newDomain()], { input });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining(part) });
+  });
+
+  test("takes the key from nowhere else", async () => {
+    expectUsageError(await cli(["keys", "import", "x", "geheim"]), "too many arguments");
   });
 });
 

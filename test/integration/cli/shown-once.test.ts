@@ -13,7 +13,8 @@ import {
   start,
   usePostgres,
 } from "../../support/cli.ts";
-import { startFakeHub, startFakePostgres, type FakeBehaviour } from "../../support/fake-hub.ts";
+import { startFakeHub, type FakeBehaviour } from "../../support/fake-hub.ts";
+import { startNeonPostgres } from "../../support/fake-postgres.ts";
 
 usePostgres();
 
@@ -159,7 +160,7 @@ async function prepare(
 async function failingPostgres(
   behaviour: FakeBehaviour,
 ): Promise<Readonly<Record<string, string>>> {
-  return { DATABASE_URL: await startFakePostgres(behaviour) };
+  return (await startNeonPostgres(behaviour)).env;
 }
 
 function fill(text: string, domain: string, id: unknown): string {
