@@ -1,18 +1,25 @@
 /**
- * Reads DATABASE_URL. Neon's HTTP endpoint follows from the host, but a loopback host means the
- * Postgres of `npm run dev`, which serves the same protocol on its own port. Never echoes the value.
+ * Reads DATABASE_URL. Which protocol its Postgres speaks follows from the host. The hub always speaks Neon's
+ * HTTP: on a loopback host a process of `npm run dev` serves that, on the URL's own port. Never echoes the
+ * value.
  */
 import { err, ok, type Result } from "./result.ts";
 
 /** A checked DATABASE_URL. */
 export interface DatabaseUrl {
   readonly url: string;
+  /** Without port, in lower case. */
   readonly host: string;
-  /** Where its SQL goes over HTTP; `null` leaves it to the Neon driver. */
+  /** How a program on this machine speaks to it: Neon's HTTP, or Postgres's ordinary protocol. */
+  readonly speaks: "neon" | "postgres";
+  /** Where the hub's SQL goes over HTTP; `null` leaves it to the Neon driver. */
   readonly endpoint: string | null;
 }
 
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
+/** What the names of Neon's hosts end in; it gives out no others. */
+const NEON_HOST = /\.neon\.(?:tech|build)\.?$/;
 
 /** Checks a Postgres URL with user, host and database; the error never repeats any of it. */
 export function parseDatabaseUrl(text: string): Result<DatabaseUrl> {
@@ -32,5 +39,6 @@ export function parseDatabaseUrl(text: string): Result<DatabaseUrl> {
   // Unlike that of an http: URL it comes as it was written.
   const host = url.hostname.toLowerCase();
   const endpoint = LOOPBACK_HOSTS.has(host) ? `http://${host}:${url.port || "5432"}/sql` : null;
-  return ok({ url: text, host, endpoint });
+  const speaks = NEON_HOST.test(host) ? "neon" : "postgres";
+  return ok({ url: text, host, speaks, endpoint });
 }
