@@ -17,11 +17,14 @@ export function ask(question: string): Promise<string> {
 
 /** Asks for what must not be seen, nor stay in the terminal. */
 export async function askSecret(question: string): Promise<string> {
-  process.stderr.write(question);
   // The terminal is in raw mode: what is typed shows only where this writes it.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   try {
-    return await withTerminal(nowhere, (terminal) => terminal.question(""));
+    return await withTerminal(nowhere, (terminal) => {
+      // Not before the terminal is set: keys that come early would show.
+      process.stderr.write(question);
+      return terminal.question("");
+    });
   } finally {
     process.stderr.write("\n");
   }

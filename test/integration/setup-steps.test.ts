@@ -18,6 +18,7 @@ import { parseSetupOptions } from "../../src/local/setup/setup-options.ts";
 import { ADMIN_TOKEN, authorized, startFakeHub } from "../support/fake-hub.ts";
 import { startProgram } from "../support/process.ts";
 import { fileWith, temporaryFolder } from "../support/temporary-files.ts";
+import { HAS_TERMINAL, runAtTerminal } from "../support/terminal.ts";
 
 const DATABASE_URL = "postgres://u:hunter2@ep-a.eu-central-1.aws.neon.tech/d";
 
@@ -59,6 +60,46 @@ async function findTheAccount(accounts: string, env: Record<string, string> = {}
   stub({ ACCOUNTS: accounts, ...env });
   return findAccount(await readHubConfig(DEFAULT_CONFIG, undefined), true);
 }
+
+describe.runIf(HAS_TERMINAL)("questions", () => {
+  function ask(
+    call: string,
+    keys: string,
+  ): Promise<{ readonly code: number | null; readonly screen: string }> {
+    const script =
+      'const { ask, askSecret, isYes } = await import("./src/local/ask.ts");' +
+      "const { failWith } = await import('./src/local/fail.ts');" +
+      `await ${call}.then((answer) => console.log(JSON.stringify({ answer })), failWith)`;
+    const command = `node --input-type=module -e '${script.replaceAll("'", `'"'"'`)}'`;
+    return runAtTerminal(command, {}, [["Well?", keys]]);
+  }
+
+  test.each([
+    ['ask("Well?")', "fine\r", '"fine"'],
+    ['askSecret("Well?")', "fine\r", '"fine"'],
+    ['isYes("Well?")', " Y \r", "true"],
+    ['isYes("Well?")', "yes\r", "true"],
+    ['isYes("Well?")', "yesterday\r", "false"],
+    ['isYes("Well?")', "\r", "false"],
+  ])("%s is answered %j", async (call, keys, answer) => {
+    const { code, screen } = await ask(call, keys);
+    expect(screen).toContain(`{"answer":${answer}}`);
+    expect(code).toBe(0);
+    expect(screen.split("fine").length - 1).toBe(
+      call.startsWith("askSecret") ? 1 : call.startsWith("ask(") ? 2 : 0,
+    );
+  });
+
+  test.each(['ask("Well?")', 'askSecret("Well?")'])(
+    "%s ends when the terminal is closed, or interrupted",
+    async (call) => {
+      const closed = await ask(call, "\u0004");
+      expect(closed.screen).toContain("Nobody answered");
+      expect(closed.code).toBe(1);
+      expect((await ask(call, "\u0003")).code).toBe(130);
+    },
+  );
+});
 
 describe("the account", () => {
   test("is the only one, or the one that is chosen", async () => {

@@ -22,6 +22,7 @@ import { ADMIN_TOKEN, authorized, startFakeHub, type FakeHub } from "../support/
 import { startPostgres, type LocalPostgres } from "../support/local-postgres.ts";
 import { startProgram, type Program } from "../support/process.ts";
 import { temporaryFolder } from "../support/temporary-files.ts";
+import { HAS_TERMINAL, runAtTerminal } from "../support/terminal.ts";
 
 const WELL = {
   status: "ok",
@@ -52,6 +53,13 @@ async function emptyDatabase(): Promise<void> {
 async function hasTables(): Promise<boolean> {
   const [row] = await sql("select to_regclass('apikeys') is not null as found");
   return row?.["found"] === true;
+}
+
+/** A copy of wrangler.toml, to be added to. */
+async function configFile(): Promise<string> {
+  const path = join(await temporaryFolder(), "wrangler.toml");
+  await copyFile("wrangler.toml", path);
+  return path;
 }
 
 /** Where a hub answers that was deployed, as wrangler says it. */
@@ -125,8 +133,7 @@ describe("npm run setup", () => {
   test("can be repeated: what is there stays, of the environment that is meant", async () => {
     await emptyDatabase();
     const hub = await startFakeHub({ status: 200, body: WELL });
-    const config = join(await temporaryFolder(), "wrangler.toml");
-    await copyFile("wrangler.toml", config);
+    const config = await configFile();
     const before = await readFile(config, "utf8");
     const args = [
       "--yes",
@@ -211,6 +218,39 @@ describe("npm run setup", () => {
     expect(output).toContain("Where the hub answers is not known: --url https://HOST says it");
     expect(code).toBe(1);
   });
+
+  test.runIf(HAS_TERMINAL)(
+    "asks at a terminal for what is missing, and shows no secret",
+    async () => {
+      await emptyDatabase();
+      const hub = await startFakeHub({ status: 200, body: WELL });
+      const { code, screen } = await runAtTerminal(
+        `node src/local/setup/setup.ts --env staging --config ${await configFile()}`,
+        {
+          WSPUBSUB_WRANGLER: FAKE_WRANGLER,
+          WSPUBSUB_TEST_LOOPBACK: "1",
+          RECORD: process.env["RECORD"] ?? "",
+          ACCOUNTS: "null",
+          LOGIN: join(folder, "login"),
+          ...NO_HUB,
+          ...targets(hub),
+        },
+        [
+          ["Add it? (yes/no)", "yes\r"],
+          ["Log in with a browser? (yes/no)", "y\r"],
+          ["(not shown):", `${postgres.url}\r`],
+          ["Apply schema.sql? No row is lost. (yes/no)", "YES\r"],
+          ["the domain that gets the first key:", "example\r"],
+        ],
+      );
+      expect(screen).toContain(`${hub.url} is well`);
+      expect(code).toBe(0);
+      expect(screen).not.toContain(":postgres@");
+      const [, token = ""] = /^ADMIN_TOKEN=([\w-]{43})\r$/m.exec(screen) ?? [];
+      expect(deployment()?.secrets).toEqual({ DATABASE_URL: postgres.url, ADMIN_TOKEN: token });
+      expect(await sql("select domain from apikeys")).toEqual([{ domain: "example" }]);
+    },
+  );
 
   test("help names no secret as an option", async () => {
     const { code, output } = await setup(["--help"], {});

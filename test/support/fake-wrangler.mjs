@@ -2,7 +2,7 @@
  * wrangler as `npm run deploy` and `npm run setup` see it: what there is at Cloudflare comes out of the environment, and
  * nothing is deployed. What it was asked is written to the file RECORD, a line each.
  */
-import { appendFileSync, readFileSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 
 const args = process.argv.slice(2);
 const [command, , version = ""] = args;
@@ -26,7 +26,8 @@ function answer() {
 }
 
 function whoami() {
-  const accounts = read("ACCOUNTS", '["Mine"]');
+  const hasLoggedIn = existsSync(process.env["LOGIN"] ?? "");
+  const accounts = hasLoggedIn ? ["Mine"] : read("ACCOUNTS", '["Mine"]');
   if (accounts === null) process.exitCode = 1;
   return accounts === null
     ? { loggedIn: false }
@@ -69,6 +70,8 @@ if (command === process.env["HANG"]) {
   fail("fetch failed");
 } else if (command === "deploy") {
   deploy();
+} else if (command === "login") {
+  writeFileSync(process.env["LOGIN"], "");
 } else if (command === "whoami") {
   process.stdout.write(JSON.stringify(whoami()));
 } else if (typeof deployed === "string") {
