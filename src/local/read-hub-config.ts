@@ -25,6 +25,8 @@ export interface HubConfig {
     readonly simple: { readonly limit: number; readonly period: number };
   }[];
   readonly vars: Readonly<Record<string, unknown>>;
+  /** Their patterns; a custom domain is one. */
+  readonly routes: readonly string[];
   readonly secrets: { readonly required: readonly string[] };
   readonly observability: {
     readonly enabled?: boolean | undefined;
@@ -37,6 +39,14 @@ export interface HubConfig {
 }
 
 const FlagSchema = v.optional(v.boolean());
+
+const RouteSchema = v.union([
+  v.string(),
+  v.pipe(
+    v.object({ pattern: v.string() }),
+    v.transform(({ pattern }) => pattern),
+  ),
+]);
 
 const HubConfigSchema = v.object({
   name: v.optional(v.string()),
@@ -55,6 +65,7 @@ const HubConfigSchema = v.object({
     }),
   ),
   vars: v.record(v.string(), v.unknown()),
+  routes: v.optional(v.array(RouteSchema), []),
   secrets: v.optional(v.object({ required: v.optional(v.array(v.string()), []) }), {}),
   observability: v.optional(
     v.object({

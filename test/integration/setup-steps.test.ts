@@ -409,6 +409,18 @@ required = ["DATABASE_URL", "ADMIN_TOKEN"]
     expect(other && urlRecorders(other)).toEqual([]);
   });
 
+  test("have addresses of their own, which wrangler would let them inherit", async () => {
+    const text = await readFile(file, "utf8");
+    const route = 'routes = [{ pattern = "hub.example.com", custom_domain = true }]\n';
+    await writeFile(file, text.replace(/^name = /m, `${route}name = `));
+    await writeEnvironment(file, "other", await checkEnvironment(file, "other"));
+    expect((await readHubConfig(file, "other")).routes).toEqual([]);
+    await append(WHOLE);
+    const { faults, toml } = await checkEnvironment(file, "staging");
+    expect(faults).toEqual([expect.stringContaining("hub.example.com is the other hub's")]);
+    expect(toml).toBe("");
+  });
+
   test.each([
     [WHOLE.replace('"7"', '"1001"'), "FAILED_CREDENTIALS has namespace_id 1001, whose counter"],
     [

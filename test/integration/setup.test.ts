@@ -14,6 +14,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { copyFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { DEFAULT_CONFIG } from "../../src/local/read-hub-config.ts";
 import { makeFirstKey } from "../../src/local/setup/first-key.ts";
 import { prepareDatabase, type HubDatabase } from "../../src/local/setup/prepare-database.ts";
 import { COLUMNS } from "../../src/local/setup/schema-state.ts";
@@ -182,7 +183,7 @@ describe("npm run setup", () => {
     expect(output).toContain("Steps that something is missing for: 4");
     expect(code).toBe(1);
     expect(await hasTables()).toBe(false);
-    const args = ["deploy", "--env", "staging", "--dry-run"];
+    const args = ["deploy", "--config", DEFAULT_CONFIG, "--env", "staging", "--dry-run"];
     expect(asked().at(-1)).toMatchObject({ args, secrets: null });
 
     const good = await setup(["--dry-run", "--make-token", "--domain", "example"], NO_HUB);
@@ -217,6 +218,10 @@ describe("npm run setup", () => {
     const { code, output } = await setup(args, { ...A_HUB, ADMIN_TOKEN });
     expect(output).toContain("Where the hub answers is not known: --url https://HOST says it");
     expect(code).toBe(1);
+    const unsafe = { ...A_HUB, ADMIN_TOKEN, HUB_URL: "http://hub.example.com" };
+    expect((await setup([], unsafe)).output).toContain(
+      "HUB_URL (from the environment) takes https",
+    );
   });
 
   test.runIf(HAS_TERMINAL)(

@@ -17,7 +17,9 @@ export async function checkEnvironment(file: string, env: string): Promise<Envir
   const hub = await readHubConfig(file, undefined);
   if (!hub.definedEnvironments.includes(env)) {
     const all = missingFrom(file, env, hub, null);
-    return { faults: [`There is no [env.${env}]`], toml: `[env.${env}]\n\n${all.toml}` };
+    // Unlike bindings routes are inherited: it would take the other hub's address.
+    const head = hub.routes.length === 0 ? `[env.${env}]\n` : `[env.${env}]\nroutes = []\n`;
+    return { faults: [`There is no [env.${env}]`], toml: `${head}\n${all.toml}` };
   }
   const other = await readHubConfig(file, env);
   const missing = missingFrom(file, env, hub, other);
@@ -117,6 +119,11 @@ function clashes(hub: HubConfig, other: HubConfig): readonly string[] {
   );
   return [
     ...(other.name === hub.name ? [`Its name is ${hub.name}: it would replace that hub`] : []),
+    ...other.routes
+      .filter((route) => hub.routes.includes(route))
+      .map(
+        (route) => `${route} is the other hub's: give [env.…] routes of its own, or routes = []`,
+      ),
     ...sharedLimits.map(
       ({ name, namespace_id }) =>
         `${name} has namespace_id ${namespace_id}, whose counter the other hub uses`,

@@ -83,7 +83,7 @@ export function parseSetupOptions(args: string[]): SetupOptions {
       env: parseEnvironment(env),
       config,
       replace: new Set(values.replace.map(parseSecretName)),
-      url: parseUrl(url),
+      url: url === undefined ? undefined : parseHubUrl("--url", url),
       wait: parseWait(values.wait),
       write,
       makeToken: values["make-token"],
@@ -110,12 +110,11 @@ function parseEnvironment(text: string | undefined): string | undefined {
   throw new UserError("--env takes a name of letters, digits, - and _");
 }
 
-/** Of a hub: the admin token goes there. */
-function parseUrl(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
+/** The origin of a hub, to which the admin token goes; throws a UserError that names where the text is from. */
+export function parseHubUrl(from: string, text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   const isSafe = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url));
-  if (url === null || !isSafe) throw new UserError("--url takes https://HOST");
+  if (url === null || !isSafe) throw new UserError(`${from} takes https://HOST`);
   return url.origin;
 }
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { canAsk, isYes } from "../ask.ts";
 import { ACCEPT_LOSS, deployHub } from "../deploy-hub.ts";
 import { failWith, UserError } from "../fail.ts";
-import { DEFAULT_CONFIG, readHubConfig, type HubConfig } from "../read-hub-config.ts";
+import { readHubConfig, type HubConfig } from "../read-hub-config.ts";
 import { wranglerEnv } from "../wrangler.ts";
 import { findAccount } from "./account.ts";
 import { askHealth } from "./ask-health.ts";
@@ -19,7 +19,7 @@ import { planSecrets, type SecretsPlan } from "./plan-secrets.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { beginStep, type Say } from "./say.ts";
 import { exitOnSignals, privateFolder, withSecretsFile } from "./secrets-file.ts";
-import { parseSetupOptions, SETUP_HELP, type SetupOptions } from "./setup-options.ts";
+import { parseHubUrl, parseSetupOptions, SETUP_HELP, type SetupOptions } from "./setup-options.ts";
 
 async function main(): Promise<void> {
   const options = parseSetupOptions(process.argv.slice(2));
@@ -45,10 +45,7 @@ async function main(): Promise<void> {
   const deployed = await run.step("5. Deployment", (say) => deploy(plan, which, options, say));
   await run.step("6. Health", async (say) => {
     if (options.dryRun) return say("the hub would be asked how it is");
-    const url = options.url ?? deployed ?? findHere("HUB_URL")?.value;
-    if (url === undefined) {
-      throw new UserError("Where the hub answers is not known: --url https://HOST says it");
-    }
+    const url = options.url ?? deployed ?? findHubUrl();
     await askHealth(url, plan?.adminToken ?? null, options.wait, say);
     return say(
       `${url} is well. The command line needs HUB_URL=${url}, ADMIN_TOKEN and DATABASE_URL`,
@@ -143,11 +140,15 @@ async function deploy(
   return findDeployedUrl(output) ?? undefined;
 }
 
+/** Where no new address is known, as for a hub whose routes have patterns. */
+function findHubUrl(): string {
+  const set = findHere("HUB_URL");
+  if (set !== null) return parseHubUrl(`HUB_URL (from ${set.place})`, set.value);
+  throw new UserError("Where the hub answers is not known: --url https://HOST says it");
+}
+
 function whichOf({ config, env }: SetupOptions): readonly string[] {
-  return [
-    ...(config === DEFAULT_CONFIG ? [] : ["--config", config]),
-    ...(env === undefined ? [] : ["--env", env]),
-  ];
+  return ["--config", config, ...(env === undefined ? [] : ["--env", env])];
 }
 
 main().catch(failWith);
