@@ -11,7 +11,7 @@ import {
 import { neon, neonConfig } from "@neondatabase/serverless";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
-import { copyFile, readFile } from "node:fs/promises";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DEFAULT_CONFIG } from "../../src/local/read-hub-config.ts";
@@ -192,6 +192,16 @@ describe("npm run setup", () => {
     expect(good.code).toBe(0);
     expect(await hasTables()).toBe(false);
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("deploys nothing that would have keys recorded", async () => {
+    const config = await configFile();
+    const text = await readFile(config, "utf8");
+    await writeFile(config, text.replace("invocation_logs = false", "invocation_logs = true"));
+    const { code, output } = await setup(["--config", config], A_HUB);
+    expect(output).toContain("observability.logs.invocation_logs would have URLs recorded");
+    expect(code).toBe(1);
+    expect(asked()).toEqual([]);
   });
 
   test("leaves no file behind when wrangler fails, and says what to do", async () => {
