@@ -106,7 +106,11 @@ describe("npm run setup", () => {
 
   test("makes all that is missing, and shows once what is to be kept", async () => {
     await emptyDatabase();
-    const hub = await startFakeHub({ status: 200, body: WELL });
+    let isFileThere: boolean | null = null;
+    const hub = await startFakeHub(() => {
+      isFileThere = existsSync(deployment()?.file ?? "");
+      return Promise.resolve({ status: 200, body: WELL });
+    });
     const args = ["--yes", "--make-token", "--domain", "example"];
     const { code, output } = await setup(args, { ...NO_HUB, ...targets(hub) });
     expect(output).toContain(`${hub.url} is well`);
@@ -127,6 +131,8 @@ describe("npm run setup", () => {
       expect(seen.join(" ")).not.toMatch(new RegExp(`postgres:|${token}`));
       expect([DATABASE_URL, passed]).toEqual([undefined, undefined]);
     }
+    // The file is there for as long as wrangler runs, and no longer.
+    expect(isFileThere).toBe(false);
     expect(readdirSync(folder)).toEqual([]);
     expect(hub.seen).toEqual([{ line: "GET /v1/health", authorization: `Bearer ${token}` }]);
   });
@@ -169,6 +175,7 @@ describe("npm run setup", () => {
     expect(await readFile(config, "utf8")).toBe(written);
     expect(hub.seen).toEqual([authorized("GET /v1/health"), authorized("GET /v1/health")]);
     expect(output).not.toContain(ADMIN_TOKEN);
+    expect(asked().map((run) => run.ADMIN_TOKEN)).not.toContain(ADMIN_TOKEN);
   });
 
   test("--dry-run changes nothing, and tells all that is missing", async () => {
