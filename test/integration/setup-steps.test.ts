@@ -61,19 +61,20 @@ async function findTheAccount(accounts: string, env: Record<string, string> = {}
   return findAccount(await readHubConfig(DEFAULT_CONFIG, undefined), true);
 }
 
-describe.runIf(HAS_TERMINAL)("questions", () => {
-  function ask(
-    call: string,
-    keys: string,
-  ): Promise<{ readonly code: number | null; readonly screen: string }> {
-    const script =
-      'const { ask, askSecret, isYes } = await import("./src/local/ask.ts");' +
-      "const { failWith } = await import('./src/local/fail.ts');" +
-      `await ${call}.then((answer) => console.log(JSON.stringify({ answer })), failWith)`;
-    const command = `node --input-type=module -e '${script.replaceAll("'", `'"'"'`)}'`;
-    return runAtTerminal(command, {}, [["Well?", keys]]);
-  }
+/** Runs one of the questions by itself, and types keys. */
+function askAtTerminal(
+  call: string,
+  keys: string,
+): Promise<{ readonly code: number | null; readonly screen: string }> {
+  const script =
+    'const { ask, askSecret, isYes } = await import("./src/local/ask.ts");' +
+    "const { failWith } = await import('./src/local/fail.ts');" +
+    `await ${call}.then((answer) => console.log(JSON.stringify({ answer })), failWith)`;
+  const command = `node --input-type=module -e '${script.replaceAll("'", `'"'"'`)}'`;
+  return runAtTerminal(command, {}, [["Well?", keys]]);
+}
 
+describe.runIf(HAS_TERMINAL)("questions", () => {
   test.each([
     ['ask("Well?")', "fine\r", '"fine"'],
     ['askSecret("Well?")', "fine\r", '"fine"'],
@@ -82,7 +83,7 @@ describe.runIf(HAS_TERMINAL)("questions", () => {
     ['isYes("Well?")', "yesterday\r", "false"],
     ['isYes("Well?")', "\r", "false"],
   ])("%s is answered %j", async (call, keys, answer) => {
-    const { code, screen } = await ask(call, keys);
+    const { code, screen } = await askAtTerminal(call, keys);
     expect(screen).toContain(`{"answer":${answer}}`);
     expect(code).toBe(0);
     expect(screen.split("fine").length - 1).toBe(
@@ -93,10 +94,10 @@ describe.runIf(HAS_TERMINAL)("questions", () => {
   test.each(['ask("Well?")', 'askSecret("Well?")'])(
     "%s ends when the terminal is closed, or interrupted",
     async (call) => {
-      const closed = await ask(call, "\u0004");
+      const closed = await askAtTerminal(call, "\u0004");
       expect(closed.screen).toContain("Nobody answered");
       expect(closed.code).toBe(1);
-      expect((await ask(call, "\u0003")).code).toBe(130);
+      expect((await askAtTerminal(call, "\u0003")).code).toBe(130);
     },
   );
 });
