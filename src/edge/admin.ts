@@ -10,6 +10,7 @@ import { err, ok, type Result } from "../core/result.ts";
 import { requireAdmin, requireDomain } from "./admin-access.ts";
 import { callerOf, type Caller } from "./caller.ts";
 import { checkPlace } from "./check-place.ts";
+import { reportHealth } from "./health.ts";
 import { issueTicket } from "./issue-ticket.ts";
 import { revokeKey, syncKey, type ChangedKey } from "./key-changes.ts";
 import { noteRefusal } from "./note-refusal.ts";
@@ -21,7 +22,7 @@ type AdminContext = Context<{ Bindings: Env }>;
 
 /** What is answered where nothing is refused. */
 interface Success {
-  readonly status: 200 | 201 | 202;
+  readonly status: 200 | 201 | 202 | 503;
   readonly body: object;
 }
 
@@ -31,6 +32,14 @@ const MAX_KEY_ID = 2_147_483_647;
 /** Handles everything under /v1. */
 export function createAdmin(): Hono<{ Bindings: Env }> {
   const admin = new Hono<{ Bindings: Env }>();
+
+  // Also where the place is set wrong, which is one of the things that it tells.
+  admin.get("/health", async (c) => {
+    const caller = callerOf(c.req.raw, c.env, c.executionCtx);
+    const health = await reportHealth(caller, c.req.header("Authorization") ?? null);
+    if (!health.ok) return conclude(c, health);
+    return conclude(c, succeed(health.value.status === "ok" ? 200 : 503, health));
+  });
 
   admin.get("/domains/:domain/topics", (c) =>
     respond(c, async (caller, authorization) => {
@@ -116,7 +125,13 @@ async function respond(
 ): Promise<Response> {
   const caller = callerOf(c.req.raw, c.env, c.executionCtx);
   const place = checkPlace(c.env);
-  const result = place.ok ? await answer(caller, c.req.header("Authorization") ?? null) : place;
+  return conclude(
+    c,
+    place.ok ? await answer(caller, c.req.header("Authorization") ?? null) : place,
+  );
+}
+
+function conclude(c: AdminContext, result: Result<Success, Problem>): Response {
   if (!result.ok) {
     noteRefusal(c.req.raw, c.env, result.error.slug);
     return problemResponse(result.error);

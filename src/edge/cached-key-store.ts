@@ -11,6 +11,7 @@ import type {
   KeyCheck,
   KeysLookup,
   KeyStore,
+  Probe,
   Revoked,
   Unavailable,
 } from "./key-store.ts";
@@ -67,6 +68,9 @@ export class CachedKeyStore {
   readonly #keys: AnswerCache<Exclude<KeysLookup, Unavailable>> = new AnswerCache(
     (value) => value.type === "found" && value.policy !== null,
   );
+
+  /** Keeps nothing: who asks while another does shares the answer, no more. */
+  readonly #probes: AnswerCache<Exclude<Probe, Unavailable>> = new AnswerCache(() => false);
 
   /** When a key last opened something, by its name. Not forgotten with its grant: it may only be asked for again. */
   readonly #goodAtMs: QuickLRU<string, number> = new QuickLRU({ maxSize: MAX_GOOD_KEYS });
@@ -167,6 +171,12 @@ export class CachedKeyStore {
       (known) => newerThanMs === null || known.type !== "found" || known.atMs > newerThanMs,
     );
     return value;
+  }
+
+  /** Asks whether the store could answer: one question at a time, however many want to know. */
+  async probe(keepAlive: KeepAlive): Promise<Probe> {
+    const question = { name: "probe", ask: () => this.#store.probe(), keepAlive };
+    return (await this.#probes.get(question)).value;
   }
 
   /** Reads a domain anew. */

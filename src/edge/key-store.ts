@@ -60,6 +60,22 @@ export type Revoked =
 /** What came of noting that keys were used. */
 export type Noted = { readonly type: "done" } | Unreadable | Unavailable;
 
+/** Whether the store can answer what the hub asks. */
+export type Probe =
+  | { readonly type: "ready" }
+  /** It answers, and has not the tables and columns of schema.sql. */
+  | { readonly type: "unprepared"; readonly reason: string }
+  | Unreadable
+  | Unavailable;
+
+/** What came of a question to the store. */
+export interface Sight {
+  /** When that was known, by this isolate's clock. */
+  readonly atMs: number;
+  /** Why it was of no use; `null`: it answered. */
+  readonly fault: string | null;
+}
+
 /** What becomes of a key. */
 export interface KeyRecord {
   readonly keyId: number;
@@ -98,6 +114,8 @@ export interface KeyStore {
   revokeKey(domain: string, keyId: number): Promise<Revoked>;
   /** Notes that keys were used today. */
   noteUses(keyIds: readonly number[]): Promise<Noted>;
+  /** Asks whether it could answer the others. */
+  probe(): Promise<Probe>;
 }
 
 /** What a key's record means for whoever is here by it; `null`: there is no such key (any more). */

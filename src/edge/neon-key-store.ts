@@ -9,6 +9,7 @@ import {
   NO_ANSWER,
   QUERY_TIMEOUT_MS,
   type KeyStore,
+  type Sight,
   type Unavailable,
   type Unreadable,
 } from "./key-store.ts";
@@ -81,40 +82,66 @@ const NOTE_USES = `with k as (
     for no key update skip locked
   ) update apikeys set last_used_at = now() from k where apikeys.id = k.id`;
 
-type Row = Record<string, unknown>;
+/** Finds nothing, and names every table and column that the hub reads. */
+const PROBE = `with found_key as (${CHECK_KEY}), found_domain as (${FIND_DOMAIN})
+  select exists (select from found_key) or exists (select from found_domain) as "isReady"`;
 
-/** Opens the store; nothing is connected until it is asked. */
-export function neonKeyStore(database: DatabaseUrl): KeyStore {
+/** What comes of it where schema.sql was not applied, or an older one: undefined_table, undefined_column. */
+const UNPREPARED: ReadonlySet<string> = new Set(["Postgres error 42P01", "Postgres error 42703"]);
+
+type Row = Record<string, unknown>;
+type Answer<T> = Promise<T | Unreadable | Unavailable>;
+
+/** Opens the store; nothing is connected until it is asked. `onSight` hears what came of every question. */
+export function neonKeyStore(
+  database: DatabaseUrl,
+  onSight: (sight: Sight) => void = () => {},
+): KeyStore {
   // The driver has this setting for all databases at once; a Worker has only the one.
   if (database.endpoint !== null) neonConfig.fetchEndpoint = database.endpoint;
 
-  async function query<T>(
-    text: string,
-    params: unknown[],
-    read: (rows: Row[]) => T,
-  ): Promise<T | Unreadable | Unavailable> {
+  async function ask<T>(text: string, params: unknown[], read: (rows: Row[]) => T): Answer<T> {
     const rows = await fetchRows(database.url, text, params);
-    if ("type" in rows) return rows;
-    try {
-      return read(rows.rows);
-    } catch (error) {
-      // A row that schema.sql does not allow; anything else is a bug.
-      if (!(error instanceof v.ValiError)) throw error;
-      return { type: "unreadable", reason: describeRow(error) };
-    }
+    onSight({ atMs: Date.now(), fault: "type" in rows ? rows.reason : null });
+    return readRows(rows, read);
+  }
+
+  /** That a role may not write is no news of the store: `onSight` does not hear of it. */
+  async function write<T>(text: string, params: unknown[], read: (rows: Row[]) => T): Answer<T> {
+    return readRows(await fetchRows(database.url, text, params), read);
   }
 
   return {
     checkKey: (keyHash, domain) =>
-      query(CHECK_KEY, [keyHash, domain], ([row]) =>
+      ask(CHECK_KEY, [keyHash, domain], ([row]) =>
         row === undefined ? ({ type: "denied" } as const) : readGrant(row),
       ),
-    findDomain: (domain) => query(FIND_DOMAIN, [domain], readDomain),
-    findKeys: (domain, keyIds) => query(FIND_KEYS, [domain, `{${keyIds.join(",")}}`], readKeys),
-    revokeKey: (domain, keyId) => query(REVOKE_KEY, [domain, keyId], readRevoked),
+    findDomain: (domain) => ask(FIND_DOMAIN, [domain], readDomain),
+    findKeys: (domain, keyIds) => ask(FIND_KEYS, [domain, `{${keyIds.join(",")}}`], readKeys),
+    revokeKey: (domain, keyId) => write(REVOKE_KEY, [domain, keyId], readRevoked),
     noteUses: (keyIds) =>
-      query(NOTE_USES, [`{${keyIds.join(",")}}`], () => ({ type: "done" }) as const),
+      write(NOTE_USES, [`{${keyIds.join(",")}}`], () => ({ type: "done" }) as const),
+    probe: async () => {
+      const probed = await ask(PROBE, ["", ""], () => ({ type: "ready" }) as const);
+      return probed.type !== "ready" && UNPREPARED.has(probed.reason)
+        ? { type: "unprepared", reason: probed.reason }
+        : probed;
+    },
   };
+}
+
+function readRows<T>(
+  rows: { readonly rows: Row[] } | Unavailable,
+  read: (rows: Row[]) => T,
+): T | Unreadable | Unavailable {
+  if ("type" in rows) return rows;
+  try {
+    return read(rows.rows);
+  } catch (error) {
+    // A row that schema.sql does not allow; anything else is a bug.
+    if (!(error instanceof v.ValiError)) throw error;
+    return { type: "unreadable", reason: describeRow(error) };
+  }
 }
 
 async function fetchRows(

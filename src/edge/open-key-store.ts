@@ -7,10 +7,16 @@ import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { logError } from "../log.ts";
 import { CachedKeyStore } from "./cached-key-store.ts";
-import type { Unavailable, Unreadable } from "./key-store.ts";
+import type { Sight, Unavailable, Unreadable } from "./key-store.ts";
 import { neonKeyStore } from "./neon-key-store.ts";
 
-const stores: Map<string, CachedKeyStore> = new Map();
+interface Opened {
+  readonly store: CachedKeyStore;
+  /** `null` until it was asked anything. */
+  sight: Sight | null;
+}
+
+const stores: Map<string, Opened> = new Map();
 
 /** Says what is missing to whoever asks: until it is repaired that is whoever set the hub up. */
 export function openKeyStore(env: Env): Result<CachedKeyStore, Problem> {
@@ -21,18 +27,29 @@ export function openKeyStore(env: Env): Result<CachedKeyStore, Problem> {
     return err({ slug: "key-store-unavailable", detail });
   }
   const { database } = config.value;
-  let store = stores.get(database.url);
-  if (store === undefined) {
-    store = new CachedKeyStore(neonKeyStore(database));
-    stores.set(database.url, store);
+  let opened = stores.get(database.url);
+  if (opened === undefined) {
+    const onSight = (sight: Sight): void => void (entry.sight = sight);
+    const entry: Opened = {
+      store: new CachedKeyStore(neonKeyStore(database, onSight)),
+      sight: null,
+    };
+    stores.set(database.url, entry);
+    opened = entry;
   }
-  return ok(store);
+  return ok(opened.store);
+}
+
+/** What was last seen of the store, `null` where nobody has asked it anything yet; asks nobody. */
+export function lastSight(env: Env): Sight | null {
+  const config = parseConfig(env);
+  return (config.ok && stores.get(config.value.database.url)?.sight) || null;
 }
 
 /** Whether a store that is open knew a domain within the hour; asks nobody. */
 export function knowsDomain(env: Env, domain: string): boolean {
   const config = parseConfig(env);
-  return config.ok && stores.get(config.value.database.url)?.knewDomain(domain) === true;
+  return config.ok && stores.get(config.value.database.url)?.store.knewDomain(domain) === true;
 }
 
 /** The problem of a store that did not answer, or answered nonsense; logs why. */

@@ -224,3 +224,42 @@ describe("the key store in Postgres", () => {
     await run("alter table elsewhere rename to domains");
   });
 });
+
+describe("probe", () => {
+  test("15.9 a database with schema.sql is ready", async () => {
+    expect(await store.probe()).toEqual({ type: "ready" });
+  });
+
+  test.each([
+    [
+      "without its tables",
+      "alter table apikeys rename to gone",
+      "alter table gone rename to apikeys",
+    ],
+    [
+      "without policies",
+      "alter table domains rename to gone",
+      "alter table gone rename to domains",
+    ],
+    [
+      "of a version before",
+      "alter table domains rename max_topics to gone",
+      "alter table domains rename gone to max_topics",
+    ],
+    [
+      "whose keys are plain",
+      "alter table apikeys rename apikey_hash to gone",
+      "alter table apikeys rename gone to apikey_hash",
+    ],
+  ])("15.9 one %s is not", async (_, breakIt, mendIt) => {
+    await run(breakIt);
+    try {
+      expect(await store.probe()).toEqual({
+        type: "unprepared",
+        reason: expect.stringMatching(/^Postgres error 42(P01|703)$/) as unknown,
+      });
+    } finally {
+      await run(mendIt);
+    }
+  });
+});

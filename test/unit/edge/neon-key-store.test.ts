@@ -2,17 +2,17 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { parseDatabaseUrl } from "../../../src/core/database-url.ts";
 import { DEFAULT_POLICY } from "../../../src/core/policy.ts";
-import type { KeyStore } from "../../../src/edge/key-store.ts";
+import type { KeyStore, Sight } from "../../../src/edge/key-store.ts";
 import { hashKey } from "../../../src/edge/key-hash.ts";
 import { neonKeyStore } from "../../../src/edge/neon-key-store.ts";
 import { FakePostgres } from "./support/fake-postgres.ts";
 
 const DOWN = { type: "unavailable", reason: "No connection to the database" };
 
-function open({ url }: FakePostgres): KeyStore {
+function open({ url }: FakePostgres, onSight?: (sight: Sight) => void): KeyStore {
   const database = parseDatabaseUrl(url);
   if (!database.ok) throw new Error(database.error);
-  return neonKeyStore(database.value);
+  return neonKeyStore(database.value, onSight);
 }
 
 describe("neonKeyStore", () => {
@@ -97,6 +97,31 @@ describe("neonKeyStore", () => {
   test("a store that cannot be reached is unavailable", async () => {
     postgres.isDown = true;
     expect(await askAll()).toEqual([DOWN, DOWN, DOWN, DOWN]);
+  });
+
+  test("15.9 what came of a question is seen, of a change it is not: the role may not write", async () => {
+    const onSight = vi.fn<(sight: Sight) => void>();
+    store = open(postgres, onSight);
+    const questions = [
+      async () => store.checkKey(await hashKey("key"), "acme"),
+      () => store.findDomain("acme"),
+      () => store.findKeys("acme", [1]),
+      () => store.probe(),
+    ];
+    for (const question of questions) {
+      for (const refusal of [null, "42501"]) {
+        postgres.refusal = refusal;
+        const atMs = Date.now();
+        await question();
+        const fault = refusal && `Postgres error ${refusal}`;
+        expect(onSight.mock.calls).toEqual([[{ atMs: expect.any(Number), fault }]]);
+        expect(onSight.mock.calls[0]?.[0].atMs).toBeGreaterThanOrEqual(atMs);
+        onSight.mockClear();
+      }
+    }
+    await store.revokeKey("acme", 1);
+    await store.noteUses([1]);
+    expect(onSight).not.toHaveBeenCalled();
   });
 
   test("4.3 a query that is not answered within 2 seconds is cut off", async () => {

@@ -14,7 +14,13 @@ export interface FakeKey {
 }
 
 /** Which of the queries. */
-export type Query = "check-key" | "find-domain" | "find-keys" | "revoke-key" | "note-uses";
+export type Query =
+  | "check-key"
+  | "find-domain"
+  | "find-keys"
+  | "revoke-key"
+  | "note-uses"
+  | "probe";
 
 type Cell = string | number | boolean | object | null;
 type Row = Record<string, Cell>;
@@ -60,6 +66,8 @@ export class FakePostgres {
   nowMs = 1_800_000_000_000;
   /** Nobody can connect. */
   isDown = false;
+  /** The SQLSTATE that it refuses every query with. */
+  refusal: string | null = null;
   /** What an answer waits for, once it has been worked out. */
   delay: (signal: AbortSignal | null) => Promise<void> = () => Promise.resolve();
 
@@ -90,6 +98,10 @@ export class FakePostgres {
     else this.asked.push(kind);
     if (this.isDown || (kind === "note-uses" && !this.takesNotes))
       throw new TypeError("Network connection lost.");
+    if (this.refusal !== null) {
+      const body = { message: `relation "secret" does not exist`, code: this.refusal };
+      return Response.json(body, { status: 400 });
+    }
     const rows = await this.#answer(kind, params);
     await this.delay(init?.signal ?? null);
     const names = Object.keys(rows[0] ?? {});
@@ -129,6 +141,8 @@ export class FakePostgres {
       }
       case "note-uses":
         return [];
+      case "probe":
+        return [{ isReady: true }];
       case "revoke-key": {
         const key = this.keys.find((known) => known.domain === first && known.keyId === +second);
         if (key !== undefined) key.state = "revoked";
@@ -157,6 +171,7 @@ function keyRow({ keyId, expiresAtMs, state }: FakeKey): Row {
 
 function kindOf(query: string): Query {
   if (query.includes("last_used_at")) return "note-uses";
+  if (query.includes("found_key")) return "probe";
   if (query.includes("update apikeys")) return "revoke-key";
   if (query.includes("k.apikey_hash = $1")) return "check-key";
   return query.includes("k.id = any($2::int[])") ? "find-keys" : "find-domain";

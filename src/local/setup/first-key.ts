@@ -1,0 +1,48 @@
+/** The first key of a domain, where the domain has none that opens. */
+import { makeKey } from "../../cli/keys/make-key.ts";
+import { Store } from "../../cli/store.ts";
+import { parseDomain } from "../../core/address.ts";
+import { ask, canAsk } from "../ask.ts";
+import { UserError } from "../fail.ts";
+import type { HubDatabase } from "./prepare-database.ts";
+import { show, type Say } from "./say.ts";
+import type { SetupOptions } from "./setup-options.ts";
+
+/** Makes it, unless there is one; `hub` is `null` in a dry run without a database. Throws a UserError where it is not known for which domain. */
+export async function makeFirstKey(
+  hub: HubDatabase | null,
+  { domain: asked, dryRun }: SetupOptions,
+  say: Say,
+): Promise<void> {
+  const store = hub?.hasTables === true ? new Store(hub.database) : null;
+  const keys = (await store?.listKeys(null)) ?? [];
+  const live = keys.filter(({ state }) => state === "live");
+  if (asked === undefined && live.length > 0) {
+    const domains = new Set(live.map((key) => key.domain));
+    say(`there are keys: ${live.length} that open, of ${domains.size} domains`);
+    return;
+  }
+  const domain = await findDomain(asked);
+  const count = live.filter((key) => key.domain === domain).length;
+  if (count > 0) return say(`"${domain}" has keys: ${count} that open`);
+  if (dryRun || store === null) return say(`a key of "${domain}" would be made and shown once`);
+  const key = makeKey();
+  const row = await store.createKey(key, { domain, username: null, active: true, expiry: null });
+  say(`made key ${row.id} of "${domain}". It is shown this once and never again:`);
+  if (await show(`API key: ${key.key}`)) return;
+  throw new UserError(
+    `Key ${row.id} was made and could not be shown: end it with wspubsub keys revoke ${row.id}`,
+  );
+}
+
+async function findDomain(asked: string | undefined): Promise<string> {
+  if (asked === undefined && !canAsk()) {
+    throw new UserError(
+      "There are no keys yet: --domain NAME says which domain gets the first one",
+    );
+  }
+  const text = asked ?? (await ask("   Name of the domain that gets the first key: ")).trim();
+  const domain = parseDomain(encodeURIComponent(text));
+  if (domain.ok) return domain.value;
+  throw new UserError(`The domain's name will not do: ${domain.error}`);
+}
