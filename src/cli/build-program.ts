@@ -11,7 +11,7 @@ import { Session } from "./session.ts";
 const AFTER_HELP = `
 Keys, domains and tokens are in Postgres (DATABASE_URL); topics, and making a
 change true at once for live ones, are the hub's (HUB_URL and ADMIN_TOKEN). Each
-is taken from .dev.vars, else from the environment, else from the hub that
+is taken from the environment, else from .dev.vars, else from the hub that
 npm run dev runs in this checkout. Either has 10 seconds to answer.
 
 Exit codes: 0 done, 1 could not be done, 2 wrong usage.

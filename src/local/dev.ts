@@ -13,6 +13,7 @@ import { DEV_HELP, parseDevOptions, type DevOptions } from "./dev-options.ts";
 import { failWith, UserError } from "./fail.ts";
 import { findAdminToken } from "./find-admin-token.ts";
 import { findDatabaseUrl } from "./find-database-url.ts";
+import { WRANGLER } from "./find-deployed.ts";
 import { DEV_VARS } from "./find-setting.ts";
 import { announceRunningHub } from "./running-hub.ts";
 import { TEST_KEY } from "./test-key.ts";
@@ -41,8 +42,8 @@ async function main(): Promise<void> {
     console.log(DEV_HELP);
     return;
   }
-  const own = findDatabaseUrl();
-  const adminToken = findAdminToken() ?? randomBytes(32).toString("base64url");
+  const own = findDatabaseUrl(".dev.vars");
+  const adminToken = findAdminToken(".dev.vars") ?? randomBytes(32).toString("base64url");
   if (!(await isFree(options.port))) {
     throw new UserError(`Port ${options.port} is in use: stop what listens there, or give --port`);
   }
@@ -105,7 +106,7 @@ async function startWorker(
   const lines: string[] = [];
   let isReady = false;
   const child = start(
-    join(ROOT, "node_modules/wrangler/bin/wrangler.js"),
+    WRANGLER,
     ["dev", "--config", join(ROOT, "wrangler.toml"), "--ip", "127.0.0.1", "--port", String(port)]
       .concat(["--inspector-port", "0", "--persist-to", persistTo])
       // Finding .dev.vars by itself, it would not look into the environment for what that lacks.

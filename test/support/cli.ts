@@ -23,7 +23,7 @@ export interface CliOptions {
   /** Beside PATH, HOME and the DATABASE_URL of the file's Postgres. */
   readonly env?: Readonly<Record<string, string>>;
   /** Its stdin. */
-  readonly input?: string;
+  readonly input?: string | Buffer;
 }
 
 /** Keys and secrets as the command line makes them. */

@@ -1,6 +1,6 @@
 /** The secret that `--token-secret` asks for. Never echoes what it was given. */
-import { text } from "node:stream/consumers";
 import { UserError } from "../../local/fail.ts";
+import { readStdin } from "../../local/read-text-file.ts";
 import { makeSecret } from "../make-secret.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -23,7 +23,7 @@ export async function readTokenSecret(how: string | undefined): Promise<TokenSec
     case "new":
       return { value: makeSecret(), isNew: true };
     case "-":
-      return { value: checkSecret(await text(process.stdin)), isNew: false };
+      return { value: checkSecret(await readStdin()), isNew: false };
     default:
       // A secret on the command line would be in the shell's history and in every list of processes.
       throw new UsageError(
