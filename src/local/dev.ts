@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Child, type ChildOptions } from "./child.ts";
@@ -14,14 +14,12 @@ import { failWith, UserError } from "./fail.ts";
 import { findAdminToken } from "./find-admin-token.ts";
 import { findDatabaseUrl } from "./find-database-url.ts";
 import { WRANGLER } from "./find-deployed.ts";
-import { DEV_VARS } from "./find-setting.ts";
 import { announceRunningHub } from "./running-hub.ts";
 import { TEST_KEY } from "./test-key.ts";
+import { wranglerDevArgs, wranglerDevEnvironment } from "./wrangler-dev.ts";
 
 /** Kept from run to run where it can be, so that a copied endpoint goes on working; not an ephemeral port. */
 const POSTGRES_PORT = 15_432;
-
-const ROOT = join(import.meta.dirname, "../..");
 
 /** The database that the hub is given. */
 interface Database {
@@ -105,36 +103,17 @@ async function startWorker(
   if (fresh) rmSync(persistTo, { recursive: true, force: true });
   const lines: string[] = [];
   let isReady = false;
-  const child = start(
-    WRANGLER,
-    ["dev", "--config", join(ROOT, "wrangler.toml"), "--ip", "127.0.0.1", "--port", String(port)]
-      .concat(["--inspector-port", "0", "--persist-to", persistTo])
-      // Finding .dev.vars by itself, it would not look into the environment for what that lacks.
-      .concat(existsSync(DEV_VARS) ? ["--env-file", DEV_VARS] : [])
-      // At "info" it prints every request's path, which may hold a key.
-      .concat(["--log-level", "warn", "--show-interactive-dev-session=false"]),
-    {
-      name: "wrangler dev",
-      env: {
-        ...process.env,
-        // Beats the file's, since it is expanded already; and `$` would be expanded once more.
-        DATABASE_URL: database.url.replaceAll("$", "%24"),
-        ADMIN_TOKEN: adminToken,
-        // Offline it would complain about `Request.cf` on every start.
-        CLOUDFLARE_CF_FETCH_ENABLED: "false",
-        // Its log file would hold paths, too.
-        WRANGLER_WRITE_LOGS: "false",
-        WRANGLER_SEND_METRICS: "false",
-      },
-      execArgv: ["--import", join(import.meta.dirname, "exit-with-parent.ts")],
-      onLine: (line) => {
-        const shown = cleanLine(line);
-        if (shown === null) return;
-        if (isReady) console.error(shown);
-        else lines.push(shown);
-      },
+  const child = start(WRANGLER, wranglerDevArgs(port, persistTo), {
+    name: "wrangler dev",
+    env: wranglerDevEnvironment(database.url, adminToken),
+    execArgv: ["--import", join(import.meta.dirname, "exit-with-parent.ts")],
+    onLine: (line) => {
+      const shown = cleanLine(line);
+      if (shown === null) return;
+      if (isReady) console.error(shown);
+      else lines.push(shown);
     },
-  );
+  });
   const failed = child.exited.then(() => {
     throw new UserError(["Cannot start the Worker:", ...lines].join("\n"));
   });
