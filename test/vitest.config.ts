@@ -4,10 +4,14 @@
  */
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { bypassProxyForLoopback } from "../src/local/bypass-proxy.ts";
 
 // Declared in wrangler.toml as required: the runner warns once a file while it is not set.
 process.env["DATABASE_URL"] ??= "unset";
 process.env["ADMIN_TOKEN"] ??= "unset";
+
+// The servers under test are on this machine.
+bypassProxyForLoopback();
 
 function inWorkerd(): ReturnType<typeof cloudflareTest> {
   return cloudflareTest({

@@ -4,6 +4,7 @@
  * 1: could not be done. 2: used wrongly. What was asked for goes to stdout, everything else to stderr.
  */
 import { enableCompileCache } from "node:module";
+import { bypassProxyForLoopback } from "../local/bypass-proxy.ts";
 import { failWith } from "../local/fail.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -18,6 +19,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 
+bypassProxyForLoopback();
 try {
   await buildProgram().parseAsync();
 } catch (error) {

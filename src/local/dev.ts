@@ -14,12 +14,17 @@ import { failWith, UserError } from "./fail.ts";
 import { findAdminToken } from "./find-admin-token.ts";
 import { findDatabaseUrl } from "./find-database-url.ts";
 import { WRANGLER } from "./find-deployed.ts";
+import { bypassProxyForLoopback } from "./bypass-proxy.ts";
 import { announceRunningHub } from "./running-hub.ts";
 import { TEST_KEY } from "./test-key.ts";
+import { untilAnswering } from "./until-answering.ts";
 import { wranglerDevArgs, wranglerDevEnvironment } from "./wrangler-dev.ts";
 
 /** Kept from run to run where it can be, so that a copied endpoint goes on working; not an ephemeral port. */
 const POSTGRES_PORT = 15_432;
+
+/** Milliseconds that the Worker has to start, on a busy machine; tests name fewer. */
+const START_LIMIT_MS = Number(process.env["WSPUBSUB_START_LIMIT_MS"] ?? 60_000);
 
 /** The database that the hub is given. */
 interface Database {
@@ -40,6 +45,7 @@ async function main(): Promise<void> {
     console.log(DEV_HELP);
     return;
   }
+  bypassProxyForLoopback();
   const own = findDatabaseUrl(".dev.vars");
   const adminToken = findAdminToken(".dev.vars") ?? randomBytes(32).toString("base64url");
   if (!(await isFree(options.port))) {
@@ -117,8 +123,14 @@ async function startWorker(
   const failed = child.exited.then(() => {
     throw new UserError(["Cannot start the Worker:", ...lines].join("\n"));
   });
-  await Promise.race([untilAnswering(`http://127.0.0.1:${port}/`), failed]);
+  const limit = AbortSignal.timeout(START_LIMIT_MS);
+  const isAnswering = await Promise.race([untilAnswering(port, limit), failed]);
   failed.catch(() => {});
+  if (!isAnswering) {
+    const seconds = START_LIMIT_MS / 1000;
+    const words = `Cannot start the Worker: no answer on port ${port} within ${seconds} seconds`;
+    throw new UserError([words, ...lines].join("\n"));
+  }
   isReady = true;
 }
 
@@ -157,19 +169,6 @@ async function stopAll(code: number): Promise<void> {
   stopping = true;
   await Promise.all(children.map((child) => child.stop()));
   process.exit(code);
-}
-
-/** Resolves once anything answers, with whatever status. */
-async function untilAnswering(url: string): Promise<void> {
-  for (;;) {
-    try {
-      await fetch(url, { signal: AbortSignal.timeout(1000) });
-      return;
-    } catch {
-      // Not listening yet, or listening and not answering.
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
 }
 
 async function isFree(port: number): Promise<boolean> {
