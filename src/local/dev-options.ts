@@ -29,9 +29,11 @@ Postgres that has the test key active for the domain "test".
   --state DIR  where both are kept (default .wspubsub)
   --help       this text
 
-DATABASE_URL in .dev.vars or in the environment uses that database instead of
-the embedded one; npm run db:apply prepares it. ADMIN_TOKEN there is the hub's,
-else it gets a new one each time; npm run cli finds both by itself.`;
+DATABASE_URL in .dev.vars, else in the environment, uses that database instead
+of the embedded one; npm run db:apply prepares it. ADMIN_TOKEN there is the
+hub's, else it gets a new one each time; npm run cli finds both by itself.
+
+One hub at a time has a folder. --fresh deletes nothing in it that is not ours.`;
 
 /** Reads the command line; throws a UserError that names the option at fault. */
 export function parseDevOptions(args: string[]): DevOptions {

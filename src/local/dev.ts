@@ -4,7 +4,6 @@
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Child, type ChildOptions } from "./child.ts";
@@ -16,6 +15,7 @@ import { findDatabaseUrl } from "./find-database-url.ts";
 import { WRANGLER } from "./find-deployed.ts";
 import { bypassProxyForLoopback } from "./bypass-proxy.ts";
 import { announceRunningHub } from "./running-hub.ts";
+import { openState } from "./state-folder.ts";
 import { TEST_KEY } from "./test-key.ts";
 import { untilAnswering } from "./until-answering.ts";
 import { wranglerDevArgs, wranglerDevEnvironment } from "./wrangler-dev.ts";
@@ -51,10 +51,10 @@ async function main(): Promise<void> {
   if (!(await isFree(options.port))) {
     throw new UserError(`Port ${options.port} is in use: stop what listens there, or give --port`);
   }
+  openState(options.state, options);
   process.on("SIGINT", () => void stopAll(0));
   process.on("SIGTERM", () => void stopAll(0));
   stopWithNpm();
-  mkdirSync(options.state, { recursive: true });
 
   const database = own
     ? {
@@ -101,15 +101,13 @@ async function startPostgres({ state, fresh }: DevOptions): Promise<Database> {
 }
 
 async function startWorker(
-  { port, state, fresh }: DevOptions,
+  { port, state }: DevOptions,
   database: Database,
   adminToken: string,
 ): Promise<void> {
-  const persistTo = join(state, "hub");
-  if (fresh) rmSync(persistTo, { recursive: true, force: true });
   const lines: string[] = [];
   let isReady = false;
-  const child = start(WRANGLER, wranglerDevArgs(port, persistTo), {
+  const child = start(WRANGLER, wranglerDevArgs(port, join(state, "hub")), {
     name: "wrangler dev",
     env: wranglerDevEnvironment(database.url, adminToken),
     execArgv: ["--import", join(import.meta.dirname, "exit-with-parent.ts")],
