@@ -38,3 +38,9 @@ export function buildProgram(): Command {
   addTopicCommands(program, session);
   return program;
 }
+
+/** The long names of all options of a program and its commands. */
+export function listOptions(program: Command): string[] {
+  const own = program.options.map((option) => option.name());
+  return [...new Set([...own, ...program.commands.flatMap(listOptions)])];
+}

@@ -6,12 +6,13 @@
 import { enableCompileCache } from "node:module";
 import { bypassProxyForLoopback } from "../local/bypass-proxy.ts";
 import { failWith } from "../local/fail.ts";
+import { refuseSwallowedOptions, SwallowedError } from "../local/refuse-swallowed-options.ts";
 import { UsageError } from "./usage-error.ts";
 
 // Half of a run is loading: from the second one on the program comes compiled.
 enableCompileCache();
 const { CommanderError } = await import("commander");
-const { buildProgram } = await import("./build-program.ts");
+const { buildProgram, listOptions } = await import("./build-program.ts");
 
 // `… | head` closes the pipe once it has enough.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -21,12 +22,14 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 bypassProxyForLoopback();
 try {
-  await buildProgram().parseAsync();
+  const program = buildProgram();
+  refuseSwallowedOptions("cli", listOptions(program), process.argv.slice(2));
+  await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
     // It has printed what is wrong, or the help that was asked for.
     process.exitCode = error.exitCode === 0 ? 0 : 2;
-  } else if (error instanceof UsageError) {
+  } else if (error instanceof UsageError || error instanceof SwallowedError) {
     console.error(error.message);
     process.exitCode = 2;
   } else {

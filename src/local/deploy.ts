@@ -12,6 +12,7 @@ import { parsePlace, type Jurisdiction } from "../core/place.ts";
 import { confirmMove, nameOf } from "./confirm-move.ts";
 import { findDeployed, WRANGLER } from "./find-deployed.ts";
 import { failWith, UserError } from "./fail.ts";
+import { refuseSwallowedOptions } from "./refuse-swallowed-options.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -33,7 +34,11 @@ const OPTIONS = {
   help: { type: "boolean", short: "h" },
 } as const;
 
+/** Without these, something else would be deployed than was meant. */
+const DECISIVE = [...Object.keys(OPTIONS), "accept-loss", "secrets-file", "var"];
+
 async function main(): Promise<void> {
+  refuseSwallowedOptions("deploy", DECISIVE, process.argv.slice(2));
   const args = process.argv.slice(2).filter((arg) => arg !== ACCEPT_LOSS);
   const { values } = parseArgs({ args, options: OPTIONS, strict: false });
   if (values.help === true) console.log(HELP);
