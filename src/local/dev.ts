@@ -14,6 +14,7 @@ import { findAdminToken } from "./find-admin-token.ts";
 import { findDatabaseUrl } from "./find-database-url.ts";
 import { WRANGLER } from "./find-deployed.ts";
 import { bypassProxyForLoopback } from "./bypass-proxy.ts";
+import { describeLowLimit, readOpenFilesLimit } from "./open-files.ts";
 import { announceRunningHub } from "./running-hub.ts";
 import { openState } from "./state-folder.ts";
 import { TEST_KEY } from "./test-key.ts";
@@ -52,6 +53,8 @@ async function main(): Promise<void> {
     throw new UserError(`Port ${options.port} is in use: stop what listens there, or give --port`);
   }
   openState(options.state, options);
+  const warning = describeLowLimit(readOpenFilesLimit());
+  if (warning !== null) console.error(warning);
   process.on("SIGINT", () => void stopAll(0));
   process.on("SIGTERM", () => void stopAll(0));
   stopWithNpm();
