@@ -83,7 +83,7 @@ function explain(cause: unknown): string {
     case "EROFS":
       return `it may not be written (${code}). Give another folder`;
     case "ERR_SQLITE_ERROR":
-      return `${LOCK_FILE} in it is no lock. Delete that file, or give another folder`;
+      return `it cannot be locked. Delete ${LOCK_FILE} in it, or give another folder`;
     default:
       return String(cause);
   }

@@ -2,8 +2,10 @@
  * What `npm run dev` does around wrangler: what it tells it, how long it waits for it, what stands in the way of
  * starting it. Beside it the same of the other scripts.
  */
-import { createServer } from "node:http";
 import { once } from "node:events";
+import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { bypassProxyForLoopback } from "../../src/local/bypass-proxy.ts";
 import { describeLowLimit } from "../../src/local/open-files.ts";
@@ -162,4 +164,22 @@ describe("a low limit of open files", () => {
     expect(await enough.exited).toBe(1);
     expect(enough.output()).toContain("There is nothing to measure");
   });
+});
+
+test("npm says nothing of tools that want another Node than its own", async () => {
+  const folder = await temporaryFolder();
+  await mkdir(join(folder, "tool"));
+  const engines = { node: ">=99" };
+  const tool = { name: "tool", version: "1.0.0", engines };
+  await writeFile(join(folder, "tool/package.json"), JSON.stringify(tool));
+  await writeFile(join(folder, "package.json"), '{"dependencies":{"tool":"file:./tool"}}');
+  const install = ["install", "--offline", "--prefix", folder];
+  const loud = startProgram("npm", install);
+  expect(await loud.exited).toBe(0);
+  expect(loud.output()).toContain("EBADENGINE");
+  await copyFile(join(import.meta.dirname, "../../.npmrc"), join(folder, ".npmrc"));
+  await rm(join(folder, "node_modules"), { recursive: true });
+  const quiet = startProgram("npm", install);
+  expect(await quiet.exited).toBe(0);
+  expect(quiet.output()).not.toContain("EBADENGINE");
 });

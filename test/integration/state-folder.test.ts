@@ -150,7 +150,7 @@ describe("the folder", () => {
   test("may not be locked by what is no lock", async () => {
     const state = await temporaryFolder();
     await writeFile(join(state, "wspubsub.lock"), "something else");
-    await expectRefused({ state }, "wspubsub.lock in it is no lock. Delete that file");
+    await expectRefused({ state }, "it cannot be locked. Delete wspubsub.lock in it");
   });
 });
 
