@@ -1,6 +1,10 @@
 /** What `npm test` runs. */
 import { defineConfig } from "vitest/config";
+import { bypassProxyForLoopback } from "../src/local/bypass-proxy.ts";
 import { integration, simulator, unit } from "./vitest.projects.ts";
+
+// The servers under test are on this machine.
+bypassProxyForLoopback();
 
 export default defineConfig({
   test: {

@@ -16,7 +16,7 @@ import { Session } from "./session.ts";
 const AFTER_HELP = `
 Keys, domains and tokens are in Postgres (DATABASE_URL); topics, and making a
 change true at once for live ones, are the hub's (HUB_URL and ADMIN_TOKEN). Each
-is taken from .dev.vars, else from the environment, else from the hub that
+is taken from the environment, else from .dev.vars, else from the hub that
 npm run dev runs in this checkout. Either has 10 seconds to answer.
 
 Exit codes: 0 done, 1 could not be done, 2 wrong usage.
@@ -62,4 +62,10 @@ function withoutValues(complaint: string): string {
 function readVersion(): string {
   const file = join(import.meta.dirname, "../../package.json");
   return v.parse(v.object({ version: v.string() }), JSON.parse(readFileSync(file, "utf8"))).version;
+}
+
+/** The long names of all options of a program and its commands. */
+export function listOptions(program: Command): string[] {
+  const own = program.options.map((option) => option.name());
+  return [...new Set([...own, ...program.commands.flatMap(listOptions)])];
 }

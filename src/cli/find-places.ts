@@ -1,15 +1,16 @@
 /**
- * Where the command line talks to: what is set in `.dev.vars` or the environment, else the hub that
+ * Where the command line talks to: what is set in the environment or in `.dev.vars`, else the hub that
  * `npm run dev` runs. Never half of one and half of another: a running hub counts only where everything
- * that is set agrees with it.
+ * that is set agrees with it. Its token counts wherever HUB_URL is its.
  */
 import { parseDatabaseUrl, type DatabaseUrl } from "../core/database-url.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { UserError } from "../local/fail.ts";
 import { findAdminToken } from "../local/find-admin-token.ts";
 import { findDatabaseUrl } from "../local/find-database-url.ts";
-import { findSetting } from "../local/find-setting.ts";
+import { findSetting, noteChoice } from "../local/find-setting.ts";
 import { findRunningHub, type RunningHub } from "../local/running-hub.ts";
+import { isLoopback, isSameDatabase, isSameHub } from "../local/same-place.ts";
 
 /** The hub's admin routes. */
 export interface HubPlace {
@@ -25,8 +26,6 @@ export interface Places {
   readonly hub: Result<HubPlace>;
 }
 
-const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
-
 /** Finds them; throws a UserError for a setting that is wrong. */
 export function findPlaces(state: string): Places {
   const database = findDatabaseUrl();
@@ -39,6 +38,9 @@ export function findPlaces(state: string): Places {
       hub: ok({ url: running.hubUrl, adminToken: running.adminToken }),
     };
   }
+  if (running !== null && hubUrl !== null && isSameHub(hubUrl, running.hubUrl)) {
+    return { database, hub: joinHub(running.hubUrl, adminToken ?? running.adminToken) };
+  }
   return { database, hub: joinHub(hubUrl, adminToken) };
 }
 
@@ -47,8 +49,8 @@ function agrees(
   set: { readonly database: DatabaseUrl | null; readonly hubUrl: string | null },
 ): boolean {
   return (
-    (set.database === null || set.database.url === running.databaseUrl) &&
-    (set.hubUrl === null || set.hubUrl === running.hubUrl)
+    (set.database === null || isSameDatabase(set.database.url, running.databaseUrl)) &&
+    (set.hubUrl === null || isSameHub(set.hubUrl, running.hubUrl))
   );
 }
 
@@ -64,11 +66,14 @@ function parseRunning({ databaseUrl }: RunningHub): DatabaseUrl | null {
 }
 
 function findHubUrl(): string | null {
-  const setting = findSetting("HUB_URL");
+  const setting = findSetting("HUB_URL", "the environment");
   if (setting === null) return null;
   const parsed = parseHubUrl(setting.value);
-  if (parsed.ok) return parsed.value;
-  throw new UserError(`${parsed.error} (from ${setting.place})`);
+  if (!parsed.ok) throw new UserError(`${parsed.error} (from ${setting.place})`);
+  const other = setting.other === null ? parsed : parseHubUrl(setting.other);
+  const isSame = other.ok && isSameHub(other.value, parsed.value);
+  if (!isSame) noteChoice("HUB_URL", setting, new URL(parsed.value).host);
+  return parsed.value;
 }
 
 function parseHubUrl(text: string): Result<string> {
@@ -78,7 +83,7 @@ function parseHubUrl(text: string): Result<string> {
     return err("HUB_URL does not begin with https:// or http://");
   }
   // The admin token would travel in the clear.
-  if (url.protocol === "http:" && !LOOPBACK_HOSTS.has(url.hostname)) {
+  if (url.protocol === "http:" && !isLoopback(url.hostname)) {
     return err("HUB_URL must begin with https:// unless its host is localhost");
   }
   if (url.username !== "" || url.search !== "" || url.hash !== "") {

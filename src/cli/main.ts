@@ -5,16 +5,19 @@
  */
 import { enableCompileCache } from "node:module";
 import { inspect } from "node:util";
+import { bypassProxyForLoopback } from "../local/bypass-proxy.ts";
 import { UserError } from "../local/fail.ts";
+import { refuseSwallowedOptions, SwallowedError } from "../local/refuse-swallowed-options.ts";
 import { UsageError } from "./usage-error.ts";
 
 // Half of a run is loading: from the second one on the program comes compiled.
 enableCompileCache();
 const { CommanderError } = await import("commander");
-const { buildProgram } = await import("./build-program.ts");
+const { buildProgram, listOptions } = await import("./build-program.ts");
 const { Output, OutputError } = await import("./output/output.ts");
 const { printableLines } = await import("./output/printable.ts");
 
+bypassProxyForLoopback();
 const output = new Output(process.stdout, process.stderr);
 try {
   await run();
@@ -26,9 +29,11 @@ try {
 
 async function run(): Promise<void> {
   try {
-    await buildProgram(output).parseAsync();
+    const program = buildProgram(output);
+    refuseSwallowedOptions("cli", listOptions(program), process.argv.slice(2));
+    await program.parseAsync();
   } catch (error) {
-    if (error instanceof UsageError) return fail(2, error);
+    if (error instanceof UsageError || error instanceof SwallowedError) return fail(2, error);
     if (!(error instanceof CommanderError)) throw error;
     // It has printed what is wrong, or the help that was asked for.
     process.exitCode = error.exitCode === 0 ? 0 : 2;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { UserError } from "./fail.ts";
 import { parsePort } from "./parse-port.ts";
+import { refuseSwallowedOptions } from "./refuse-swallowed-options.ts";
 
 /** Where `npm run dev` keeps its state, and where the command line looks for it. */
 export const DEFAULT_STATE: string = join(import.meta.dirname, "../../.wspubsub");
@@ -29,22 +30,24 @@ Postgres that has the test key active for the domain "test".
   --state DIR  where both are kept (default .wspubsub)
   --help       this text
 
-DATABASE_URL in .dev.vars or in the environment uses that database instead of
-the embedded one; npm run db:apply prepares it. ADMIN_TOKEN there is the hub's,
-else it gets a new one each time; npm run cli finds both by itself.`;
+DATABASE_URL in .dev.vars, else in the environment, uses that database instead
+of the embedded one; npm run db:apply prepares it. ADMIN_TOKEN there is the
+hub's, else it gets a new one each time; npm run cli finds both by itself.
+
+One hub at a time has a folder. --fresh deletes nothing in it that is not ours.`;
+
+const OPTIONS = {
+  port: { type: "string", default: "8787" },
+  fresh: { type: "boolean", default: false },
+  state: { type: "string", default: DEFAULT_STATE },
+  help: { type: "boolean", default: false },
+} as const;
 
 /** Reads the command line; throws a UserError that names the option at fault. */
 export function parseDevOptions(args: string[]): DevOptions {
+  refuseSwallowedOptions("dev", Object.keys(OPTIONS), args);
   try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        port: { type: "string", default: "8787" },
-        fresh: { type: "boolean", default: false },
-        state: { type: "string", default: DEFAULT_STATE },
-        help: { type: "boolean", default: false },
-      },
-    });
+    const { values } = parseArgs({ args, options: OPTIONS });
     const port = parsePort(values.port);
     if (port === 0)
       throw new UserError("The hub needs a port of its own: give one from 1 to 65535");

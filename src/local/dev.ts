@@ -4,7 +4,6 @@
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Child, type ChildOptions } from "./child.ts";
@@ -13,14 +12,20 @@ import { DEV_HELP, parseDevOptions, type DevOptions } from "./dev-options.ts";
 import { failWith, UserError } from "./fail.ts";
 import { findAdminToken } from "./find-admin-token.ts";
 import { findDatabaseUrl } from "./find-database-url.ts";
-import { DEV_VARS } from "./find-setting.ts";
+import { WRANGLER } from "./wrangler.ts";
+import { bypassProxyForLoopback } from "./bypass-proxy.ts";
+import { describeLowLimit, readOpenFilesLimit } from "./open-files.ts";
 import { announceRunningHub } from "./running-hub.ts";
+import { openState } from "./state-folder.ts";
 import { TEST_KEY } from "./test-key.ts";
+import { untilAnswering } from "./until-answering.ts";
+import { wranglerDevArgs, wranglerDevEnvironment } from "./wrangler-dev.ts";
 
 /** Kept from run to run where it can be, so that a copied endpoint goes on working; not an ephemeral port. */
 const POSTGRES_PORT = 15_432;
 
-const ROOT = join(import.meta.dirname, "../..");
+/** Milliseconds that the Worker has to start, on a busy machine; tests name fewer. */
+const START_LIMIT_MS = Number(process.env["WSPUBSUB_START_LIMIT_MS"] ?? 60_000);
 
 /** The database that the hub is given. */
 interface Database {
@@ -43,15 +48,18 @@ async function main(): Promise<void> {
     console.log(DEV_HELP);
     return;
   }
-  const own = findDatabaseUrl();
-  const adminToken = findAdminToken() ?? randomBytes(32).toString("base64url");
+  bypassProxyForLoopback();
+  const own = findDatabaseUrl(".dev.vars");
+  const adminToken = findAdminToken(".dev.vars") ?? randomBytes(32).toString("base64url");
   if (!(await isFree(options.port))) {
     throw new UserError(`Port ${options.port} is in use: stop what listens there, or give --port`);
   }
+  openState(options.state, options);
+  const warning = describeLowLimit(readOpenFilesLimit());
+  if (warning !== null) console.error(warning);
   process.on("SIGINT", () => void stopAll(0));
   process.on("SIGTERM", () => void stopAll(0));
   stopWithNpm();
-  mkdirSync(options.state, { recursive: true });
 
   const database = own
     ? {
@@ -115,49 +123,34 @@ async function startServer(
 }
 
 async function startWorker(
-  { port, state, fresh }: DevOptions,
+  { port, state }: DevOptions,
   database: Database,
   adminToken: string,
 ): Promise<void> {
-  const persistTo = join(state, "hub");
-  if (fresh) rmSync(persistTo, { recursive: true, force: true });
   const lines: string[] = [];
   let isReady = false;
-  const child = start(
-    join(ROOT, "node_modules/wrangler/bin/wrangler.js"),
-    ["dev", "--config", join(ROOT, "wrangler.toml"), "--ip", "127.0.0.1", "--port", String(port)]
-      .concat(["--inspector-port", "0", "--persist-to", persistTo])
-      // Finding .dev.vars by itself, it would not look into the environment for what that lacks.
-      .concat(existsSync(DEV_VARS) ? ["--env-file", DEV_VARS] : [])
-      // At "info" it prints every request's path, which may hold a key.
-      .concat(["--log-level", "warn", "--show-interactive-dev-session=false"]),
-    {
-      name: "wrangler dev",
-      env: {
-        ...process.env,
-        // Beats the file's, since it is expanded already; and `$` would be expanded once more.
-        DATABASE_URL: database.hubUrl.replaceAll("$", "%24"),
-        ADMIN_TOKEN: adminToken,
-        // Offline it would complain about `Request.cf` on every start.
-        CLOUDFLARE_CF_FETCH_ENABLED: "false",
-        // Its log file would hold paths, too.
-        WRANGLER_WRITE_LOGS: "false",
-        WRANGLER_SEND_METRICS: "false",
-      },
-      execArgv: ["--import", join(import.meta.dirname, "exit-with-parent.ts")],
-      onLine: (line) => {
-        const shown = cleanLine(line);
-        if (shown === null) return;
-        if (isReady) console.error(shown);
-        else lines.push(shown);
-      },
+  const child = start(WRANGLER, wranglerDevArgs(port, join(state, "hub")), {
+    name: "wrangler dev",
+    env: wranglerDevEnvironment(database.hubUrl, adminToken),
+    execArgv: ["--import", join(import.meta.dirname, "exit-with-parent.ts")],
+    onLine: (line) => {
+      const shown = cleanLine(line);
+      if (shown === null) return;
+      if (isReady) console.error(shown);
+      else lines.push(shown);
     },
-  );
+  });
   const failed = child.exited.then(() => {
     throw new UserError(["Cannot start the Worker:", ...lines].join("\n"));
   });
-  await Promise.race([untilAnswering(`http://127.0.0.1:${port}/`), failed]);
+  const limit = AbortSignal.timeout(START_LIMIT_MS);
+  const isAnswering = await Promise.race([untilAnswering(port, limit), failed]);
   failed.catch(() => {});
+  if (!isAnswering) {
+    const seconds = START_LIMIT_MS / 1000;
+    const words = `Cannot start the Worker: no answer on port ${port} within ${seconds} seconds`;
+    throw new UserError([words, ...lines].join("\n"));
+  }
   isReady = true;
 }
 
@@ -196,19 +189,6 @@ async function stopAll(code: number): Promise<void> {
   stopping = true;
   await Promise.all(children.map((child) => child.stop()));
   process.exit(code);
-}
-
-/** Resolves once anything answers, with whatever status. */
-async function untilAnswering(url: string): Promise<void> {
-  for (;;) {
-    try {
-      await fetch(url, { signal: AbortSignal.timeout(1000) });
-      return;
-    } catch {
-      // Not listening yet, or listening and not answering.
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
 }
 
 async function isFree(port: number): Promise<boolean> {

@@ -1,25 +1,64 @@
 /**
- * What a command on this machine was set to: `.dev.vars` before the environment, as wrangler has it.
+ * What a command on this machine was set to: in `.dev.vars`, or in the environment. A file that cannot be read, or
+ * that means to set something and does not, is refused: another database or hub than the one that was meant would be
+ * changed.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import { parseEnv } from "node:util";
+import { UserError } from "./fail.ts";
+import { findLineThatNames, parseDevVars } from "./parse-dev-vars.ts";
+import { readTextFile } from "./read-text-file.ts";
 
 /** The file; tests name another, so that they never touch what belongs to whoever runs them. */
 export const DEV_VARS: string =
   process.env["WSPUBSUB_DEV_VARS"] ?? join(import.meta.dirname, "../../.dev.vars");
 
+/** Where a setting can stand. */
+export type SettingPlace = ".dev.vars" | "the environment";
+
 /** A setting and where it stands, for messages about it. */
 export interface Setting {
   readonly value: string;
-  readonly place: ".dev.vars" | "the environment";
+  readonly place: SettingPlace;
+  /** What stands in the other place, `null` for nothing. */
+  readonly other: string | null;
 }
 
-/** The setting of a name, `null` where it is missing or empty. */
-export function findSetting(name: string): Setting | null {
-  const vars = existsSync(DEV_VARS) ? parseEnv(readFileSync(DEV_VARS, "utf8")) : {};
-  const inFile = vars[name];
-  const value = inFile ?? process.env[name];
-  if (value === undefined || value === "") return null;
-  return { value, place: inFile === undefined ? "the environment" : ".dev.vars" };
+/** The setting of a name, of the place that comes first; `null` where it is missing or empty in both. Throws a UserError. */
+export function findSetting(name: string, first: SettingPlace): Setting | null {
+  const values: Readonly<Record<SettingPlace, string>> = {
+    ".dev.vars": findInFile(name),
+    "the environment": process.env[name] ?? "",
+  };
+  const second = first === ".dev.vars" ? "the environment" : ".dev.vars";
+  const place = values[first] === "" ? second : first;
+  const value = values[place];
+  if (value === "") return null;
+  const other = values[place === first ? second : first];
+  return { value, place, other: other === "" ? null : other };
+}
+
+/** Says on stderr which of two settings counts; `use` is what may be shown of it. */
+export function noteChoice(name: string, { place }: Setting, use: string | null): void {
+  const shown = use === null ? "" : `: ${use}`;
+  console.error(
+    `${name} differs in .dev.vars and in the environment. That of ${place} counts${shown}`,
+  );
+}
+
+function findInFile(name: string): string {
+  if (!isThere(DEV_VARS)) return "";
+  const text = readTextFile(DEV_VARS);
+  const value = parseDevVars(text).get(name);
+  if (value !== undefined) return value;
+  const line = findLineThatNames(name, text);
+  if (line === null) return "";
+  throw new UserError(
+    `Cannot read ${DEV_VARS}: line ${line} has ${name} and does not set it. Write ${name}="…" there`,
+  );
+}
+
+/** Also a link to nothing is there. */
+function isThere(file: string): boolean {
+  return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
 }

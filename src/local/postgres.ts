@@ -5,16 +5,17 @@
  */
 import type { PGlite } from "@electric-sql/pglite";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { lockData } from "./data-lock.ts";
 import { EmbeddedPostgres, NAME } from "./embedded-postgres.ts";
 import { failWith, UserError } from "./fail.ts";
 import { createNeonServer } from "./neon-http.ts";
 import { openDatabase } from "./open-database.ts";
 import { parsePort } from "./parse-port.ts";
+import { POSTGRES_CONTENTS } from "./postgres-folder.ts";
 import { serveBoth } from "./serve-both.ts";
+import { takeFolder } from "./take-folder.ts";
 import { TEST_KEY } from "./test-key.ts";
 
 const HELP = `Usage: node src/local/postgres.ts [options]
@@ -66,8 +67,7 @@ async function prepareDatabase(data: string | null, fresh: boolean): Promise<PGl
 
 async function main(): Promise<void> {
   const { port, data, fresh } = readOptions();
-  if (data !== null) mkdirSync(data, { recursive: true });
-  const lock = data === null ? null : lockData(data);
+  if (data !== null) takeFolder(data, POSTGRES_CONTENTS, describeUse);
   const database = await prepareDatabase(data, fresh);
   const postgres = await EmbeddedPostgres.open(database);
   const server = createNeonServer(postgres);
@@ -80,7 +80,6 @@ async function main(): Promise<void> {
     server.close();
     server.closeAllConnections();
     await database.close();
-    lock?.release();
     process.exit(0);
   }
   process.on("SIGINT", () => void stop());
@@ -90,12 +89,16 @@ async function main(): Promise<void> {
 
   server.listen(port, "127.0.0.1");
   await once(server, "listening").catch((cause: unknown) => {
-    lock?.release();
     throw new UserError(`Cannot listen on port ${port}: ${String(cause)}`, { cause });
   });
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("Expected a TCP address");
   console.log(`Postgres  postgres://${NAME}:${NAME}@127.0.0.1:${address.port}/${NAME}`);
+}
+
+/** PGlite has no lock of its own, and two would corrupt the database. */
+function describeUse(path: string): string {
+  return `Cannot open ${path}: another process uses it. Is \`npm run dev\` running already?`;
 }
 
 main().catch(failWith);

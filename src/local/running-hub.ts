@@ -1,11 +1,12 @@
 /**
  * Where the hub of `npm run dev` is, for the command line: a file in its state folder that only its owner
- * may read, since it holds the admin token. Left behind by a killed process it counts for nothing.
+ * may read, since it holds the admin token. Left behind by a killed process, which has the folder no more, it
+ * counts for nothing.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import { isAlive } from "./is-alive.ts";
+import { isLocked } from "./folder-lock.ts";
 
 const RunningHubSchema = v.object({
   pid: v.number(),
@@ -25,21 +26,23 @@ export interface RunningHub {
 /** The hub that runs on a state folder, `null` if none does. */
 export function findRunningHub(state: string): RunningHub | null {
   const file = readRunning(state);
-  return file !== null && isAlive(file.pid) ? file : null;
+  return file !== null && isLocked(state) ? file : null;
 }
 
-/** Tells where this process's hub is, until it ends. */
+/** Forgets one that was killed; only for the process that has the state folder. */
+export function forgetRunningHub(state: string): void {
+  rmSync(fileIn(state), { force: true });
+}
+
+/** Tells where this process's hub is, until it ends; only for the process that has the state folder. */
 export function announceRunningHub(state: string, hub: RunningHub): void {
   const file = fileIn(state);
   // Renamed into place: nobody ever reads half of it, or finds it open to others.
-  const draft = `${file}.${process.pid}`;
+  const draft = `${file}.draft`;
   rmSync(draft, { force: true });
   writeFileSync(draft, JSON.stringify({ pid: process.pid, ...hub }), { mode: 0o600, flag: "wx" });
   renameSync(draft, file);
-  process.on("exit", () => {
-    // Another hub may have been started on the same folder since.
-    if (readRunning(state)?.pid === process.pid) rmSync(file, { force: true });
-  });
+  process.on("exit", () => forgetRunningHub(state));
 }
 
 function readRunning(state: string): v.InferOutput<typeof RunningHubSchema> | null {

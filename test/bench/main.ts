@@ -5,6 +5,7 @@
 import { availableParallelism } from "node:os";
 import { spawnSync } from "node:child_process";
 
+import { bypassProxyForLoopback } from "../../src/local/bypass-proxy.ts";
 import { compareVersions } from "./compare-versions.ts";
 import { HELP } from "./help.ts";
 import { missedGoals, worseRatios } from "./missed-goals.ts";
@@ -26,6 +27,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
+bypassProxyForLoopback();
 process.exitCode = await main();
 
 async function main(): Promise<number> {

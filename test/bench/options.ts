@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
+import { refuseSwallowedOptions } from "../../src/local/refuse-swallowed-options.ts";
 import type { KickSize } from "./kick-scenarios.ts";
 import { SEQUENCE_DIGITS } from "./load/message-format.ts";
 import { MEASUREMENTS, type Measurement } from "./step.ts";
@@ -33,27 +34,27 @@ export interface Options {
   readonly isCheck: boolean;
 }
 
+const OPTIONS = {
+  targets: { type: "string" },
+  variant: { type: "string", multiple: true },
+  only: { type: "string" },
+  subscribers: { type: "string" },
+  rounds: { type: "string" },
+  seconds: { type: "string" },
+  window: { type: "string" },
+  "kick-topics": { type: "string" },
+  "kick-holders": { type: "string" },
+  size: { type: "string" },
+  quick: { type: "boolean", default: false },
+  check: { type: "boolean", default: false },
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
+
 /** Reads the arguments; "help" when only the help is wanted. Throws with a sentence for the user. */
 export function parseOptions(args: readonly string[]): Options | "help" {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      targets: { type: "string" },
-      variant: { type: "string", multiple: true },
-      only: { type: "string" },
-      subscribers: { type: "string" },
-      rounds: { type: "string" },
-      seconds: { type: "string" },
-      window: { type: "string" },
-      "kick-topics": { type: "string" },
-      "kick-holders": { type: "string" },
-      size: { type: "string" },
-      quick: { type: "boolean", default: false },
-      check: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
+  refuseSwallowedOptions("bench", Object.keys(OPTIONS), args);
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
   if (values.help) return "help";
   const isQuick = values.quick;
   const variants = new Map((values.variant ?? []).map(parseVariant));

@@ -3,11 +3,12 @@
  * and that nothing of it stays behind, however it ends.
  */
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { listProcessTree } from "../bench/processes/process-tree.ts";
 import { open, refused } from "../support/client.ts";
 import { freePort, untilFree } from "../support/hub-process.ts";
 import { startPostgres } from "../support/local-postgres.ts";
@@ -122,6 +123,8 @@ describe("npm run dev uses", () => {
     await second.program.end("SIGTERM");
     const third = await dev({ state, args: ["--fresh"] });
     expect(await query(third.program, owners)).toEqual([["1"]]);
+    // --fresh knows no other.
+    expect(await readdir(join(state, "hub"))).toEqual(["v3"]);
   });
 });
 
@@ -154,13 +157,6 @@ describe("npm run dev refuses", () => {
     const outcome = await ended(startDev(["--port", String(port)]));
     expectSentence(outcome, `Port ${port} is in use`);
   });
-
-  test("a folder that another one uses", async () => {
-    const state = await folder();
-    await dev({ state });
-    const args = ["--port", String(await freePort()), "--state", state];
-    expectSentence(await ended(startDev(args)), "Is `npm run dev` running already?");
-  });
 });
 
 describe("npm run dev leaves nothing behind", () => {
@@ -190,10 +186,8 @@ describe("npm run dev leaves nothing behind", () => {
   });
 
   test("when its Postgres dies: it says so and ends with exit code 1", async () => {
-    const state = await folder();
-    const { port, program } = await dev({ state });
-    const postgres = Number(await readFile(join(state, "postgres/lock"), "utf8"));
-    process.kill(postgres, "SIGKILL");
+    const { port, program } = await dev();
+    process.kill(await postgresOf(program), "SIGKILL");
     expect(await program.exited).toBe(1);
     expect(program.output()).toContain("Postgres has ended by itself");
     await untilFree(port);
@@ -248,6 +242,14 @@ function expectSentence({ code, output }: { code: unknown; output: string }, par
 
 function postgresPortOf(program: Program): number {
   return Number(new URL(endpointOf(program)).port);
+}
+
+/** The process that was started as its Postgres. */
+async function postgresOf(program: Program): Promise<number> {
+  for (const pid of listProcessTree(program.pid)) {
+    if ((await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("postgres.ts")) return pid;
+  }
+  throw new Error("There is no Postgres");
 }
 
 function endpointOf(program: Program): string {

@@ -1,5 +1,6 @@
 /** The simulator's command line. */
 import { parseArgs } from "node:util";
+import { refuseSwallowedOptions } from "../../src/local/refuse-swallowed-options.ts";
 
 /** What scenarios can be about. */
 const KINDS = ["messages", "operator"] as const;
@@ -36,18 +37,18 @@ the same in every replay, the runtime's timing is not: a race may need several.
 Exit codes: 0 fine; 1 a promise was broken; 2 a wrong option.
 `;
 
+const OPTIONS = {
+  kind: { type: "string", default: "messages" },
+  seed: { type: "string" },
+  steps: { type: "string", default: "20000" },
+  path: { type: "string" },
+  help: { type: "boolean", default: false },
+} as const;
+
 /** Reads the arguments; "help" when only the help is wanted. Throws with a sentence for the user. */
 export function parseOptions(args: readonly string[]): Options | "help" {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      kind: { type: "string", default: "messages" },
-      seed: { type: "string" },
-      steps: { type: "string", default: "20000" },
-      path: { type: "string" },
-      help: { type: "boolean", default: false },
-    },
-  });
+  refuseSwallowedOptions("simulate", Object.keys(OPTIONS), args);
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
   if (values.help) return "help";
   if (values.path !== undefined && values.seed === undefined) {
     throw new Error("--path needs the --seed that it belongs to");

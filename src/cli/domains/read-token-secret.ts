@@ -1,6 +1,7 @@
 /** The secret that `--token-secret` asks for. Never echoes what it was given. */
 import { UserError } from "../../local/fail.ts";
-import { readStdin } from "../input/read-stdin.ts";
+import { readStdin } from "../../local/read-text-file.ts";
+import { waitForTyping } from "../input/wait-for-typing.ts";
 import { makeSecret } from "../make-secret.ts";
 import type { Session } from "../session.ts";
 import { UsageError } from "../usage-error.ts";
@@ -27,7 +28,8 @@ export async function readTokenSecret(
     case "new":
       return { value: makeSecret(), isNew: true };
     case "-":
-      return { value: checkSecret(await readStdin(session, "the token secret")), isNew: false };
+      waitForTyping(session, "the token secret");
+      return { value: checkSecret(await readStdin()), isNew: false };
     default:
       // A secret on the command line would be in the shell's history and in every list of processes.
       throw new UsageError(

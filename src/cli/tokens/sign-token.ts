@@ -5,7 +5,7 @@ import { importJWK, SignJWT, type JWTPayload } from "jose";
 import { parseJson } from "../input/parse-json.ts";
 import * as v from "valibot";
 import { UserError } from "../../local/fail.ts";
-import { readTextFile } from "../input/read-text-file.ts";
+import { readTextFile } from "../../local/read-text-file.ts";
 import { algorithmOf } from "../../core/jwk.ts";
 
 /** What signs. */
@@ -41,7 +41,7 @@ export function secretKey(secret: string): SigningKey {
 
 /** The private JWK in a file; throws a UserError that quotes nothing of it. */
 export async function readPrivateKey(file: string): Promise<SigningKey> {
-  const parsed = v.safeParse(PrivateKeySchema, parseJson(await readTextFile(file)));
+  const parsed = v.safeParse(PrivateKeySchema, parseJson(readTextFile(file)));
   if (!parsed.success) {
     throw new UserError(`Cannot sign with ${file}: it is not a JWK ({"kty": …, "crv": …, "d": …})`);
   }

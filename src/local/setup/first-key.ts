@@ -15,7 +15,7 @@ export async function makeFirstKey(
   say: Say,
 ): Promise<void> {
   const store = hub?.hasTables === true ? new Store(hub.database) : null;
-  const keys = (await store?.listKeys(null)) ?? [];
+  const { keys } = (await store?.listKeys(null)) ?? { keys: [] };
   const live = keys.filter(({ state }) => state === "live");
   if (asked === undefined && live.length > 0) {
     const domains = new Set(live.map((key) => key.domain));

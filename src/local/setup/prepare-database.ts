@@ -3,12 +3,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { devNull } from "node:os";
 import { join } from "node:path";
-import { Database } from "../../cli/database.ts";
+import { Database } from "../database/database.ts";
 import { parseDatabaseUrl, type DatabaseUrl } from "../../core/database-url.ts";
 import { askSecret, canAsk, isYes } from "../ask.ts";
 import { checkHubDatabase } from "../check-hub-database.ts";
 import { UserError } from "../fail.ts";
-import { findHere } from "./find-here.ts";
+import { findSetting } from "../find-setting.ts";
 import { findSchemaState } from "./schema-state.ts";
 import type { SetupOptions } from "./setup-options.ts";
 import type { Say } from "./say.ts";
@@ -43,7 +43,7 @@ export async function prepareDatabase(options: SetupOptions, say: Say): Promise<
 }
 
 async function findDatabase(say: Say): Promise<DatabaseUrl> {
-  const set = findHere("DATABASE_URL");
+  const set = findSetting("DATABASE_URL", "the environment");
   if (set === null && !canAsk()) {
     throw new UserError(
       "DATABASE_URL is missing: put the connection string of a database at Neon into the environment",

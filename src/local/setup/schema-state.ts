@@ -1,5 +1,5 @@
 /** Whether a database has the tables and columns of schema.sql. */
-import type { Database } from "../../cli/database.ts";
+import type { Database } from "../database/database.ts";
 
 /** How far it is. */
 export type SchemaState =

@@ -13,7 +13,7 @@ import { findAccount } from "./account.ts";
 import { askHealth } from "./ask-health.ts";
 import { findDeployedUrl } from "./deployed-url.ts";
 import { checkEnvironment, urlRecorders, writeEnvironment } from "./environment.ts";
-import { findHere } from "./find-here.ts";
+import { findSetting } from "../find-setting.ts";
 import { makeFirstKey } from "./first-key.ts";
 import { planSecrets, type SecretsPlan } from "./plan-secrets.ts";
 import { prepareDatabase } from "./prepare-database.ts";
@@ -38,6 +38,7 @@ async function main(): Promise<void> {
   });
   const database = await run.step("2. Database", (say) => prepareDatabase(options, say));
   await run.step("3. Keys", (say) => makeFirstKey(database, options, say));
+  database?.database.close();
   const which = whichOf(options);
   const plan = await run.step("4. Secrets", (say) =>
     planSecrets(database?.place.url ?? "", which, options, say),
@@ -142,7 +143,7 @@ async function deploy(
 
 /** Where no new address is known, as for a hub whose routes have patterns. */
 function findHubUrl(): string {
-  const set = findHere("HUB_URL");
+  const set = findSetting("HUB_URL", "the environment");
   if (set !== null) return parseHubUrl(`HUB_URL (from ${set.place})`, set.value);
   throw new UserError("Where the hub answers is not known: --url https://HOST says it");
 }

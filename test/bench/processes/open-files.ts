@@ -1,13 +1,16 @@
-/** Whether this process, and so the servers it starts, may open a file per subscriber. */
-import { readFileSync } from "node:fs";
+/** Whether this process, and so the servers it starts, may open as many files as its subscribers need. */
+import { readOpenFilesLimit } from "../../../src/local/open-files.ts";
+
+/** Of a subscriber in a server: its socket, and in workerd one more (measured on 1.20261117). */
+const PER_SUBSCRIBER = 2;
 
 /** Files a server needs besides its subscribers' sockets. */
 const RESERVE = 200;
 
-/** A sentence when the limit is too low. Node has already raised the soft limit to the hard one. */
+/** A sentence when the limit is too low. */
 export function openFilesShortage(subscribers: number): string | undefined {
-  const limits = readFileSync("/proc/self/limits", "utf8");
-  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
-  if (soft >= subscribers + RESERVE) return undefined;
-  return `${subscribers} subscribers need ${subscribers + RESERVE} open files, the limit is ${soft} (ulimit -n)`;
+  const needed = subscribers * PER_SUBSCRIBER + RESERVE;
+  const limit = readOpenFilesLimit();
+  if (limit >= needed) return undefined;
+  return `${subscribers} subscribers need ${needed} open files, the limit is ${limit} (ulimit -n)`;
 }

@@ -22,13 +22,16 @@ import { temporaryFolder } from "../../support/temporary-files.ts";
 usePostgres();
 
 describe("settings", () => {
-  test("of .dev.vars come before those of the environment", async () => {
+  test("of .dev.vars count where the environment has none, and not where it has", async () => {
     const hub = await startFakeHub({ status: 401, body: { title: "Seen" } });
     const vars = join(await temporaryFolder(), "vars");
     await writeFile(vars, `HUB_URL=${hub.url}/\nADMIN_TOKEN="${ADMIN_TOKEN}"\n`);
-    const env = { ...DEAD_HUB, WSPUBSUB_DEV_VARS: vars };
+    const env = { WSPUBSUB_DEV_VARS: vars };
     expectFailure(await cli(["topics", "list", "x"], { env }), "Seen");
     expect(hub.seen).toEqual([authorized("GET /v1/domains/x/topics")]);
+    const dead = await cli(["topics", "list", "x"], { env: { ...env, ...DEAD_HUB } });
+    expectFailure(dead, `Cannot reach the hub at ${DEAD_HUB.HUB_URL}`);
+    expect(hub.seen).toHaveLength(1);
   });
 
   test.each([

@@ -144,6 +144,40 @@ describe("where the running hub is", () => {
     expect(hub.output()).not.toContain(adminToken);
   });
 
+  test.each(["localhost", "127.0.0.1", "[::1]"])(
+    "is known by HUB_URL as http://%s, which finds its token, and its database",
+    async (host) => {
+      const known = { HUB_URL: `http://${host}:${hub.port}/` };
+      expect((await cli(["keys", "list", "test"], known)).code).toBe(0);
+      expect((await cli(["topics", "list", "test"], known)).code).toBe(0);
+      const other = { ...known, DATABASE_URL: NO_DATABASE };
+      expect((await cli(["topics", "list", "test"], other)).code).toBe(0);
+      expectFailure(await cli(["keys", "list", "test"], other), "ECONNREFUSED");
+    },
+  );
+
+  test("is known by DATABASE_URL, however that is written", async () => {
+    const running = await readFile(join(hub.state, "running.json"), "utf8");
+    const { databaseUrl } = JSON.parse(running) as { databaseUrl: string };
+    const { port } = new URL(databaseUrl);
+    const url = `postgresql://postgres:%70ostgres@LOCALHOST:${port}/postgres?sslmode=disable`;
+    expect((await cli(["topics", "list", "test"], { DATABASE_URL: url })).code).toBe(0);
+    const other = url.replace("/postgres?", "/other?");
+    expectFailure(await cli(["topics", "list", "test"], { DATABASE_URL: other }), "HUB_URL and");
+  });
+
+  test.each(["https://localhost", "http://localhost"])("is not %s on another port", async (url) => {
+    const port = url.startsWith("https") ? hub.port : hub.port - 1;
+    const run = await cli(["topics", "list", "test"], { HUB_URL: `${url}:${port}` });
+    expectFailure(run, "ADMIN_TOKEN is not set");
+  });
+
+  test("is asked without the environment's proxy", async () => {
+    const proxy = { HTTP_PROXY: "http://127.0.0.1:1", NODE_USE_ENV_PROXY: "1" };
+    expect((await cli(["keys", "list", "test"], proxy)).code).toBe(0);
+    expect((await cli(["topics", "list", "test"], proxy)).code).toBe(0);
+  });
+
   test("is not mixed with settings that mean another", async () => {
     const elsewhere = { DATABASE_URL: NO_DATABASE };
     expectFailure(await cli(["topics", "list", "x"], elsewhere), "HUB_URL and ADMIN_TOKEN");
