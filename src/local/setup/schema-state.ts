@@ -18,10 +18,10 @@ export const COLUMNS: Readonly<Record<"apikeys" | "domains", readonly string[]>>
     token_secret_previous token_secret_previous_expires_at`),
 };
 
-/** Read from the catalog: a table that is not there is no error. */
+/** Read from the catalog: a table that is not there is no error, and a column that was dropped has another name. */
 const MISSING = `select needed from unnest($1::text[]) needed where not exists (
     select from pg_attribute where attrelid = to_regclass(split_part(needed, '.', 1))
-      and attname = split_part(needed, '.', 2) and attnum > 0 and not attisdropped)`;
+      and attname = split_part(needed, '.', 2))`;
 
 /** Asks; throws what the database does. */
 export async function findSchemaState(database: Database): Promise<SchemaState> {
