@@ -42,7 +42,7 @@ describe("psql", needs("postgresql"), () => {
 
   test("describes a table", async () => {
     const { stdout } = await psql("-c", String.raw`\d apikeys`);
-    expect(stdout).toContain('"apikeys_apikey_hash" UNIQUE, btree (apikey_hash)');
+    expect(stdout).toContain('"apikeys_pkey" PRIMARY KEY, btree (id)');
   });
 
   test("applies schema.sql", async () => {

@@ -23,7 +23,7 @@ export async function startPostgres(options: { port?: number } = {}): Promise<Lo
     port: Number(actualPort),
     url,
     endpoint: `http://${host}/sql`,
-    line: program.line,
+    line: (pattern) => program.line(pattern),
     stop: async () => void (await program.end("SIGTERM")),
   };
 }
