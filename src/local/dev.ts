@@ -1,6 +1,6 @@
 /**
- * `npm run dev`: the hub on a laptop. Starts the embedded Postgres unless DATABASE_URL names another, then
- * the Worker under wrangler dev, prints what to copy, and ends both with itself.
+ * `npm run dev`: the hub on a laptop. Starts the embedded Postgres, or what bridges the hub to that of
+ * DATABASE_URL, then the Worker under wrangler dev, prints what to copy, and ends both with itself.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -25,6 +25,8 @@ const ROOT = join(import.meta.dirname, "../..");
 /** The database that the hub is given. */
 interface Database {
   readonly url: string;
+  /** The same for the hub, which speaks Neon's HTTP only. */
+  readonly hubUrl: string;
   /** What to show of it. */
   readonly label: string;
   /** A domain and a key that work, or what to put in their place. */
@@ -54,7 +56,8 @@ async function main(): Promise<void> {
   const database = own
     ? {
         url: own.url,
-        label: own.endpoint ?? own.host,
+        hubUrl: own.speaks === "neon" ? own.url : await startBridge(own.url),
+        label: new URL(own.url).host,
         domain: "YOUR-DOMAIN",
         key: "YOUR-KEY",
       }
@@ -73,24 +76,42 @@ async function main(): Promise<void> {
 async function startPostgres({ state, fresh }: DevOptions): Promise<Database> {
   const port = (await isFree(POSTGRES_PORT)) ? POSTGRES_PORT : 0;
   const args = ["--port", String(port), "--data", join(state, "postgres")];
-  const url = await new Promise<string>((resolve, reject) => {
+  const url = await startServer("Postgres", {
+    file: "postgres.ts",
+    args: fresh ? [...args, "--fresh"] : args,
+    env: process.env,
+  });
+  return { url, hubUrl: url, label: url, domain: TEST_KEY.domain, key: TEST_KEY.key };
+}
+
+/** Between the hub and a Postgres that does not speak Neon's HTTP; the URL is a secret. */
+async function startBridge(url: string): Promise<string> {
+  const env = { ...process.env, DATABASE_URL: url };
+  return startServer("The bridge to Postgres", { file: "sql-bridge.ts", args: [], env });
+}
+
+/** Starts what the hub gets its SQL from; resolves with the URL that it prints after its name. */
+async function startServer(
+  name: string,
+  { file, args, env }: { file: string; args: string[]; env: NodeJS.ProcessEnv },
+): Promise<string> {
+  return new Promise((resolve, reject) => {
     const output: string[] = [];
-    const child = start(
-      join(import.meta.dirname, "postgres.ts"),
-      fresh ? [...args, "--fresh"] : args,
-      {
-        name: "Postgres",
-        env: process.env,
-        onLine: (line) => {
-          const ready = /^Postgres\s+(\S+)$/.exec(line)?.[1];
-          if (ready !== undefined) resolve(ready);
-          else output.push(line);
-        },
+    let isReady = false;
+    const child = start(join(import.meta.dirname, file), args, {
+      name,
+      env,
+      onLine: (line) => {
+        const url = /^(?:Postgres|Bridge) {2}(postgres:\S+)$/.exec(line)?.[1];
+        if (url !== undefined) {
+          isReady = true;
+          resolve(url);
+        } else if (isReady) console.error(line);
+        else output.push(line);
       },
-    );
+    });
     void child.exited.then(() => reject(new UserError(output.join("\n"))));
   });
-  return { url, label: url, domain: TEST_KEY.domain, key: TEST_KEY.key };
 }
 
 async function startWorker(
@@ -115,7 +136,7 @@ async function startWorker(
       env: {
         ...process.env,
         // Beats the file's, since it is expanded already; and `$` would be expanded once more.
-        DATABASE_URL: database.url.replaceAll("$", "%24"),
+        DATABASE_URL: database.hubUrl.replaceAll("$", "%24"),
         ADMIN_TOKEN: adminToken,
         // Offline it would complain about `Request.cf` on every start.
         CLOUDFLARE_CF_FETCH_ENABLED: "false",

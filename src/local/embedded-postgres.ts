@@ -5,6 +5,7 @@
  * that are held) they share, until the last of them is gone. A request over HTTP leaves nothing behind.
  */
 import { protocol, type PGlite } from "@electric-sql/pglite";
+import { BusyWatch } from "./busy-watch.ts";
 import {
   readCommandTag,
   StatementError,
@@ -20,6 +21,12 @@ import { frame, startupFrame } from "./wire-format.ts";
 
 /** What PGlite's one role and one database are called. */
 export const NAME = "postgres";
+
+/** No SQL, and a Sync: undoes a batch that its client has left without one, which Sync alone would commit. */
+const ABORT = Buffer.concat([frame("P", "\0!\0\0\0"), frame("S", "")]);
+
+/** Clients of the wire protocol; connections over HTTP are always to be had beside them. */
+const MAX_CLIENTS = 50;
 
 /** What a client of the wire protocol has while it does not use the backend. */
 export interface ClientState {
@@ -57,6 +64,8 @@ export class EmbeddedPostgres implements SqlBackend {
   /** What Postgres answers to a client's startup. */
   readonly greeting: Buffer;
   readonly #database: PGlite;
+  /** From the first client of the wire protocol on. */
+  #watch: BusyWatch | null = null;
   readonly #clients = new Set<ClientState>();
   /** Whose settings the backend has; `null`: nobody's. */
   #current: ClientState | null = null;
@@ -77,7 +86,7 @@ export class EmbeddedPostgres implements SqlBackend {
 
   async withSession<T>(work: (run: RunStatement) => Promise<T>): Promise<T> {
     // Never idle: its statements are all there when it begins.
-    await this.turns.take({ giveUp: () => {} });
+    await this.turns.take({ name: "the hub", giveUp: () => {} });
     try {
       await this.#switchTo(null, () => {});
       return await work((statement) => this.#run(statement));
@@ -92,9 +101,12 @@ export class EmbeddedPostgres implements SqlBackend {
     return this.#database.isInTransaction();
   }
 
-  /** A new client of the wire protocol. */
-  join(client: ClientState): void {
+  /** A new client of the wire protocol; false if there are too many. */
+  join(client: ClientState): boolean {
+    if (this.#clients.size >= MAX_CLIENTS) return false;
     this.#clients.add(client);
+    this.#watch ??= new BusyWatch();
+    return true;
   }
 
   /**
@@ -107,7 +119,7 @@ export class EmbeddedPostgres implements SqlBackend {
     { isEnd, onAnswer }: { isEnd: boolean; onAnswer: (bytes: Buffer) => void },
   ): Promise<void> {
     await this.#switchTo(client, onAnswer);
-    await this.#exec(messages, onAnswer);
+    await this.#watch?.during(() => this.#exec(messages, onAnswer));
     client.isSuspect ||= /_timeout/i.test(messages.toString("latin1"));
     if (!client.isSuspect || !isEnd) return;
     // It fails in a failed transaction, which has undone its settings already.
@@ -116,8 +128,7 @@ export class EmbeddedPostgres implements SqlBackend {
 
   /** In the client's last turn: undoes what it left, but not what others have. */
   async leave(client: ClientState): Promise<void> {
-    // It may have gone in the midst of a batch.
-    await this.#exec(frame("S", ""), () => {});
+    await this.#exec(ABORT, () => {});
     this.#clients.delete(client);
     if (this.#current === client) this.#current = null;
     await this.#forgetSession();

@@ -1,9 +1,10 @@
 /**
  * Neon's HTTP protocol, as `@neondatabase/serverless` speaks it, in front of a Postgres: `POST /sql` with
  * `{query, params}`, or `{queries: […]}` for a transaction. Values go both ways as Postgres text, so the
- * driver's own type parsers decide, as in production. For this machine's programs only: it asks for no
- * password, so that a web page must not reach it, not even one whose host name leads here.
+ * driver's own type parsers decide, as in production. For this machine's programs only: no web page reaches it,
+ * not even one whose host name leads here.
  */
+import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import * as v from "valibot";
 import {
@@ -48,10 +49,10 @@ const ISOLATION_LEVELS: Readonly<Record<string, string>> = {
 /** After any white space and comments. */
 const STARTS_WITH_COPY = /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*copy\b/i;
 
-/** An HTTP server, not yet listening, that runs SQL on the Postgres. */
-export function createNeonServer(postgres: SqlBackend): Server {
+/** An HTTP server, not yet listening, that runs SQL on the Postgres for who knows the password, if it has one. */
+export function createNeonServer(postgres: SqlBackend, password: string | null = null): Server {
   return createServer((request, response) => {
-    answer(postgres, request).then(
+    answer(postgres, password, request).then(
       (body) => {
         response.writeHead(200, { "Content-Type": "application/json" });
         response.end(JSON.stringify(body));
@@ -74,7 +75,11 @@ function toHttpError(error: unknown): HttpError {
   return new HttpError(500, { message: String(error) });
 }
 
-async function answer(postgres: SqlBackend, request: IncomingMessage): Promise<unknown> {
+async function answer(
+  postgres: SqlBackend,
+  password: string | null,
+  request: IncomingMessage,
+): Promise<unknown> {
   requireLocalProgram(request);
   if (request.url !== "/sql") {
     throw new HttpError(404, { message: "There is nothing at this path: send POST /sql" });
@@ -82,8 +87,12 @@ async function answer(postgres: SqlBackend, request: IncomingMessage): Promise<u
   if (request.method !== "POST") {
     throw new HttpError(405, { message: `${request.method} is not allowed: send POST /sql` });
   }
-  if (request.headers["neon-connection-string"] === undefined) {
+  const url = request.headers["neon-connection-string"];
+  if (typeof url !== "string") {
     throw new HttpError(400, { message: "The header Neon-Connection-String is missing" });
+  }
+  if (password !== null && !isSame(passwordOf(url), password)) {
+    throw new HttpError(403, { message: "The password in Neon-Connection-String is wrong" });
   }
   const parsed = v.safeParse(BodySchema, await readJson(request));
   if (!parsed.success) {
@@ -112,6 +121,15 @@ function requireLocalProgram({ headers, socket }: IncomingMessage): void {
       message: `The Host must be 127.0.0.1:${socket.localPort}: only this machine's programs are served`,
     });
   }
+}
+
+function passwordOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).password : "";
+}
+
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) => createHash("sha256").update(text).digest());
+  return a !== undefined && b !== undefined && timingSafeEqual(a, b);
 }
 
 /** How the transaction begins that a batch's headers ask for. */

@@ -3,7 +3,7 @@
  * with schema.sql applied and the documented test key active. Prints a line that starts with "Postgres" and
  * has its URL once it answers.
  */
-import { PGlite } from "@electric-sql/pglite";
+import type { PGlite } from "@electric-sql/pglite";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { lockData } from "./data-lock.ts";
 import { EmbeddedPostgres, NAME } from "./embedded-postgres.ts";
 import { failWith, UserError } from "./fail.ts";
 import { createNeonServer } from "./neon-http.ts";
+import { openDatabase } from "./open-database.ts";
 import { parsePort } from "./parse-port.ts";
 import { serveBoth } from "./serve-both.ts";
 import { TEST_KEY } from "./test-key.ts";
@@ -54,10 +55,10 @@ function readOptions(): { port: number; data: string | null; fresh: boolean } {
   }
 }
 
-async function openDatabase(data: string | null, fresh: boolean): Promise<PGlite> {
+async function prepareDatabase(data: string | null, fresh: boolean): Promise<PGlite> {
   const path = data && join(data, "data");
   if (path && fresh) rmSync(path, { recursive: true, force: true });
-  const database = await PGlite.create(path ?? "memory://");
+  const database = await openDatabase(path);
   await database.exec(readFileSync(join(import.meta.dirname, "../../schema.sql"), "utf8"));
   await database.exec(SEED);
   return database;
@@ -67,7 +68,7 @@ async function main(): Promise<void> {
   const { port, data, fresh } = readOptions();
   if (data !== null) mkdirSync(data, { recursive: true });
   const lock = data === null ? null : lockData(data);
-  const database = await openDatabase(data, fresh);
+  const database = await prepareDatabase(data, fresh);
   const postgres = await EmbeddedPostgres.open(database);
   const server = createNeonServer(postgres);
   serveBoth(server, postgres);

@@ -7,8 +7,8 @@ import type { Socket } from "node:net";
 import type { EmbeddedPostgres } from "./embedded-postgres.ts";
 import { STARTUP_TIMEOUT_MS, WireClient } from "./wire-client.ts";
 
-/** Connections of both protocols; Postgres's own default is 100. */
-const MAX_CONNECTIONS = 100;
+/** Connections of both protocols. */
+const MAX_CONNECTIONS = 500;
 
 /** Makes an HTTP server serve Postgres's protocol, too. */
 export function serveBoth(server: Server, postgres: EmbeddedPostgres): void {

@@ -68,6 +68,10 @@ export class WireClient implements Holder {
     }
   }
 
+  get name(): string {
+    return this.#name;
+  }
+
   /** It was idle in its transaction while others waited. */
   giveUp(): void {
     console.error(
@@ -92,7 +96,10 @@ export class WireClient implements Holder {
         // There is no process to signal, and no answer to give.
         if (opening === null || opening.type === "cancel") return false;
         if (opening.type === "encryption") this.#socket.write("N");
-        else return this.#welcome(opening.parameters);
+        else {
+          if (opening.refused !== null) this.#socket.write(opening.refused);
+          return this.#welcome(opening.parameters);
+        }
       }
     } finally {
       clearTimeout(timer);
@@ -107,17 +114,12 @@ export class WireClient implements Holder {
       );
       return false;
     }
-    const settings = [...parameters].filter(([name]) => !NO_SETTINGS.has(name));
-    for (const [, name, value] of (parameters.get("options") ?? "").matchAll(
-      /(?:-c\s*|--)([\w.]+)=(\S+)/g,
-    )) {
-      if (name !== undefined && value !== undefined) settings.push([name, value]);
+    this.#name = parameters.get("application_name")?.replaceAll(/[^ -~]/g, "?") || this.#name;
+    this.#state.settings = toHex(settingsOf(parameters));
+    if (!this.#postgres.join(this.#state)) {
+      this.#socket.write(fatal("53300", "sorry, too many clients already"));
+      return false;
     }
-    this.#name = parameters.get("application_name") || this.#name;
-    this.#state.settings = Buffer.from(JSON.stringify(Object.fromEntries(settings))).toString(
-      "hex",
-    );
-    this.#postgres.join(this.#state);
     this.#socket.write(this.#postgres.greeting);
     return true;
   }
@@ -186,6 +188,21 @@ export class WireClient implements Holder {
     this.#socket.end(lastWords);
     setTimeout(() => this.#socket.destroy(), LAST_WORDS_MS).unref();
   }
+}
+
+/** Those of the connection, and those of PGOPTIONS: `-c name=value` or `--name=value`. */
+function settingsOf(parameters: ReadonlyMap<string, string>): Record<string, string> {
+  const settings = [...parameters].filter(([name]) => !NO_SETTINGS.has(name));
+  const options = parameters.get("options") ?? "";
+  for (const [, name, value] of options.matchAll(/(?:-c\s*|--)([\w.-]+)=(\S+)/g)) {
+    if (name !== undefined && value !== undefined)
+      settings.push([name.replaceAll("-", "_"), value]);
+  }
+  return Object.fromEntries(settings);
+}
+
+function toHex(settings: Record<string, string>): string {
+  return Buffer.from(JSON.stringify(settings)).toString("hex");
 }
 
 function fatalOf({ message, fields }: StatementError): Buffer {

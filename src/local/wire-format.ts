@@ -16,7 +16,12 @@ const CODES = { ssl: 80_877_103, gss: 80_877_104, cancel: 80_877_102 };
 export type Opening =
   | { readonly type: "encryption" }
   | { readonly type: "cancel" }
-  | { readonly type: "startup"; readonly parameters: ReadonlyMap<string, string> };
+  | {
+      readonly type: "startup";
+      readonly parameters: ReadonlyMap<string, string>;
+      /** What to say first to a client that wants more than version 3.0 has. */
+      readonly refused: Buffer | null;
+    };
 
 /** The client broke the protocol, and what follows cannot be read. */
 export class ProtocolError extends Error {
@@ -50,8 +55,14 @@ export class FrameReader {
     // Name, value, name, value, … and an empty name.
     const words = body.toString("utf8", 4).split("\0");
     const parameters = new Map<string, string>();
-    for (let i = 0; words[i]; i += 2) parameters.set(words[i] ?? "", words[i + 1] ?? "");
-    return { type: "startup", parameters };
+    const extensions: string[] = [];
+    for (let i = 0; words[i]; i += 2) {
+      const name = words[i] ?? "";
+      if (name.startsWith("_pq_.")) extensions.push(name);
+      else parameters.set(name, words[i + 1] ?? "");
+    }
+    const isNewer = (code & 0xffff) > 0 || extensions.length > 0;
+    return { type: "startup", parameters, refused: isNewer ? negotiate(extensions) : null };
   }
 
   /** The next message as it came, with type and length; throws a ProtocolError. */
@@ -116,6 +127,15 @@ export function prefixStatement(message: Buffer, prefix: string): Buffer {
   if (at === null || (message[at] ?? 0) === 0) return message;
   const body = [message.subarray(5, at), Buffer.from(prefix), message.subarray(at)];
   return frame(String.fromCharCode(message[0] ?? 0), Buffer.concat(body));
+}
+
+/** A NegotiateProtocolVersion: 3.0, without these extensions. */
+function negotiate(extensions: readonly string[]): Buffer {
+  const head = Buffer.alloc(8);
+  head.writeUInt16BE(PROTOCOL_MAJOR, 0);
+  head.writeUInt32BE(extensions.length, 4);
+  const names = extensions.map((name) => `${name}\0`).join("");
+  return frame("v", Buffer.concat([head, Buffer.from(names)]));
 }
 
 function nameOffset(message: Buffer): number | null {

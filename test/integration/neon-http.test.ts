@@ -4,7 +4,7 @@
  */
 import { neon, NeonDbError, neonConfig, type NeonQueryFunction } from "@neondatabase/serverless";
 import { once } from "node:events";
-import { request, type IncomingMessage } from "node:http";
+import { request as send, type IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startPostgres, type LocalPostgres } from "../support/local-postgres.ts";
@@ -274,7 +274,7 @@ describe("only this machine's programs are served", () => {
 async function ask(headers: Record<string, string>, method = "POST"): Promise<unknown> {
   const { port, endpoint } = postgres;
   const host = headers["Host"]?.replace("PORT", String(port));
-  const sent = request(endpoint, { method, headers: { ...headers, ...(host && { Host: host }) } });
+  const sent = send(endpoint, { method, headers: { ...headers, ...(host && { Host: host }) } });
   // What announces a body and waits for leave to send it, sends none.
   if (headers["Expect"] === undefined) sent.end(method === "POST" ? '{"query":"select 1"}' : "");
   else sent.flushHeaders();

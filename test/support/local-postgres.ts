@@ -8,6 +8,8 @@ export interface LocalPostgres {
   readonly url: string;
   /** Where it takes SQL over HTTP. */
   readonly endpoint: string;
+  /** The first line, past or to come, that it prints and that matches. */
+  line(pattern: RegExp): Promise<RegExpExecArray>;
   stop(): Promise<void>;
 }
 
@@ -21,6 +23,7 @@ export async function startPostgres(options: { port?: number } = {}): Promise<Lo
     port: Number(actualPort),
     url,
     endpoint: `http://${host}/sql`,
+    line: (pattern) => program.line(pattern),
     stop: async () => void (await program.end("SIGTERM")),
   };
 }

@@ -34,7 +34,22 @@ export interface OrdinaryPostgres {
   connect(database?: string): Promise<pg.Client>;
   /** Runs statements. */
   sql(text: string, database?: string): Promise<Record<string, unknown>[]>;
+  /** Ends it at once, as a crash does. */
+  kill(): Promise<void>;
+  /** Starts it again after that, on its port and with its data. */
+  start(): Promise<void>;
 }
+
+/** A cluster that has been made, as it is run. */
+interface Cluster {
+  readonly programs: string;
+  readonly folder: string;
+  readonly port: number;
+  readonly settings: readonly string[];
+}
+
+/** Ends a server by SIGINT, its fast shutdown, or by SIGQUIT, its immediate one. */
+type Stop = (signal: "SIGINT" | "SIGQUIT") => Promise<void>;
 
 /** Starts one for the tests that are described around it. */
 export function useOrdinaryPostgres({
@@ -43,16 +58,19 @@ export function useOrdinaryPostgres({
 }: PostgresSettings = {}): OrdinaryPostgres {
   let port = 0;
   let folder = "";
-  let stop: (() => Promise<void>) | undefined;
+  let cluster: Cluster | undefined;
+  let stop: Stop | undefined;
   const clients: pg.Client[] = [];
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "wspubsub-postgres-"));
     port = await freePort();
-    stop = await startCluster(requireProgram("postgresql"), { folder, port, settings, hba });
+    cluster = { programs: requireProgram("postgresql"), folder, port, settings };
+    await makeCluster(cluster, hba);
+    stop = await runCluster(cluster);
   });
   afterAll(async () => {
     await Promise.all(clients.map((client) => client.end()));
-    await stop?.();
+    await stop?.("SIGINT");
     await rm(folder, { recursive: true, force: true });
   });
   return {
@@ -79,17 +97,23 @@ export function useOrdinaryPostgres({
         await client.end();
       }
     },
+    async kill() {
+      await stop?.("SIGQUIT");
+      stop = undefined;
+    },
+    async start() {
+      if (cluster !== undefined) stop = await runCluster(cluster);
+    },
   };
 }
 
-async function startCluster(
-  programs: string,
-  options: { folder: string; port: number } & Required<PostgresSettings>,
-): Promise<() => Promise<void>> {
-  const { folder, port, settings, hba } = options;
-  // It refuses to run as root.
-  const isRoot = process.getuid?.() === 0;
-  const who = isRoot ? { uid: idOf("-u"), gid: idOf("-g") } : {};
+/** It refuses to run as root. */
+function whoRuns(): { uid?: number; gid?: number } {
+  return process.getuid?.() === 0 ? { uid: idOf("-u"), gid: idOf("-g") } : {};
+}
+
+async function makeCluster({ programs, folder }: Cluster, hba: readonly string[]): Promise<void> {
+  const who = whoRuns();
   const data = join(folder, "data");
   const passwordFile = join(folder, "password");
   await writeFile(passwordFile, ADMIN.password);
@@ -108,6 +132,9 @@ async function startCluster(
   });
   const hbaFile = join(data, "pg_hba.conf");
   await writeFile(hbaFile, `${hba.join("\n")}\n${await readFile(hbaFile, "utf8")}`);
+}
+
+async function runCluster({ programs, folder, port, settings }: Cluster): Promise<Stop> {
   const tls = ["ssl=on", `ssl_cert_file=${folder}/tls.crt`, `ssl_key_file=${folder}/tls.key`];
   const all = [
     "listen_addresses=127.0.0.1",
@@ -117,8 +144,10 @@ async function startCluster(
   ];
   const server = spawn(
     join(programs, "postgres"),
-    ["-D", data, ...[...all, ...tls, ...settings].flatMap((setting) => ["-c", setting])],
-    { ...who, cwd: folder, stdio: ["ignore", "ignore", "pipe"] },
+    ["-D", join(folder, "data")].concat(
+      [...all, ...tls, ...settings].flatMap((setting) => ["-c", setting]),
+    ),
+    { ...whoRuns(), cwd: folder, stdio: ["ignore", "ignore", "pipe"] },
   );
   const ended = once(server, "close");
   let log = "";
@@ -129,9 +158,8 @@ async function startCluster(
     });
     void ended.then(() => reject(new Error(`PostgreSQL ended:\n${log}`)));
   });
-  return async () => {
-    // Fast shutdown.
-    server.kill("SIGINT");
+  return async (signal) => {
+    server.kill(signal);
     await ended;
   };
 }
