@@ -347,6 +347,15 @@ begin
       for each row execute function %s.apikeys_hash_key()', home);
   end if;
 
+  -- Uniqueness that is looked at later is of no use to "on conflict", and forbids it even beside a better one.
+  for item in
+    select conrelid::regclass as tab, conname from pg_constraint
+    where conrelid in ('apikeys'::regclass, 'domains'::regclass) and contype in ('p', 'u') and condeferrable
+      and cardinality(conkey) = 1
+  loop
+    execute format('alter table %s drop constraint %I', item.tab, item.conname);
+  end loop;
+
   -- Each serves a query of the hub's: where apikey_hash = $1 and domain = $2, where id = any ($1), domains by name.
   for item in
     select tab, name from (values

@@ -6,7 +6,7 @@
 /** Milliseconds that a holder may do nothing while others wait. */
 const IDLE_TIMEOUT_MS = 1000;
 
-/** Milliseconds of waiting after which it is said; the hub waits no longer for its key store. */
+/** Milliseconds after which it is said that a holder lets others wait; the hub waits no longer for its keys. */
 const LONG_WAIT_MS = 2000;
 
 /** One that waits for a turn, or has it. */
@@ -22,6 +22,7 @@ export class Turns {
   #holder: Holder | null = null;
   #isIdle = false;
   #timer: NodeJS.Timeout | null = null;
+  #longWait: NodeJS.Timeout | null = null;
   readonly #waiting: { holder: Holder; begin: () => void }[] = [];
 
   /** Resolves once it is the holder's turn. */
@@ -30,16 +31,10 @@ export class Turns {
       this.#holder = holder;
       return;
     }
-    const timer = setTimeout(() => {
-      console.error(
-        `Postgres is busy with a transaction of ${this.#holder?.name}: ${holder.name} waits`,
-      );
-    }, LONG_WAIT_MS);
     await new Promise<void>((begin) => {
       this.#waiting.push({ holder, begin });
       this.#watch();
     });
-    clearTimeout(timer);
   }
 
   /** The holder keeps its turn and does nothing with it from now on. */
@@ -57,14 +52,23 @@ export class Turns {
 
   release(): void {
     this.busy();
+    if (this.#longWait !== null) clearTimeout(this.#longWait);
+    this.#longWait = null;
     const next = this.#waiting.shift();
     this.#holder = next?.holder ?? null;
     next?.begin();
+    this.#watch();
   }
 
   #watch(): void {
-    if (!this.#isIdle || this.#waiting.length === 0 || this.#timer !== null) return;
-    this.#timer = setTimeout(() => {
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    this.#longWait ??= setTimeout(() => {
+      const holder = this.#holder?.name;
+      console.error(`Postgres is busy with a transaction of ${holder}: ${first.holder.name} waits`);
+    }, LONG_WAIT_MS);
+    if (!this.#isIdle) return;
+    this.#timer ??= setTimeout(() => {
       this.busy();
       this.#holder?.giveUp();
     }, IDLE_TIMEOUT_MS);

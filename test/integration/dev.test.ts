@@ -16,8 +16,8 @@ import { startProgram, type Program } from "../support/process.ts";
 
 const KEY = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
 
-/** Nothing listens on port 1: a hub that needs no database starts faster without one. */
-const NO_DATABASE = "postgres://postgres:geheim@127.0.0.1:1/postgres";
+/** A host that is not there: a hub that needs no database starts faster without one. */
+const NO_DATABASE = "postgres://postgres:geheim@nobody.neon.tech/postgres";
 
 /** How long it may take to end. */
 const STOP_LIMIT_MS = 5000;

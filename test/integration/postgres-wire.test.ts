@@ -42,7 +42,7 @@ describe("psql", needs("postgresql"), () => {
 
   test("describes a table", async () => {
     const { stdout } = await psql("-c", String.raw`\d apikeys`);
-    expect(stdout).toContain('"apikeys_apikey_hash" UNIQUE, btree (apikey_hash)');
+    expect(stdout).toContain('"apikeys_pkey" PRIMARY KEY, btree (id)');
   });
 
   test("applies schema.sql", async () => {
@@ -113,18 +113,28 @@ describe("beside each other", () => {
 
   test("a batch that waits for its Sync is not mixed with others'", async () => {
     const raw = await connectRaw();
+    raw.write(Buffer.concat([message("P", "\0select 'mine'\0\0\0"), message("H", "")]));
+    await raw.got("1");
+    const other = http`select 'theirs' as v`;
     raw.write(
       Buffer.concat([
-        message("P", "\0select 'mine'\0\0\0"),
         message("B", "\0\0\0\0\0\0\0\0"),
-        message("H", ""),
+        message("E", "\0\0\0\0\0"),
+        message("S", ""),
       ]),
     );
-    await raw.got("2");
-    const other = http`select 'theirs' as v`;
-    raw.write(Buffer.concat([message("E", "\0\0\0\0\0"), message("S", "")]));
     expect(await raw.got("Z")).toContain("mine");
     expect(await other).toEqual([{ v: "theirs" }]);
+  });
+
+  test("a statement that is described before it is run is not mixed with others'", async () => {
+    const raw = await connectRaw();
+    raw.write(Buffer.concat([message("P", "\0select 'mine'\0\0\0"), message("H", "")]));
+    await raw.got("1");
+    // Longer than the hub's question takes, and shorter than it would wait.
+    const other = http`select 'theirs' as v`.then(() => "others first");
+    const pause = new Promise((resolve) => setTimeout(resolve, 500, "its turn is kept"));
+    expect(await Promise.race([other, pause])).toBe("its turn is kept");
   });
 
   test("an unnamed statement is its client's or nobody's", async () => {
@@ -296,8 +306,10 @@ describe("an error", () => {
 
   test("a COPY from the client is one in the extended protocol, too", async () => {
     const client = await connectClient();
-    const failure = client.query({ text: "copy numbers from stdin", values: [] });
-    await expect(failure).rejects.toMatchObject({ message: expect.stringContaining("INSERT") });
+    const query = { text: "copy numbers from stdin", queryMode: "extended" };
+    await expect(client.query(query)).rejects.toMatchObject({
+      message: expect.stringContaining("INSERT"),
+    });
     expect((await client.query("select 1 as v")).rows).toEqual([{ v: 1 }]);
   });
 });

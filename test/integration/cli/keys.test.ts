@@ -129,6 +129,7 @@ describe("keys import", () => {
     ["a line end of Windows", "K\r\n", "K"],
     ["a byte order mark", "\u{FEFF}K", "K"],
     ["nothing", "K", "K"],
+    ["one line end alone", " K \n", " K "],
   ])("takes %s for no part of the key", async (_, form, expected) => {
     const domain = newDomain();
     const input = form.replace("K", domain);
