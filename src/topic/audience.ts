@@ -76,6 +76,7 @@ export class Audience {
       },
       onGap: (subscriber) => this.dismiss(subscriber.socket, HISTORY_GAP),
       onSlow: (subscriber) => this.dismiss(subscriber.socket, SLOW_CONSUMER),
+      onIdle: () => topic.onIdle(),
     });
   }
 

@@ -66,9 +66,9 @@ export class LogRows {
     return id % PARTS === 0 ? id / PARTS : last + 1;
   }
 
-  /** When the oldest row was written. */
-  get oldestAtMs(): number | null {
-    return this.#oldest?.atMs ?? null;
+  /** The oldest row's place, `null` when there is none. */
+  get oldest(): RowPlace | null {
+    return this.#oldest;
   }
 
   /** The newest row's place, `null` when there is none. */

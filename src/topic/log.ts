@@ -341,20 +341,23 @@ export class Log {
 
   /** Deletes what is too old. */
   expire(nowMs: number): void {
-    const oldestAtMs = this.#rows?.oldestAtMs ?? null;
-    if (oldestAtMs === null || oldestAtMs >= this.#expiryMs(nowMs)) return;
+    const oldest = this.#rows?.oldest ?? null;
+    if (oldest === null || oldest.atMs >= this.#expiryMs(nowMs)) return;
     // Where the log ends, and the last ids, must not go with the rows.
     this.store();
     const last = this.#rows?.lastBefore(this.#expiryMs(nowMs)) ?? 0;
     this.#rows?.deleteUpTo(Math.min(last, this.#held));
   }
 
-  /** When there will be something to delete; some time later than needed, so that it is worth a wake. */
+  /**
+   * When there will be something to delete; some time later than needed, so that it is worth a wake. `null`: nothing
+   * will, or it is being replayed.
+   */
   get nextExpiryMs(): number | null {
-    const oldestAtMs = this.#rows?.oldestAtMs ?? null;
+    const oldest = this.#rows?.oldest ?? null;
     const ageMs = (this.#history?.seconds ?? 0) * 1000;
-    if (oldestAtMs === null || ageMs === 0) return null;
-    return oldestAtMs + ageMs + Math.max(ageMs / 2, MIN_EXPIRY_STEP_MS);
+    if (oldest === null || ageMs === 0 || oldest.last > this.#held) return null;
+    return oldest.atMs + ageMs + Math.max(ageMs / 2, MIN_EXPIRY_STEP_MS);
   }
 
   #resumeAt(offset: number, lost: number): Resumption {

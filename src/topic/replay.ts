@@ -18,6 +18,8 @@ export interface ReplayTopic {
   onGap(subscriber: Subscriber): void;
   /** It does not read. */
   onSlow(subscriber: Subscriber): void;
+  /** Nobody is behind any more. */
+  onIdle(): void;
 }
 
 /** Bytes that may wait for a subscriber before it is given more. */
@@ -118,6 +120,7 @@ export class Replay {
       this.#isPumping = false;
       this.#log.hold(Infinity);
     }
+    this.#topic.onIdle();
   }
 
   #isFull(subscriber: Subscriber): boolean {

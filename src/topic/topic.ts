@@ -37,6 +37,7 @@ import {
   type TopicState,
 } from "../core/topic-state.ts";
 import { logError } from "../log.ts";
+import { Alarm } from "./alarm.ts";
 import { readAttachment, writeAttachment, type SubscriberAttachment } from "./attachment.ts";
 import { Audience } from "./audience.ts";
 import type { Batch } from "./batch.ts";
@@ -86,8 +87,7 @@ export class Topic extends DurableObject<Env> {
   readonly #vanished: Vanished;
   /** Names the life that begins with the next publisher, which the domain may know already. */
   #nextLife: string | null = null;
-  /** The alarm that is set, as far as memory knows. */
-  #alarmAtMs: number | null = null;
+  readonly #alarm: Alarm;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -99,11 +99,12 @@ export class Topic extends DurableObject<Env> {
     this.#vanished = new Vanished((socket) => this.#sockets.lastHeartbeatMs(socket));
     this.#address = new OwnAddress(ctx);
     this.#log = new Log(ctx.storage);
+    this.#alarm = new Alarm(ctx.storage, () => this.#dueAtMs);
     this.#audience = new Audience(this.#log, {
       append: (publications) => this.#append(publications),
       maxBacklogBytes: () => this.#policy.maxBacklogBytes,
       dismiss: (socket, close) => this.#dismiss(socket, close),
-      onIdle: () => this.#rememberLog(),
+      onIdle: () => this.#settle(),
       hold: (work) => void ctx.blockConcurrencyWhile(work),
     });
     this.#intake = new Intake(this.#log, this.#audience.fanOut);
@@ -117,16 +118,15 @@ export class Topic extends DurableObject<Env> {
       regrant: (socket, grant) => this.#regrant(socket, grant),
       adopt: (policy, isFinal) => void this.#adopt(policy, isFinal),
       looked: (nowMs) => this.#rememberLook(nowMs),
-      wakeBy: (atMs) => this.#wakeBy(atMs),
+      rearm: () => this.#alarm.rearm(),
     });
     const state = loadState(ctx.storage);
     this.#state = state ?? VACANT;
     this.#adoptSockets(state !== null);
-    // It was set for this or something earlier, and must not be set to anything later.
-    this.#alarmAtMs = this.#dueAtMs;
     // After a restart of the runtime all sockets are gone and nobody was told.
     if (this.#state.phase === "live" && this.#publishers.size === 0) this.#publisherLeft();
     this.#forgetAddress();
+    void ctx.blockConcurrencyWhile(() => this.#alarm.load());
   }
 
   /** Takes the socket of an upgrade that the edge admitted, or answers by header why not, or what it needs. */
@@ -229,7 +229,7 @@ export class Topic extends DurableObject<Env> {
   }
 
   override alarm(): void {
-    this.#alarmAtMs = null;
+    this.#alarm.clear();
     this.#apply({ type: "time-passes" });
     const nowMs = Date.now();
     this.#keyWatch.expire(nowMs);
@@ -240,7 +240,7 @@ export class Topic extends DurableObject<Env> {
     }
     this.#keyWatch.completeRegistration();
     // Whatever it fired for, the rest is still due.
-    this.#wakeBy(this.#dueAtMs);
+    this.#alarm.rearm();
     this.#forgetAddress();
   }
 
@@ -362,6 +362,7 @@ export class Topic extends DurableObject<Env> {
     this.#publishers.begin(accepted.newcomer, nowMs);
     if (before.phase === "vacant") this.#closeStrangers(dated.policy);
     this.#rememberLog();
+    this.#alarm.rearm();
     this.#ensureRegistered(admission.grant);
     return accepted.response;
   }
@@ -455,7 +456,7 @@ export class Topic extends DurableObject<Env> {
     const { client, server } = accepted;
     if (grant !== null) {
       this.#keyWatch.grants.add(server, grant, Date.now());
-      this.#wakeBy(grant.expiresAtMs);
+      this.#alarm.rearm();
     }
     const headers = new Headers();
     if (subprotocol !== null) headers.set("Sec-WebSocket-Protocol", subprotocol);
@@ -569,7 +570,7 @@ export class Topic extends DurableObject<Env> {
     this.#apply({ type: "policy-changes", policy, policyAtMs: atMs, publishers });
     this.#closeStrangers(policy);
     this.#rememberLog();
-    this.#wakeBy(this.#log.nextExpiryMs);
+    this.#alarm.rearm();
     return before - this.#size;
   }
 
@@ -608,15 +609,13 @@ export class Topic extends DurableObject<Env> {
         case "end-topic":
           this.#endTopic();
           break;
-        case "set-alarm":
-          this.#wakeBy(effect.atMs);
-          break;
       }
     }
     if (state === before) return;
     this.#state = state;
     if (state.phase !== "vacant") storeState(this.ctx.storage, state);
     else if (before.phase !== "vacant") this.#vacate(before.life);
+    this.#alarm.rearm();
   }
 
   #keepFirstPublisher(): void {
@@ -643,13 +642,8 @@ export class Topic extends DurableObject<Env> {
   #vacate(life: string): void {
     this.#keyWatch.withdraw(life);
     const keepUntilMs = this.#log.retire(Date.now());
-    if (keepUntilMs === null) {
-      this.#deleteAll();
-      this.#wakeBy(this.#keyWatch.grants.nextExpiryMs);
-      return;
-    }
-    storeState(this.ctx.storage, VACANT);
-    this.#wakeBy(keepUntilMs);
+    if (keepUntilMs === null) this.#deleteAll();
+    else storeState(this.ctx.storage, VACANT);
   }
 
   #forgetEverything(): void {
@@ -659,7 +653,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Nothing is stored of a vacant topic, but what those who wait on it need. */
   #deleteAll(): void {
-    this.#alarmAtMs = null;
+    this.#alarm.clear();
     const { isIncomplete } = this.#keyWatch.registration;
     void this.ctx.storage.deleteAll();
     if (this.#audience.size === 0) return;
@@ -673,7 +667,7 @@ export class Topic extends DurableObject<Env> {
   #append(publications: readonly Publication[]): Batch | null {
     try {
       const batch = this.#intake.append(publications);
-      this.#wakeBy(this.#log.nextExpiryMs);
+      this.#alarm.rearm();
       return batch;
     } catch (error) {
       // SQLITE_FULL and the like. Publishers see 1006 and no ack, subscribers come back by cursor.
@@ -684,32 +678,26 @@ export class Topic extends DurableObject<Env> {
     }
   }
 
-  /** When the first thing is due that the alarm is for, `null` when nothing is. */
+  /** When the first thing is due that the alarm is for, `null` when nothing is; asked once a batch. */
   get #dueAtMs(): number | null {
     const deadlineMs = this.#state.phase === "grace" ? this.#state.deadlineMs : null;
     const keepUntilMs = this.#state.phase === "vacant" ? this.#log.keepUntilMs : null;
-    const due = [
-      deadlineMs,
-      keepUntilMs,
-      this.#log.nextExpiryMs,
-      this.#keyWatch.grants.nextExpiryMs,
-    ];
+    const due = [deadlineMs, keepUntilMs, this.#log.nextExpiryMs, this.#keyWatch.dueAtMs];
     const known = due.filter((atMs) => atMs !== null);
     return known.length === 0 ? null : Math.min(...known);
-  }
-
-  /** Makes sure that the alarm fires at a time or before; `null`: nothing is due. */
-  #wakeBy(atMs: number | null): void {
-    if (atMs === null || (this.#alarmAtMs !== null && this.#alarmAtMs <= atMs)) return;
-    this.#alarmAtMs = atMs;
-    // Not awaited: the output gate holds every answer until it is durable.
-    void this.ctx.storage.setAlarm(atMs);
   }
 
   #regrant(socket: WebSocket, grant: Grant): void {
     const publisher = this.#publishers.get(socket);
     if (publisher === undefined) this.#audience.regrant(socket, grant);
     else publisher.remember({ grant });
+  }
+
+  /** Everything is sent that was under way. */
+  #settle(): void {
+    this.#rememberLog();
+    // What was replayed may go by its age now.
+    this.#alarm.rearm();
   }
 
   /** Lets the place of a log that is not durable outlive hibernation: in a publisher's attachment. */
