@@ -45,6 +45,8 @@ export interface AudienceTopic {
   onIdle(): void;
   /** Lets nothing else happen to the topic until the work is done. */
   hold(work: () => Promise<void>): void;
+  /** Something is wrong that nobody has foreseen. */
+  onFailure(error: unknown): void;
 }
 
 /** The audience of one topic. */
@@ -64,6 +66,7 @@ export class Audience {
       onSlow: (subscriber) => this.dismiss(subscriber.socket, SLOW_CONSUMER),
       onIdle: () => topic.onIdle(),
       hold: (work) => topic.hold(work),
+      onFailure: (error) => topic.onFailure(error),
     });
     this.#replay = new Replay(log, {
       maxBacklogBytes: () => topic.maxBacklogBytes(),
@@ -77,6 +80,7 @@ export class Audience {
       onGap: (subscriber) => this.dismiss(subscriber.socket, HISTORY_GAP),
       onSlow: (subscriber) => this.dismiss(subscriber.socket, SLOW_CONSUMER),
       onIdle: () => topic.onIdle(),
+      onFailure: (error) => topic.onFailure(error),
     });
   }
 

@@ -26,6 +26,8 @@ export interface FanOutTopic {
   onIdle(): void;
   /** Lets nothing else happen to the topic until the work is done: who sends is held up. */
   hold(work: () => Promise<void>): void;
+  /** Something is wrong that nobody has foreseen: nothing is delivered any more. */
+  onFailure(error: unknown): void;
 }
 
 /** Milliseconds that messages gather after a round, so that the next one carries several. */
@@ -135,7 +137,7 @@ export class FanOut {
       this.#isHolding = true;
       this.#topic.hold(() => this.#catchUp());
     }
-    if (!this.#isPumping) void this.#pump();
+    if (!this.#isPumping) this.#pump().catch((error: unknown) => this.#topic.onFailure(error));
     else if (this.#gatheredMessages >= ENOUGH_MESSAGES) this.#endLinger?.();
   }
 

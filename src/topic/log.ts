@@ -4,7 +4,7 @@
  * Knows no sockets. Invariant: an epoch and an offset never stand for two messages.
  */
 import * as v from "valibot";
-import { epochOf, formatCursor, type Cursor } from "../core/cursor.ts";
+import { epochOf, type Cursor } from "../core/cursor.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Since } from "../core/since.ts";
 import { Batch } from "./batch.ts";
@@ -313,16 +313,18 @@ export class Log {
     }
   }
 
-  /** What follows an offset that is not lost, up to a size; `null` when nothing does. */
-  read(offset: number): Batch | null {
+  /**
+   * What follows an offset that is not lost, up to a size; `null` when nothing does. A number: what follows cannot be
+   * read, up to that offset.
+   */
+  read(offset: number): Batch | number | null {
     if (offset >= this.#head) return null;
     const remembered = this.#reads.get(offset);
     if (remembered !== undefined) return remembered;
-    const batches =
-      this.#recent.after(offset) ?? this.#rows?.after(offset, READ_UNITS, this.#epoch) ?? [];
+    const batches = this.#recent.after(offset) ?? this.#readRows(offset);
+    if (typeof batches === "number") return Math.min(batches, this.#head);
     const [first, ...rest] = batches;
-    if (first === undefined)
-      throw new Error(`The log lacks what follows ${formatCursor(this.head)}`);
+    if (first === undefined) return this.#head;
     const taken: [Batch, ...Batch[]] = [first];
     let units = first.units;
     for (const batch of rest) {
@@ -358,6 +360,15 @@ export class Log {
     const ageMs = (this.#history?.seconds ?? 0) * 1000;
     if (oldest === null || ageMs === 0 || oldest.last > this.#held) return null;
     return oldest.atMs + ageMs + Math.max(ageMs / 2, MIN_EXPIRY_STEP_MS);
+  }
+
+  #readRows(offset: number): Batch[] | number {
+    try {
+      return this.#rows?.after(offset, READ_UNITS, this.#epoch) ?? [];
+    } catch {
+      // SQLITE_IOERR and the like: which rows are sound cannot be told.
+      return this.#head;
+    }
   }
 
   #resumeAt(offset: number, lost: number): Resumption {

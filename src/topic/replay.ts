@@ -3,6 +3,7 @@
  * and hands each over to the fan-out in the very moment in which it lacks nothing, so that there is
  * neither hole nor repeat. Nobody is filled faster than they read.
  */
+import { logError } from "../log.ts";
 import type { Log } from "./log.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { turn } from "./turn.ts";
@@ -20,6 +21,8 @@ export interface ReplayTopic {
   onSlow(subscriber: Subscriber): void;
   /** Nobody is behind any more. */
   onIdle(): void;
+  /** Something is wrong that nobody has foreseen: nothing is replayed any more. */
+  onFailure(error: unknown): void;
 }
 
 /** Bytes that may wait for a subscriber before it is given more. */
@@ -77,7 +80,7 @@ export class Replay {
     this.#topic.onProgress(subscriber, offset);
     // The beginning at once: it might be gone by the next turn of the loop.
     this.#feed(behind);
-    if (!this.#isPumping) void this.#pump();
+    if (!this.#isPumping) this.#pump().catch((error: unknown) => this.#topic.onFailure(error));
   }
 
   /** Stops serving a socket; no-op for one it does not serve. */
@@ -131,19 +134,15 @@ export class Replay {
   /** Gives a subscriber its next batch; who then has all is current. */
   #feed(behind: Behind): void {
     const { subscriber } = behind;
-    const { epoch } = this.#log.head;
     // Not what is over the bound by now: it was not when the subscriber joined.
     const { gone } = this.#log;
-    if (behind.offset < gone) {
-      if (subscriber.closesOnGap) {
-        this.#topic.onGap(subscriber);
-        return;
-      }
-      subscriber.gap({ epoch, offset: behind.offset }, { epoch, offset: gone });
-      behind.offset = gone;
-    }
+    if (behind.offset < gone && !this.#skip(behind, gone)) return;
     const batch = this.#log.read(behind.offset);
-    if (batch !== null) {
+    if (typeof batch === "number") {
+      // This reader's loss alone: whoever follows the topic has what is published now.
+      logError({ event: "log-unreadable", messages: batch - behind.offset });
+      if (!this.#skip(behind, batch)) return;
+    } else if (batch !== null) {
       subscriber.send(batch);
       behind.offset = batch.place.last;
     }
@@ -153,5 +152,18 @@ export class Replay {
     }
     this.#behind.delete(subscriber.socket);
     this.#topic.onCurrent(subscriber);
+  }
+
+  /** Tells a subscriber of a gap up to an offset; `false` when it asked to be closed then. */
+  #skip(behind: Behind, offset: number): boolean {
+    const { subscriber } = behind;
+    if (subscriber.closesOnGap) {
+      this.#topic.onGap(subscriber);
+      return false;
+    }
+    const { epoch } = this.#log.head;
+    subscriber.gap({ epoch, offset: behind.offset }, { epoch, offset });
+    behind.offset = offset;
+    return true;
   }
 }

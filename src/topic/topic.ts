@@ -88,6 +88,7 @@ export class Topic extends DurableObject<Env> {
   /** Names the life that begins with the next publisher, which the domain may know already. */
   #nextLife: string | null = null;
   readonly #alarm: Alarm;
+  #hasFailed = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -105,7 +106,12 @@ export class Topic extends DurableObject<Env> {
       maxBacklogBytes: () => this.#policy.maxBacklogBytes,
       dismiss: (socket, close) => this.#dismiss(socket, close),
       onIdle: () => this.#settle(),
-      hold: (work) => void ctx.blockConcurrencyWhile(work),
+      hold: (work) => {
+        ctx
+          .blockConcurrencyWhile(work)
+          .catch((error: unknown) => this.#fail("delivery-failed", error));
+      },
+      onFailure: (error) => this.#fail("delivery-failed", error),
     });
     this.#intake = new Intake(this.#log, this.#audience.fanOut);
     this.#keyWatch = new KeyWatch({
@@ -671,11 +677,18 @@ export class Topic extends DurableObject<Env> {
       return batch;
     } catch (error) {
       // SQLITE_FULL and the like. Publishers see 1006 and no ack, subscribers come back by cursor.
-      const reason = error instanceof Error ? error.message : String(error);
-      logError({ event: "log-failed", reason });
-      this.ctx.abort(`The log failed: ${reason}`);
+      this.#fail("log-failed", error);
       throw error;
     }
+  }
+
+  /** Begins anew, since nothing that memory holds can be relied on: sockets are cut, and come back by cursor. */
+  #fail(event: "log-failed" | "delivery-failed", error: unknown): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    const reason = error instanceof Error ? error.message : String(error);
+    logError({ event, reason });
+    this.ctx.abort(`${event}: ${reason}`);
   }
 
   /** When the first thing is due that the alarm is for, `null` when nothing is; asked once a batch. */

@@ -20,6 +20,7 @@ function createFanOut(topic: Partial<FanOutTopic> = {}): FanOut {
     onSlow: () => {},
     onIdle: () => {},
     hold: (work) => void work(),
+    onFailure: () => {},
     ...topic,
   });
 }
