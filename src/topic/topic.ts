@@ -49,6 +49,7 @@ import type { Publication } from "./publication.ts";
 import { Publisher } from "./publisher.ts";
 import { Publishers } from "./publishers.ts";
 import { findSilentPublishers } from "./silent-publishers.ts";
+import { Sequencer } from "./sequencer.ts";
 import { Sockets } from "./sockets.ts";
 import { reportSockets, type SocketReport } from "./socket-report.ts";
 import { loadState, storeState } from "./state-store.ts";
@@ -80,6 +81,7 @@ export class Topic extends DurableObject<Env> {
   readonly #address: OwnAddress;
   readonly #log: Log;
   readonly #audience: Audience;
+  readonly #sequencer: Sequencer;
   readonly #intake: Intake;
   readonly #keyWatch: KeyWatch;
   readonly #publishers: Publishers = new Publishers();
@@ -102,9 +104,13 @@ export class Topic extends DurableObject<Env> {
     this.#log = new Log(ctx.storage);
     this.#alarm = new Alarm(ctx.storage, () => this.#dueAtMs);
     this.#audience = new Audience(this.#log, {
-      append: (publications) => this.#append(publications),
       maxBacklogBytes: () => this.#policy.maxBacklogBytes,
       dismiss: (socket, close) => this.#dismiss(socket, close),
+      onIdle: () => this.#settle(),
+      onFailure: (error) => this.#fail("delivery-failed", error),
+    });
+    this.#sequencer = new Sequencer(this.#log, this.#audience.fanOut, {
+      append: (publications) => this.#append(publications),
       onIdle: () => this.#settle(),
       hold: (work) => {
         ctx
@@ -113,7 +119,7 @@ export class Topic extends DurableObject<Env> {
       },
       onFailure: (error) => this.#fail("delivery-failed", error),
     });
-    this.#intake = new Intake(this.#log, this.#audience.fanOut);
+    this.#intake = new Intake(this.#log, this.#sequencer);
     this.#keyWatch = new KeyWatch({
       ctx,
       env,
@@ -640,6 +646,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Gives subscribers all there is, then sends them away. */
   #endTopic(): void {
+    this.#sequencer.flush();
     this.#audience.end(TOPIC_ENDED);
     this.#log.end();
   }
@@ -672,7 +679,7 @@ export class Topic extends DurableObject<Env> {
   /** Puts publications into the log. If storage fails, nothing that follows could be true: all is dropped. */
   #append(publications: readonly Publication[]): Batch | null {
     try {
-      const batch = this.#intake.append(publications);
+      const batch = this.#log.append(publications, Date.now());
       this.#alarm.rearm();
       return batch;
     } catch (error) {
@@ -720,7 +727,7 @@ export class Topic extends DurableObject<Env> {
       this.#firstPublisher.remember({ log: this.#log.position });
     } else if (this.#state.phase === "grace") {
       // While messages are still on their way any stored place, an older one too, would be given out twice.
-      if (this.#audience.fanOut.isIdle) this.#log.store();
+      if (this.#sequencer.isIdle) this.#log.store();
       else this.#log.forgetStored();
     }
   }
