@@ -18,13 +18,14 @@ import type { Problem } from "../core/problem.ts";
 import { parseSince } from "../core/since.ts";
 import { formatError, parseCredit } from "../core/stream.ts";
 import { protocolOf } from "../core/subprotocol.ts";
+import { logError } from "../log.ts";
 import { readAttachment, writeAttachment, type SubscriberAttachment } from "./attachment.ts";
-import { FanOut } from "./fan-out.ts";
-import { FRAMES_A_MINUTE } from "./frame-allowance.ts";
+import { FanOut } from "../delivery/fan-out.ts";
+import { FRAMES_A_MINUTE } from "../delivery/frame-allowance.ts";
 import type { Log, Resumption } from "./log.ts";
-import { Replay } from "./replay.ts";
-import { sendFrame } from "./send-frame.ts";
-import { Subscriber } from "./subscriber.ts";
+import { Replay } from "../delivery/replay.ts";
+import { sendFrame } from "../delivery/send-frame.ts";
+import { Subscriber } from "../delivery/subscriber.ts";
 
 const TOO_MANY_FRAMES: Problem = {
   slug: "too-many-requests",
@@ -67,6 +68,7 @@ export class Audience {
         this.fanOut.add(subscriber);
       },
       onGap: (subscriber) => this.dismiss(subscriber.socket, HISTORY_GAP),
+      onUnreadable: (messages) => logError({ event: "log-unreadable", messages }),
       onSlow: (subscriber) => this.dismiss(subscriber.socket, SLOW_CONSUMER),
       onIdle: () => topic.onIdle(),
       onFailure: (error) => topic.onFailure(error),

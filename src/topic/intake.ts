@@ -31,7 +31,7 @@ import type { Log } from "./log.ts";
 import type { MessageRate, RateVerdict } from "./message-rate.ts";
 import { isLargerThan } from "./message-size.ts";
 import type { Receipt } from "./publication.ts";
-import { sendFrame } from "./send-frame.ts";
+import { sendFrame } from "../delivery/send-frame.ts";
 import type { Sequencer } from "./sequencer.ts";
 
 /** Seconds after which an overloaded topic may be tried again. */

@@ -5,7 +5,7 @@
  * Written rows are what storage costs, deleted ones too, so a row that may go is overwritten by the new one.
  */
 import * as v from "valibot";
-import { Batch } from "./batch.ts";
+import { Batch } from "../delivery/batch.ts";
 import type { PublishedId } from "./publish-window.ts";
 
 /** A row holds at most 2 MB (platform limits); a UTF-16 unit takes up to three bytes. */

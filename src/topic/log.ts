@@ -7,11 +7,12 @@ import * as v from "valibot";
 import { epochOf, type Cursor } from "../core/cursor.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Since } from "../core/since.ts";
-import { Batch } from "./batch.ts";
+import { Batch } from "../delivery/batch.ts";
 import { LogRows, type RowPlace } from "./log-rows.ts";
 import type { Publication } from "./publication.ts";
 import { PublishWindow, type PublishedId } from "./publish-window.ts";
-import { RecentBatches } from "./recent-batches.ts";
+import type { LogView } from "../delivery/log-view.ts";
+import { RecentBatches } from "../delivery/recent-batches.ts";
 
 /** What a log keeps durably; 0 sets no bound of its kind. */
 export interface History {
@@ -84,7 +85,7 @@ const MetaSchema: v.GenericSchema<unknown, Meta> = v.object({
 });
 
 /** The log of one topic. */
-export class Log {
+export class Log implements LogView {
   readonly #storage: DurableObjectStorage;
   #epoch: string = newEpoch();
   #head = 0;

@@ -4,11 +4,11 @@
  * Fan-out, has the measurements). Knows nothing of phases, publishers or sockets.
  * Invariants: a batch is in the log before anyone sees it, or an ack; acks wait for the log, never for a delivery.
  */
-import type { FanOut } from "./fan-out.ts";
-import { unitsOf, type Batch } from "./batch.ts";
+import type { FanOut } from "../delivery/fan-out.ts";
+import { unitsOf, type Batch } from "../delivery/batch.ts";
 import type { Log } from "./log.ts";
 import type { Publication } from "./publication.ts";
-import { turn } from "./turn.ts";
+import { turn } from "../delivery/turn.ts";
 
 /** What a sequencer needs of its topic. */
 export interface SequencedTopic {

@@ -40,7 +40,7 @@ import { logError } from "../log.ts";
 import { Alarm } from "./alarm.ts";
 import { readAttachment, writeAttachment, type SubscriberAttachment } from "./attachment.ts";
 import { Audience } from "./audience.ts";
-import type { Batch } from "./batch.ts";
+import type { Batch } from "../delivery/batch.ts";
 import { Intake } from "./intake.ts";
 import { KeyWatch } from "./key-watch.ts";
 import { Log, type LogPosition } from "./log.ts";

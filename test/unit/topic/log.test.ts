@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import type { Message } from "../../../src/core/message.ts";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
-import { Batch } from "../../../src/topic/batch.ts";
+import { Batch } from "../../../src/delivery/batch.ts";
 import { Log } from "../../../src/topic/log.ts";
 import type { Publication } from "../../../src/topic/publication.ts";
 

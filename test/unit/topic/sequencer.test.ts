@@ -2,10 +2,10 @@
 import { describe, expect, test } from "vitest";
 import type { Cursor } from "../../../src/core/cursor.ts";
 import type { Message } from "../../../src/core/message.ts";
-import { Batch } from "../../../src/topic/batch.ts";
-import { FanOut } from "../../../src/topic/fan-out.ts";
+import { Batch } from "../../../src/delivery/batch.ts";
+import { FanOut } from "../../../src/delivery/fan-out.ts";
 import { LINGER_MS, Sequencer, type SequencedTopic } from "../../../src/topic/sequencer.ts";
-import { Subscriber } from "../../../src/topic/subscriber.ts";
+import { Subscriber } from "../../../src/delivery/subscriber.ts";
 
 interface Pipeline {
   readonly sequencer: Sequencer;
