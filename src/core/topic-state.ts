@@ -95,8 +95,7 @@ export type TopicEffect =
   /** The domain allows one publisher now: whoever was there first stays. */
   | { readonly type: "keep-first-publisher" }
   /** Nobody took the topic over: its subscribers leave, and its log unless that is kept for a time. */
-  | { readonly type: "end-topic" }
-  | { readonly type: "set-alarm"; readonly atMs: number };
+  | { readonly type: "end-topic" };
 
 /** The outcome of an event. */
 export interface Transition {
@@ -122,10 +121,7 @@ export function transition(state: TopicState, event: TopicEvent, nowMs: number):
     case "policy-changes":
       return policyChanges(state, event);
     case "time-passes":
-      // Early: the deadline moved since the alarm was set.
-      return state.phase === "grace"
-        ? go(state, { type: "set-alarm", atMs: state.deadlineMs })
-        : go(state);
+      return go(state);
   }
 }
 
@@ -171,7 +167,7 @@ function publisherLeaves(state: TopicState, remaining: number, nowMs: number): T
   const graceMs = state.policy.graceSeconds * 1000;
   if (graceMs === 0) return go(VACANT, { type: "end-topic" });
   const deadlineMs = nowMs + graceMs;
-  return go({ ...state, phase: "grace", deadlineMs }, { type: "set-alarm", atMs: deadlineMs });
+  return go({ ...state, phase: "grace", deadlineMs });
 }
 
 function refuseSubscriber(

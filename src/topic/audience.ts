@@ -18,15 +18,14 @@ import type { Problem } from "../core/problem.ts";
 import { parseSince } from "../core/since.ts";
 import { formatError, parseCredit } from "../core/stream.ts";
 import { protocolOf } from "../core/subprotocol.ts";
+import { logError } from "../log.ts";
 import { readAttachment, writeAttachment, type SubscriberAttachment } from "./attachment.ts";
-import type { Batch } from "./batch.ts";
-import { FanOut } from "./fan-out.ts";
-import { FRAMES_A_MINUTE } from "./frame-allowance.ts";
+import { FanOut } from "../delivery/fan-out.ts";
+import { FRAMES_A_MINUTE } from "../delivery/frame-allowance.ts";
 import type { Log, Resumption } from "./log.ts";
-import type { Publication } from "./publication.ts";
-import { Replay } from "./replay.ts";
-import { sendFrame } from "./send-frame.ts";
-import { Subscriber } from "./subscriber.ts";
+import { Replay } from "../delivery/replay.ts";
+import { sendFrame } from "../delivery/send-frame.ts";
+import { Subscriber } from "../delivery/subscriber.ts";
 
 const TOO_MANY_FRAMES: Problem = {
   slug: "too-many-requests",
@@ -35,16 +34,14 @@ const TOO_MANY_FRAMES: Problem = {
 
 /** What an audience needs of its topic. */
 export interface AudienceTopic {
-  /** Puts publications into the log; `null` when they have no message. */
-  append(publications: readonly Publication[]): Batch | null;
   /** Bytes that may wait for a subscriber. */
   maxBacklogBytes(): number;
   /** A subscriber must go; it is in the audience no more. */
   dismiss(socket: WebSocket, close: Close): void;
-  /** Everything is sent and nothing lingers. */
+  /** Nobody is behind any more. */
   onIdle(): void;
-  /** Lets nothing else happen to the topic until the work is done. */
-  hold(work: () => Promise<void>): void;
+  /** Something is wrong that nobody has foreseen. */
+  onFailure(error: unknown): void;
 }
 
 /** The audience of one topic. */
@@ -58,12 +55,8 @@ export class Audience {
     this.#log = log;
     this.#topic = topic;
     this.fanOut = new FanOut({
-      append: (publications) => topic.append(publications),
-      isDurable: () => log.isDurable,
       maxBacklogBytes: () => topic.maxBacklogBytes(),
       onSlow: (subscriber) => this.dismiss(subscriber.socket, SLOW_CONSUMER),
-      onIdle: () => topic.onIdle(),
-      hold: (work) => topic.hold(work),
     });
     this.#replay = new Replay(log, {
       maxBacklogBytes: () => topic.maxBacklogBytes(),
@@ -75,7 +68,10 @@ export class Audience {
         this.fanOut.add(subscriber);
       },
       onGap: (subscriber) => this.dismiss(subscriber.socket, HISTORY_GAP),
+      onUnreadable: (messages) => logError({ event: "log-unreadable", messages }),
       onSlow: (subscriber) => this.dismiss(subscriber.socket, SLOW_CONSUMER),
+      onIdle: () => topic.onIdle(),
+      onFailure: (error) => topic.onFailure(error),
     });
   }
 

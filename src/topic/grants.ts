@@ -19,10 +19,13 @@ export class Grants {
   /** In the order in which they are looked at. */
   readonly #keys: Map<number, Set<WebSocket>> = new Map();
   #nextLookMs = Infinity;
+  /** No later than the first end of a grant; found out anew when that has passed. */
+  #nextExpiryMs = Infinity;
 
   /** Remembers by what a socket is here; keys were looked at not long before `seenMs`. */
   add(socket: WebSocket, grant: Grant, seenMs: number): void {
     this.#grants.set(socket, grant);
+    this.#expectEnd(grant);
     if (grant.keyId === null) return;
     const known = this.#keys.get(grant.keyId);
     if (known === undefined) this.#keys.set(grant.keyId, new Set([socket]));
@@ -32,7 +35,9 @@ export class Grants {
 
   /** Changes by what a socket is here. */
   renew(socket: WebSocket, grant: Grant): void {
-    if (this.#grants.has(socket)) this.#grants.set(socket, grant);
+    if (!this.#grants.has(socket)) return;
+    this.#grants.set(socket, grant);
+    this.#expectEnd(grant);
   }
 
   /** Forgets a socket. */
@@ -90,17 +95,24 @@ export class Grants {
     return due.map(([keyId]) => keyId);
   }
 
-  /** The sockets whose time is over. */
-  expired(nowMs: number): [WebSocket, Grant][] {
-    return [...this.#grants].filter(([, { expiresAtMs }]) => (expiresAtMs ?? Infinity) <= nowMs);
+  /** The sockets whose time is over; walks all of them, once an alarm. */
+  takeExpired(nowMs: number): [WebSocket, Grant][] {
+    const expired: [WebSocket, Grant][] = [];
+    this.#nextExpiryMs = Infinity;
+    for (const [socket, grant] of this.#grants) {
+      if ((grant.expiresAtMs ?? Infinity) <= nowMs) expired.push([socket, grant]);
+      else this.#expectEnd(grant);
+    }
+    return expired;
   }
 
-  /** When the next one's time is over, `null` when none ends. */
+  /** When the next one's time is over, or earlier; `null` when none ends. Cheap: every batch asks. */
   get nextExpiryMs(): number | null {
-    let nextMs = Infinity;
-    for (const { expiresAtMs } of this.#grants.values()) {
-      nextMs = Math.min(nextMs, expiresAtMs ?? Infinity);
-    }
-    return nextMs === Infinity ? null : nextMs;
+    const isNone = this.#nextExpiryMs === Infinity || this.isEmpty;
+    return isNone ? null : this.#nextExpiryMs;
+  }
+
+  #expectEnd({ expiresAtMs }: Grant): void {
+    this.#nextExpiryMs = Math.min(this.#nextExpiryMs, expiresAtMs ?? Infinity);
   }
 }

@@ -9,7 +9,7 @@ import {
   TOO_MANY_REQUESTS,
   type Close,
 } from "../core/close-code.ts";
-import { formatCursor } from "../core/cursor.ts";
+import { formatCursor, type Cursor } from "../core/cursor.ts";
 import type { Message } from "../core/message.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
@@ -27,13 +27,12 @@ import {
   maxPublishUnits,
   readId,
 } from "../core/unread-publish.ts";
-import type { Batch } from "./batch.ts";
-import type { FanOut } from "./fan-out.ts";
 import type { Log } from "./log.ts";
 import type { MessageRate, RateVerdict } from "./message-rate.ts";
 import { isLargerThan } from "./message-size.ts";
-import type { Outcome, Publication } from "./publication.ts";
-import { sendFrame } from "./send-frame.ts";
+import type { Receipt } from "./publication.ts";
+import { sendFrame } from "../delivery/send-frame.ts";
+import type { Sequencer } from "./sequencer.ts";
 
 /** Seconds after which an overloaded topic may be tried again. */
 const RETRY_AFTER_SECONDS = 1;
@@ -47,16 +46,22 @@ export interface Sender {
   spend(count: number, perSecond: number, nowMs: number): RateVerdict;
 }
 
+/** What became of a publish; shared with those who repeated it while it was under way. */
+interface Outcome {
+  /** Where it is in the log, `null` while it is not. */
+  cursor: Cursor | null;
+}
+
 /** The intake of one topic. */
 export class Intake {
   readonly #log: Log;
-  readonly #fanOut: FanOut;
+  readonly #sequencer: Sequencer;
   /** By id, what is published and not in the log yet. */
   readonly #underWay: Map<string, Outcome> = new Map();
 
-  constructor(log: Log, fanOut: FanOut) {
+  constructor(log: Log, sequencer: Sequencer) {
     this.#log = log;
-    this.#fanOut = fanOut;
+    this.#sequencer = sequencer;
   }
 
   /** Takes a frame; returns why its publisher must be closed, `null` when it may go on. */
@@ -65,25 +70,8 @@ export class Intake {
     if (isLargerThan(frame, policy.maxMessageBytes)) return MESSAGE_TOO_LARGE;
     // There is no other way to tell it.
     if (rateVerdict(sender, 1, policy, nowMs) !== null) return TOO_MANY_REQUESTS;
-    this.#fanOut.publish({ messages: [frame], receipt: null });
+    this.#sequencer.publish({ messages: [frame], receipt: null });
     return null;
-  }
-
-  /** Puts publications into the log and acknowledges them; `null` when they have no message. */
-  append(publications: readonly Publication[]): Batch | null {
-    const batch = this.#log.append(publications, Date.now());
-    const { epoch, offset: head } = this.#log.head;
-    let offset = batch === null ? head : batch.place.first - 1;
-    for (const { messages, receipt } of publications) {
-      offset += messages.length;
-      if (receipt === null) continue;
-      const { id, socket, outcome } = receipt;
-      this.#underWay.delete(id);
-      // Who repeats an id stands behind whoever published it.
-      outcome.cursor ??= { epoch, offset };
-      sendFrame(socket, formatAck(id, formatCursor(outcome.cursor)));
-    }
-    return batch;
   }
 
   /** Takes a frame of the stream. What is refused whatever is in it is refused unread: parsing costs most. */
@@ -117,7 +105,7 @@ export class Intake {
 
   /** Tells a publisher what is wrong with a frame; what went before it is acknowledged before the socket closes. */
   #refuseFrame(socket: WebSocket, { id, detail }: InvalidFrame): Close {
-    this.#fanOut.drain();
+    this.#sequencer.flush();
     sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
     return INVALID_FRAME;
   }
@@ -130,7 +118,7 @@ export class Intake {
     verdict: RateRefusal,
   ): Close | null {
     const isIgnored = verdict.type === "ignored";
-    if (isIgnored) this.#fanOut.drain();
+    if (isIgnored) this.#sequencer.flush();
     sendFrame(socket, formatError(id, tooManyMessages(policy, verdict)));
     return isIgnored ? TOO_MANY_REQUESTS : null;
   }
@@ -139,7 +127,7 @@ export class Intake {
     const outcome = this.#underWay.get(id) ?? this.#findOutcome(id);
     if (outcome !== null) {
       // It waits its turn all the same: acks come in the order of their frames.
-      this.#fanOut.publish({ messages: [], receipt: { id, socket, outcome } });
+      this.#sequencer.publish({ messages: [], receipt: this.#receipt(socket, id, outcome) });
       return;
     }
     const problem = this.#problemOf(messages, maxBytes);
@@ -149,7 +137,19 @@ export class Intake {
     }
     const pending: Outcome = { cursor: null };
     this.#underWay.set(id, pending);
-    this.#fanOut.publish({ messages, receipt: { id, socket, outcome: pending } });
+    this.#sequencer.publish({ messages, receipt: this.#receipt(socket, id, pending) });
+  }
+
+  #receipt(socket: WebSocket, id: string, outcome: Outcome): Receipt {
+    return {
+      id,
+      ack: (cursor) => {
+        this.#underWay.delete(id);
+        // Who repeats an id stands behind whoever published it.
+        outcome.cursor ??= cursor;
+        sendFrame(socket, formatAck(id, formatCursor(outcome.cursor)));
+      },
+    };
   }
 
   #findOutcome(id: string): Outcome | null {
@@ -163,7 +163,7 @@ export class Intake {
       const detail = `"messages[${tooLarge}]" has more than ${maxBytes} bytes`;
       return { slug: "message-too-large", detail };
     }
-    if (!this.#fanOut.isFull) return null;
+    if (!this.#sequencer.isFull) return null;
     return {
       slug: "topic-overloaded",
       detail: "Nothing of it was published: send it again",

@@ -53,8 +53,8 @@ export interface WatchedTopic {
   adopt(policy: DatedPolicy, isFinal: boolean): void;
   /** Keys are looked at now. */
   looked(nowMs: number): void;
-  /** Makes sure that the alarm fires at a time or before. */
-  wakeBy(atMs: number | null): void;
+  /** What is due has changed. */
+  rearm(): void;
 }
 
 /** The watch of one topic. */
@@ -66,11 +66,20 @@ export class KeyWatch {
   readonly #joining: Map<number, number> = new Map();
   /** Who comes by a key that is being entered waits for the same answer. */
   readonly #entering: Map<number, Promise<Entering>> = new Map();
+  #retryAtMs: number | null;
 
   constructor(topic: WatchedTopic) {
     this.#topic = topic;
     const { kv } = topic.ctx.storage;
     this.registration = new Registration(kv, topic.env, () => topic.address());
+    this.#retryAtMs = this.registration.isIncomplete ? Date.now() + RETRY_MS : null;
+  }
+
+  /** When the first thing is due that the alarm is for, `null`: nothing is; milliseconds since the epoch. */
+  get dueAtMs(): number | null {
+    const { nextExpiryMs } = this.grants;
+    if (this.#retryAtMs === null || nextExpiryMs === null) return this.#retryAtMs ?? nextExpiryMs;
+    return Math.min(this.#retryAtMs, nextExpiryMs);
   }
 
   /**
@@ -106,7 +115,7 @@ export class KeyWatch {
 
   /** Closes whose time is over. */
   expire(nowMs: number): void {
-    for (const [socket, { keyId }] of this.grants.expired(nowMs)) {
+    for (const [socket, { keyId }] of this.grants.takeExpired(nowMs)) {
       this.#topic.close(socket, keyId === null ? TOKEN_EXPIRED : KEY_REJECTED);
     }
   }
@@ -128,6 +137,7 @@ export class KeyWatch {
 
   /** Tells the domain of everything, if it could not be reached when it should have been told. */
   completeRegistration(): void {
+    this.#retryAtMs = null;
     if (!this.registration.isIncomplete) return;
     if (this.#isComplete) this.registration.isIncomplete = false;
     else this.ensureRegistered(this.grants.keyIds);
@@ -219,7 +229,8 @@ export class KeyWatch {
     if (entering === "too-many-topics") this.#closeHolders(keyIds);
     if (entering !== "entered") {
       this.registration.isIncomplete = true;
-      this.#topic.wakeBy(Date.now() + RETRY_MS);
+      this.#retryAtMs = Date.now() + RETRY_MS;
+      this.#topic.rearm();
       return;
     }
     // The life that was entered may have ended meanwhile.
@@ -296,6 +307,6 @@ export class KeyWatch {
   #renew(socket: WebSocket, grant: Grant): void {
     this.grants.renew(socket, grant);
     this.#topic.regrant(socket, grant);
-    this.#topic.wakeBy(grant.expiresAtMs);
+    this.#topic.rearm();
   }
 }

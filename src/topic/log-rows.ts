@@ -5,7 +5,7 @@
  * Written rows are what storage costs, deleted ones too, so a row that may go is overwritten by the new one.
  */
 import * as v from "valibot";
-import { Batch } from "./batch.ts";
+import { Batch } from "../delivery/batch.ts";
 import type { PublishedId } from "./publish-window.ts";
 
 /** A row holds at most 2 MB (platform limits); a UTF-16 unit takes up to three bytes. */
@@ -66,9 +66,9 @@ export class LogRows {
     return id % PARTS === 0 ? id / PARTS : last + 1;
   }
 
-  /** When the oldest row was written. */
-  get oldestAtMs(): number | null {
-    return this.#oldest?.atMs ?? null;
+  /** The oldest row's place, `null` when there is none. */
+  get oldest(): RowPlace | null {
+    return this.#oldest;
   }
 
   /** The newest row's place, `null` when there is none. */
@@ -127,8 +127,11 @@ export class LogRows {
     return row?.last ?? null;
   }
 
-  /** What follows an offset, up to a size or one batch; begins right behind it, or where rows begin. */
-  after(offset: number, maxUnits: number, epoch: string): Batch[] {
+  /**
+   * What follows an offset, up to a size or one batch; begins right behind it, and ends before what cannot be read. A
+   * number: nothing right behind it can, up to that offset.
+   */
+  after(offset: number, maxUnits: number, epoch: string): Batch[] | number {
     const next = (offset + 1) * PARTS;
     // The batch that holds the next message may begin before it.
     const [at] = this.#sql
@@ -136,21 +139,20 @@ export class LogRows {
       .toArray();
     const from = Math.floor((at?.id ?? 0) / PARTS) * PARTS;
     const batches: Batch[] = [];
-    let parts: { first: number; last: number; atMs: number; list: string } | null = null;
+    let expected = offset + 1;
     let units = 0;
-    for (const { id, last, at: atMs, list } of this.#read(from, offset)) {
-      const first = Math.floor(id / PARTS);
-      if (parts !== null && parts.first === first) {
-        parts.list += list;
-        continue;
+    for (const { first, last, atMs, list } of joinParts(this.#read(from, offset))) {
+      const isMissing = first > expected;
+      const batch = isMissing ? null : Batch.ofList({ epoch, first, last, atMs }, list);
+      if (batch === null) {
+        const lost = isMissing ? first - 1 : last;
+        return batches.length > 0 ? batches : Math.max(lost, expected);
       }
-      if (parts !== null) batches.push(Batch.ofList({ epoch, ...parts }, parts.list).after(offset));
-      parts = null;
-      if (units >= maxUnits) break;
-      parts = { first, last, atMs, list };
+      batches.push(batch.after(offset));
+      expected = last + 1;
       units += list.length;
+      if (units >= maxUnits) break;
     }
-    if (parts !== null) batches.push(Batch.ofList({ epoch, ...parts }, parts.list).after(offset));
     return batches;
   }
 
@@ -204,6 +206,30 @@ export class LogRows {
       .toArray();
     if (row !== undefined) this.deleteUpTo(row.last);
   }
+}
+
+/** A batch as its rows have it. */
+interface Parts extends RowPlace {
+  /** The offset of its first message. */
+  readonly first: number;
+  list: string;
+  next: number;
+}
+
+/** Puts the rows of each batch together; where one of them is missing its list is cut, and no JSON. */
+function* joinParts(rows: Iterable<Row>): Generator<Parts> {
+  let parts: Parts | null = null;
+  for (const { id, last, at: atMs, list } of rows) {
+    const first = Math.floor(id / PARTS);
+    if (parts !== null && parts.first !== first) {
+      yield parts;
+      parts = null;
+    }
+    parts ??= { first, last, atMs, list: "", next: first * PARTS };
+    if (id === parts.next) parts.list += list;
+    parts.next += 1;
+  }
+  if (parts !== null) yield parts;
 }
 
 /** Cuts a text into pieces that fit a row, never within a surrogate pair. */

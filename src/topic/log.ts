@@ -4,14 +4,15 @@
  * Knows no sockets. Invariant: an epoch and an offset never stand for two messages.
  */
 import * as v from "valibot";
-import { epochOf, formatCursor, type Cursor } from "../core/cursor.ts";
+import { epochOf, type Cursor } from "../core/cursor.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Since } from "../core/since.ts";
-import { Batch } from "./batch.ts";
+import { Batch } from "../delivery/batch.ts";
 import { LogRows, type RowPlace } from "./log-rows.ts";
 import type { Publication } from "./publication.ts";
 import { PublishWindow, type PublishedId } from "./publish-window.ts";
-import { RecentBatches } from "./recent-batches.ts";
+import type { LogView } from "../delivery/log-view.ts";
+import { RecentBatches } from "../delivery/recent-batches.ts";
 
 /** What a log keeps durably; 0 sets no bound of its kind. */
 export interface History {
@@ -84,7 +85,7 @@ const MetaSchema: v.GenericSchema<unknown, Meta> = v.object({
 });
 
 /** The log of one topic. */
-export class Log {
+export class Log implements LogView {
   readonly #storage: DurableObjectStorage;
   #epoch: string = newEpoch();
   #head = 0;
@@ -313,16 +314,18 @@ export class Log {
     }
   }
 
-  /** What follows an offset that is not lost, up to a size; `null` when nothing does. */
-  read(offset: number): Batch | null {
+  /**
+   * What follows an offset that is not lost, up to a size; `null` when nothing does. A number: what follows cannot be
+   * read, up to that offset.
+   */
+  read(offset: number): Batch | number | null {
     if (offset >= this.#head) return null;
     const remembered = this.#reads.get(offset);
     if (remembered !== undefined) return remembered;
-    const batches =
-      this.#recent.after(offset) ?? this.#rows?.after(offset, READ_UNITS, this.#epoch) ?? [];
+    const batches = this.#recent.after(offset) ?? this.#readRows(offset);
+    if (typeof batches === "number") return Math.min(batches, this.#head);
     const [first, ...rest] = batches;
-    if (first === undefined)
-      throw new Error(`The log lacks what follows ${formatCursor(this.head)}`);
+    if (first === undefined) return this.#head;
     const taken: [Batch, ...Batch[]] = [first];
     let units = first.units;
     for (const batch of rest) {
@@ -341,20 +344,32 @@ export class Log {
 
   /** Deletes what is too old. */
   expire(nowMs: number): void {
-    const oldestAtMs = this.#rows?.oldestAtMs ?? null;
-    if (oldestAtMs === null || oldestAtMs >= this.#expiryMs(nowMs)) return;
+    const oldest = this.#rows?.oldest ?? null;
+    if (oldest === null || oldest.atMs >= this.#expiryMs(nowMs)) return;
     // Where the log ends, and the last ids, must not go with the rows.
     this.store();
     const last = this.#rows?.lastBefore(this.#expiryMs(nowMs)) ?? 0;
     this.#rows?.deleteUpTo(Math.min(last, this.#held));
   }
 
-  /** When there will be something to delete; some time later than needed, so that it is worth a wake. */
+  /**
+   * When there will be something to delete; some time later than needed, so that it is worth a wake. `null`: nothing
+   * will, or it is being replayed.
+   */
   get nextExpiryMs(): number | null {
-    const oldestAtMs = this.#rows?.oldestAtMs ?? null;
+    const oldest = this.#rows?.oldest ?? null;
     const ageMs = (this.#history?.seconds ?? 0) * 1000;
-    if (oldestAtMs === null || ageMs === 0) return null;
-    return oldestAtMs + ageMs + Math.max(ageMs / 2, MIN_EXPIRY_STEP_MS);
+    if (oldest === null || ageMs === 0 || oldest.last > this.#held) return null;
+    return oldest.atMs + ageMs + Math.max(ageMs / 2, MIN_EXPIRY_STEP_MS);
+  }
+
+  #readRows(offset: number): Batch[] | number {
+    try {
+      return this.#rows?.after(offset, READ_UNITS, this.#epoch) ?? [];
+    } catch {
+      // SQLITE_IOERR and the like: which rows are sound cannot be told.
+      return this.#head;
+    }
   }
 
   #resumeAt(offset: number, lost: number): Resumption {

@@ -13,14 +13,6 @@ export interface Publication {
 /** The promise of an `ack`. */
 export interface Receipt {
   readonly id: string;
-  /** Who asked. */
-  readonly socket: WebSocket;
-  /** Shared with those who repeated it while it was under way. */
-  readonly outcome: Outcome;
-}
-
-/** What became of a publish. */
-export interface Outcome {
-  /** Where it is in the log, `null` while it is not. */
-  cursor: Cursor | null;
+  /** All that was published before it is in the log, and itself, up to a cursor. */
+  ack(cursor: Cursor): void;
 }

@@ -7,7 +7,7 @@ import type { Grant } from "../core/grant.ts";
 import type { Protocol } from "../core/stream.ts";
 import { readAttachment } from "./attachment.ts";
 import type { Publisher } from "./publisher.ts";
-import type { Subscriber } from "./subscriber.ts";
+import type { Subscriber } from "../delivery/subscriber.ts";
 
 /** One socket. */
 export interface SocketReport {

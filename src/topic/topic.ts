@@ -37,9 +37,10 @@ import {
   type TopicState,
 } from "../core/topic-state.ts";
 import { logError } from "../log.ts";
+import { Alarm } from "./alarm.ts";
 import { readAttachment, writeAttachment, type SubscriberAttachment } from "./attachment.ts";
 import { Audience } from "./audience.ts";
-import type { Batch } from "./batch.ts";
+import type { Batch } from "../delivery/batch.ts";
 import { Intake } from "./intake.ts";
 import { KeyWatch } from "./key-watch.ts";
 import { Log, type LogPosition } from "./log.ts";
@@ -48,6 +49,7 @@ import type { Publication } from "./publication.ts";
 import { Publisher } from "./publisher.ts";
 import { Publishers } from "./publishers.ts";
 import { findSilentPublishers } from "./silent-publishers.ts";
+import { Sequencer } from "./sequencer.ts";
 import { Sockets } from "./sockets.ts";
 import { reportSockets, type SocketReport } from "./socket-report.ts";
 import { loadState, storeState } from "./state-store.ts";
@@ -79,6 +81,7 @@ export class Topic extends DurableObject<Env> {
   readonly #address: OwnAddress;
   readonly #log: Log;
   readonly #audience: Audience;
+  readonly #sequencer: Sequencer;
   readonly #intake: Intake;
   readonly #keyWatch: KeyWatch;
   readonly #publishers: Publishers = new Publishers();
@@ -86,8 +89,8 @@ export class Topic extends DurableObject<Env> {
   readonly #vanished: Vanished;
   /** Names the life that begins with the next publisher, which the domain may know already. */
   #nextLife: string | null = null;
-  /** The alarm that is set, as far as memory knows. */
-  #alarmAtMs: number | null = null;
+  readonly #alarm: Alarm;
+  #hasFailed = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -99,14 +102,24 @@ export class Topic extends DurableObject<Env> {
     this.#vanished = new Vanished((socket) => this.#sockets.lastHeartbeatMs(socket));
     this.#address = new OwnAddress(ctx);
     this.#log = new Log(ctx.storage);
+    this.#alarm = new Alarm(ctx.storage, () => this.#dueAtMs);
     this.#audience = new Audience(this.#log, {
-      append: (publications) => this.#append(publications),
       maxBacklogBytes: () => this.#policy.maxBacklogBytes,
       dismiss: (socket, close) => this.#dismiss(socket, close),
-      onIdle: () => this.#rememberLog(),
-      hold: (work) => void ctx.blockConcurrencyWhile(work),
+      onIdle: () => this.#settle(),
+      onFailure: (error) => this.#fail("delivery-failed", error),
     });
-    this.#intake = new Intake(this.#log, this.#audience.fanOut);
+    this.#sequencer = new Sequencer(this.#log, this.#audience.fanOut, {
+      append: (publications) => this.#append(publications),
+      onIdle: () => this.#settle(),
+      hold: (work) => {
+        ctx
+          .blockConcurrencyWhile(work)
+          .catch((error: unknown) => this.#fail("delivery-failed", error));
+      },
+      onFailure: (error) => this.#fail("delivery-failed", error),
+    });
+    this.#intake = new Intake(this.#log, this.#sequencer);
     this.#keyWatch = new KeyWatch({
       ctx,
       env,
@@ -117,16 +130,15 @@ export class Topic extends DurableObject<Env> {
       regrant: (socket, grant) => this.#regrant(socket, grant),
       adopt: (policy, isFinal) => void this.#adopt(policy, isFinal),
       looked: (nowMs) => this.#rememberLook(nowMs),
-      wakeBy: (atMs) => this.#wakeBy(atMs),
+      rearm: () => this.#alarm.rearm(),
     });
     const state = loadState(ctx.storage);
     this.#state = state ?? VACANT;
     this.#adoptSockets(state !== null);
-    // It was set for this or something earlier, and must not be set to anything later.
-    this.#alarmAtMs = this.#dueAtMs;
     // After a restart of the runtime all sockets are gone and nobody was told.
     if (this.#state.phase === "live" && this.#publishers.size === 0) this.#publisherLeft();
     this.#forgetAddress();
+    void ctx.blockConcurrencyWhile(() => this.#alarm.load());
   }
 
   /** Takes the socket of an upgrade that the edge admitted, or answers by header why not, or what it needs. */
@@ -229,7 +241,7 @@ export class Topic extends DurableObject<Env> {
   }
 
   override alarm(): void {
-    this.#alarmAtMs = null;
+    this.#alarm.clear();
     this.#apply({ type: "time-passes" });
     const nowMs = Date.now();
     this.#keyWatch.expire(nowMs);
@@ -240,7 +252,7 @@ export class Topic extends DurableObject<Env> {
     }
     this.#keyWatch.completeRegistration();
     // Whatever it fired for, the rest is still due.
-    this.#wakeBy(this.#dueAtMs);
+    this.#alarm.rearm();
     this.#forgetAddress();
   }
 
@@ -362,6 +374,7 @@ export class Topic extends DurableObject<Env> {
     this.#publishers.begin(accepted.newcomer, nowMs);
     if (before.phase === "vacant") this.#closeStrangers(dated.policy);
     this.#rememberLog();
+    this.#alarm.rearm();
     this.#ensureRegistered(admission.grant);
     return accepted.response;
   }
@@ -455,7 +468,7 @@ export class Topic extends DurableObject<Env> {
     const { client, server } = accepted;
     if (grant !== null) {
       this.#keyWatch.grants.add(server, grant, Date.now());
-      this.#wakeBy(grant.expiresAtMs);
+      this.#alarm.rearm();
     }
     const headers = new Headers();
     if (subprotocol !== null) headers.set("Sec-WebSocket-Protocol", subprotocol);
@@ -569,7 +582,7 @@ export class Topic extends DurableObject<Env> {
     this.#apply({ type: "policy-changes", policy, policyAtMs: atMs, publishers });
     this.#closeStrangers(policy);
     this.#rememberLog();
-    this.#wakeBy(this.#log.nextExpiryMs);
+    this.#alarm.rearm();
     return before - this.#size;
   }
 
@@ -608,15 +621,13 @@ export class Topic extends DurableObject<Env> {
         case "end-topic":
           this.#endTopic();
           break;
-        case "set-alarm":
-          this.#wakeBy(effect.atMs);
-          break;
       }
     }
     if (state === before) return;
     this.#state = state;
     if (state.phase !== "vacant") storeState(this.ctx.storage, state);
     else if (before.phase !== "vacant") this.#vacate(before.life);
+    this.#alarm.rearm();
   }
 
   #keepFirstPublisher(): void {
@@ -635,6 +646,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Gives subscribers all there is, then sends them away. */
   #endTopic(): void {
+    this.#sequencer.flush();
     this.#audience.end(TOPIC_ENDED);
     this.#log.end();
   }
@@ -643,13 +655,8 @@ export class Topic extends DurableObject<Env> {
   #vacate(life: string): void {
     this.#keyWatch.withdraw(life);
     const keepUntilMs = this.#log.retire(Date.now());
-    if (keepUntilMs === null) {
-      this.#deleteAll();
-      this.#wakeBy(this.#keyWatch.grants.nextExpiryMs);
-      return;
-    }
-    storeState(this.ctx.storage, VACANT);
-    this.#wakeBy(keepUntilMs);
+    if (keepUntilMs === null) this.#deleteAll();
+    else storeState(this.ctx.storage, VACANT);
   }
 
   #forgetEverything(): void {
@@ -659,7 +666,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Nothing is stored of a vacant topic, but what those who wait on it need. */
   #deleteAll(): void {
-    this.#alarmAtMs = null;
+    this.#alarm.clear();
     const { isIncomplete } = this.#keyWatch.registration;
     void this.ctx.storage.deleteAll();
     if (this.#audience.size === 0) return;
@@ -672,44 +679,45 @@ export class Topic extends DurableObject<Env> {
   /** Puts publications into the log. If storage fails, nothing that follows could be true: all is dropped. */
   #append(publications: readonly Publication[]): Batch | null {
     try {
-      const batch = this.#intake.append(publications);
-      this.#wakeBy(this.#log.nextExpiryMs);
+      const batch = this.#log.append(publications, Date.now());
+      this.#alarm.rearm();
       return batch;
     } catch (error) {
       // SQLITE_FULL and the like. Publishers see 1006 and no ack, subscribers come back by cursor.
-      const reason = error instanceof Error ? error.message : String(error);
-      logError({ event: "log-failed", reason });
-      this.ctx.abort(`The log failed: ${reason}`);
+      this.#fail("log-failed", error);
       throw error;
     }
   }
 
-  /** When the first thing is due that the alarm is for, `null` when nothing is. */
+  /** Begins anew, since nothing that memory holds can be relied on: sockets are cut, and come back by cursor. */
+  #fail(event: "log-failed" | "delivery-failed", error: unknown): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    const reason = error instanceof Error ? error.message : String(error);
+    logError({ event, reason });
+    this.ctx.abort(`${event}: ${reason}`);
+  }
+
+  /** When the first thing is due that the alarm is for, `null` when nothing is; asked once a batch. */
   get #dueAtMs(): number | null {
     const deadlineMs = this.#state.phase === "grace" ? this.#state.deadlineMs : null;
     const keepUntilMs = this.#state.phase === "vacant" ? this.#log.keepUntilMs : null;
-    const due = [
-      deadlineMs,
-      keepUntilMs,
-      this.#log.nextExpiryMs,
-      this.#keyWatch.grants.nextExpiryMs,
-    ];
+    const due = [deadlineMs, keepUntilMs, this.#log.nextExpiryMs, this.#keyWatch.dueAtMs];
     const known = due.filter((atMs) => atMs !== null);
     return known.length === 0 ? null : Math.min(...known);
-  }
-
-  /** Makes sure that the alarm fires at a time or before; `null`: nothing is due. */
-  #wakeBy(atMs: number | null): void {
-    if (atMs === null || (this.#alarmAtMs !== null && this.#alarmAtMs <= atMs)) return;
-    this.#alarmAtMs = atMs;
-    // Not awaited: the output gate holds every answer until it is durable.
-    void this.ctx.storage.setAlarm(atMs);
   }
 
   #regrant(socket: WebSocket, grant: Grant): void {
     const publisher = this.#publishers.get(socket);
     if (publisher === undefined) this.#audience.regrant(socket, grant);
     else publisher.remember({ grant });
+  }
+
+  /** Everything is sent that was under way. */
+  #settle(): void {
+    this.#rememberLog();
+    // What was replayed may go by its age now.
+    this.#alarm.rearm();
   }
 
   /** Lets the place of a log that is not durable outlive hibernation: in a publisher's attachment. */
@@ -719,7 +727,7 @@ export class Topic extends DurableObject<Env> {
       this.#firstPublisher.remember({ log: this.#log.position });
     } else if (this.#state.phase === "grace") {
       // While messages are still on their way any stored place, an older one too, would be given out twice.
-      if (this.#audience.fanOut.isIdle) this.#log.store();
+      if (this.#sequencer.isIdle) this.#log.store();
       else this.#log.forgetStored();
     }
   }

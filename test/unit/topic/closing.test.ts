@@ -6,7 +6,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
-import { failNextRead, failNextWrite } from "../../support-in-workerd/faults.ts";
+import { failNextWrite } from "../../support-in-workerd/faults.ts";
 import { open, publisher, subscriber } from "../support/sockets.ts";
 import { evict, freshTopic, wake } from "../support/topics.ts";
 
@@ -87,17 +87,4 @@ test("8.2 who leaves is answered even where its leaving cannot be stored", async
   expect(await topic.describe()).toMatchObject(left);
   await evict(topic);
   expect(await topic.describe()).toMatchObject(left);
-});
-
-test("9.4 a subscriber that the log cannot be read for leaves no ghost", async () => {
-  const topic = freshTopic();
-  const source = await open(topic, publisher(DURABLE, { protocol: "stream" }));
-  source.send(JSON.stringify({ type: "publish", id: "1", messages: ["one"] }));
-  await source.next();
-  await evict(topic);
-  await wake(topic);
-  failNextRead(topic, { method: "sql.exec" });
-  await expect(open(topic, subscriber(null, { since: "earliest" }))).rejects.toThrow();
-  const left = { phase: "live", publishers: 1, subscribers: 0 };
-  expect(await topic.describe()).toEqual(left);
 });

@@ -1,6 +1,6 @@
 /** PROTOCOL.md, 11.4: how much a subscriber may send. */
 import { describe, expect, test } from "vitest";
-import { FrameAllowance } from "../../../src/topic/frame-allowance.ts";
+import { FrameAllowance } from "../../../src/delivery/frame-allowance.ts";
 
 const NOW = 1_000_000;
 const KIB = 1024;

@@ -1,6 +1,6 @@
 /**
  * A batch: messages with consecutive offsets, which are stored, delivered and replayed together. Its
- * two forms, messages and JSON text, are made from each other when first needed, and once.
+ * JSON text is made when it is first needed, and once.
  */
 import { formatCursor } from "../core/cursor.ts";
 import type { Message } from "../core/message.ts";
@@ -25,14 +25,14 @@ export interface Place {
 /** One or more messages of one epoch. */
 export class Batch {
   readonly place: Place;
-  #messages: readonly Message[] | null;
+  readonly messages: readonly Message[];
   #list: string | null;
   #frame: string | null = null;
   #units: number | null = null;
 
-  private constructor(place: Place, messages: readonly Message[] | null, list: string | null) {
+  private constructor(place: Place, messages: readonly Message[], list: string | null) {
     this.place = place;
-    this.#messages = messages;
+    this.messages = messages;
     this.#list = list;
   }
 
@@ -41,9 +41,18 @@ export class Batch {
     return new Batch(place, messages, null);
   }
 
-  /** The messages as `list` holds them. */
-  static ofList(place: Place, list: string): Batch {
-    return new Batch(place, null, list);
+  /** The messages as `list` holds them; `null` where it does not hold as many as the place says. */
+  static ofList(place: Place, list: string): Batch | null {
+    let messages: readonly Message[];
+    try {
+      messages = parseMessageList(list);
+    } catch {
+      // Error, SyntaxError: `formatMessageList` did not write it, or it was cut.
+      return null;
+    }
+    return messages.length === place.last - place.first + 1
+      ? new Batch(place, messages, list)
+      : null;
   }
 
   /** Batches that follow each other, as one. */
@@ -51,16 +60,17 @@ export class Batch {
     const [{ place }] = batches;
     const last = batches.at(-1)?.place.last ?? place.last;
     if (batches.length === 1) return batches[0];
-    return Batch.ofList({ ...place, last }, joinMessageLists(batches.map(({ list }) => list)));
-  }
-
-  get messages(): readonly Message[] {
-    return (this.#messages ??= parseMessageList(this.list));
+    const messages = batches.flatMap((batch) => batch.messages);
+    return new Batch(
+      { ...place, last },
+      messages,
+      joinMessageLists(batches.map(({ list }) => list)),
+    );
   }
 
   /** The messages as a JSON array. */
   get list(): string {
-    return (this.#list ??= formatMessageList(this.#messages ?? []));
+    return (this.#list ??= formatMessageList(this.messages));
   }
 
   /** The messages as a frame of the stream. */
@@ -71,7 +81,7 @@ export class Batch {
 
   /** How much it is: UTF-16 units of text, bytes of binary. */
   get units(): number {
-    return (this.#units ??= this.#messages === null ? this.list.length : unitsOf(this.#messages));
+    return (this.#units ??= unitsOf(this.messages));
   }
 
   /** The part of it that lies behind an offset, which must not be its last. */

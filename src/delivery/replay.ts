@@ -3,12 +3,12 @@
  * and hands each over to the fan-out in the very moment in which it lacks nothing, so that there is
  * neither hole nor repeat. Nobody is filled faster than they read.
  */
-import type { Log } from "./log.ts";
+import type { LogView } from "./log-view.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { turn } from "./turn.ts";
 
-/** What a replay needs of its topic. */
-export interface ReplayTopic {
+/** What a replay needs of its node. */
+export interface ReplayNode {
   maxBacklogBytes(): number;
   /** It has everything up to an offset: the place must outlive hibernation. */
   onProgress(subscriber: Subscriber, offset: number): void;
@@ -16,8 +16,14 @@ export interface ReplayTopic {
   onCurrent(subscriber: Subscriber): void;
   /** What it needs next is gone, and it asked to be closed then. */
   onGap(subscriber: Subscriber): void;
+  /** So many messages cannot be read. */
+  onUnreadable(messages: number): void;
   /** It does not read. */
   onSlow(subscriber: Subscriber): void;
+  /** Nobody is behind any more. */
+  onIdle(): void;
+  /** Something is wrong that nobody has foreseen: nothing is replayed any more. */
+  onFailure(error: unknown): void;
 }
 
 /** Bytes that may wait for a subscriber before it is given more. */
@@ -36,16 +42,16 @@ interface Behind {
   fedAtMs: number;
 }
 
-/** The replay of one topic. */
+/** The replay of one node. */
 export class Replay {
-  readonly #topic: ReplayTopic;
-  readonly #log: Log;
+  readonly #node: ReplayNode;
+  readonly #log: LogView;
   readonly #behind: Map<WebSocket, Behind> = new Map();
   #isPumping = false;
 
-  constructor(log: Log, topic: ReplayTopic) {
+  constructor(log: LogView, node: ReplayNode) {
     this.#log = log;
-    this.#topic = topic;
+    this.#node = node;
   }
 
   /** How many sockets it serves. */
@@ -72,10 +78,10 @@ export class Replay {
   add(subscriber: Subscriber, offset: number): void {
     const behind = { subscriber, offset, fedAtMs: Date.now() };
     this.#behind.set(subscriber.socket, behind);
-    this.#topic.onProgress(subscriber, offset);
+    this.#node.onProgress(subscriber, offset);
     // The beginning at once: it might be gone by the next turn of the loop.
     this.#feed(behind);
-    if (!this.#isPumping) void this.#pump();
+    if (!this.#isPumping) this.#pump().catch((error: unknown) => this.#node.onFailure(error));
   }
 
   /** Stops serving a socket; no-op for one it does not serve. */
@@ -87,8 +93,8 @@ export class Replay {
   drain(): void {
     for (const behind of this.#behind.values()) {
       while (this.#behind.has(behind.subscriber.socket)) {
-        if (behind.subscriber.backlog > this.#topic.maxBacklogBytes()) {
-          this.#topic.onSlow(behind.subscriber);
+        if (behind.subscriber.backlog > this.#node.maxBacklogBytes()) {
+          this.#node.onSlow(behind.subscriber);
         } else {
           this.#feed(behind);
         }
@@ -104,7 +110,7 @@ export class Replay {
         let fed = 0;
         for (const behind of this.#behind.values()) {
           if (this.#isFull(behind.subscriber)) {
-            if (Date.now() - behind.fedAtMs > STALL_MS) this.#topic.onSlow(behind.subscriber);
+            if (Date.now() - behind.fedAtMs > STALL_MS) this.#node.onSlow(behind.subscriber);
             continue;
           }
           behind.fedAtMs = Date.now();
@@ -118,37 +124,47 @@ export class Replay {
       this.#isPumping = false;
       this.#log.hold(Infinity);
     }
+    this.#node.onIdle();
   }
 
   #isFull(subscriber: Subscriber): boolean {
     // Half the bound: it is not to be over it when it goes live with its last batch still under way.
-    return subscriber.backlog > Math.min(FILL_BYTES, this.#topic.maxBacklogBytes() / 2);
+    return subscriber.backlog > Math.min(FILL_BYTES, this.#node.maxBacklogBytes() / 2);
   }
 
   /** Gives a subscriber its next batch; who then has all is current. */
   #feed(behind: Behind): void {
     const { subscriber } = behind;
-    const { epoch } = this.#log.head;
     // Not what is over the bound by now: it was not when the subscriber joined.
     const { gone } = this.#log;
-    if (behind.offset < gone) {
-      if (subscriber.closesOnGap) {
-        this.#topic.onGap(subscriber);
-        return;
-      }
-      subscriber.gap({ epoch, offset: behind.offset }, { epoch, offset: gone });
-      behind.offset = gone;
-    }
+    if (behind.offset < gone && !this.#skip(behind, gone)) return;
     const batch = this.#log.read(behind.offset);
-    if (batch !== null) {
+    if (typeof batch === "number") {
+      // This reader's loss alone: whoever follows the topic has what is published now.
+      this.#node.onUnreadable(batch - behind.offset);
+      if (!this.#skip(behind, batch)) return;
+    } else if (batch !== null) {
       subscriber.send(batch);
       behind.offset = batch.place.last;
     }
     if (behind.offset < this.#log.head.offset) {
-      this.#topic.onProgress(subscriber, behind.offset);
+      this.#node.onProgress(subscriber, behind.offset);
       return;
     }
     this.#behind.delete(subscriber.socket);
-    this.#topic.onCurrent(subscriber);
+    this.#node.onCurrent(subscriber);
+  }
+
+  /** Tells a subscriber of a gap up to an offset; `false` when it asked to be closed then. */
+  #skip(behind: Behind, offset: number): boolean {
+    const { subscriber } = behind;
+    if (subscriber.closesOnGap) {
+      this.#node.onGap(subscriber);
+      return false;
+    }
+    const { epoch } = this.#log.head;
+    subscriber.gap({ epoch, offset: behind.offset }, { epoch, offset });
+    behind.offset = offset;
+    return true;
   }
 }

@@ -1,0 +1,133 @@
+/**
+ * Fan-out: every batch to every subscriber, in order, at the least cost per delivery: socket by socket, a slice at
+ * a time, so that the loop can turn in between. Knows nothing of publishers or the log.
+ * Invariants: a socket gets a batch whole; rounds never overlap; what was handed over after a socket was added is
+ * sent to it, unless it leaves first.
+ */
+import type { Batch } from "./batch.ts";
+import type { Subscriber } from "./subscriber.ts";
+
+/** What a fan-out needs of its node. */
+export interface FanOutNode {
+  /** Bytes that may wait for a subscriber. */
+  maxBacklogBytes(): number;
+  /** A subscriber is over that bound when a batch is due. */
+  onSlow(subscriber: Subscriber): void;
+}
+
+/**
+ * Sends before the loop turns: the sockets' write pumps run while the messages are in cache. A single
+ * message goes to this many sockets at a time, since each turn of the loop adds to its latency.
+ */
+const SLICE_SENDS = 128;
+/** A batch counts as so many sends at most: a slice has at least 4 raw sockets, however many messages. */
+const MAX_RAW_SENDS = 32;
+/** What a stream frame with several messages counts: slices of 24 sockets. */
+const STREAM_SENDS = 5;
+
+interface Round {
+  readonly batch: Batch;
+  /** Who was a member when the batch was handed over; a newcomer waits for the next. */
+  readonly subscribers: readonly Subscriber[];
+  /** The index of the first subscriber that has not been served. */
+  next: number;
+}
+
+/** The fan-out of one node. */
+export class FanOut {
+  readonly #node: FanOutNode;
+  readonly #members: Map<WebSocket, Subscriber> = new Map();
+  /** Members as an array, rebuilt only after a change: rounds iterate it. */
+  #snapshot: readonly Subscriber[] | null = null;
+  /** The first one is under way. */
+  readonly #rounds: Round[] = [];
+
+  constructor(node: FanOutNode) {
+    this.#node = node;
+  }
+
+  /** How many sockets it serves. */
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Those it serves. */
+  get sockets(): Iterable<WebSocket> {
+    return this.#members.keys();
+  }
+
+  /** The same as subscribers. */
+  get subscribers(): Iterable<Subscriber> {
+    return this.#members.values();
+  }
+
+  /** The subscriber of a socket that it serves. */
+  get(socket: WebSocket): Subscriber | undefined {
+    return this.#members.get(socket);
+  }
+
+  /** Serves a subscriber from the next batch on. */
+  add(subscriber: Subscriber): void {
+    this.#members.set(subscriber.socket, subscriber);
+    this.#snapshot = null;
+  }
+
+  /** Stops serving a socket; no-op for one it does not serve. */
+  remove(socket: WebSocket): void {
+    if (this.#members.delete(socket)) this.#snapshot = null;
+  }
+
+  /** Whether nothing is due to anybody. */
+  get isIdle(): boolean {
+    return this.#rounds.length === 0;
+  }
+
+  /** Whether more waits for a subscriber than may. */
+  get isAnybodySlow(): boolean {
+    const maxBacklog = this.#node.maxBacklogBytes();
+    return this.#members.values().some(({ backlog }) => backlog > maxBacklog);
+  }
+
+  /** Takes a batch for every member; `serve` sends it. */
+  deliver(batch: Batch): void {
+    this.#snapshot ??= [...this.#members.values()];
+    this.#rounds.push({ batch, subscribers: this.#snapshot, next: 0 });
+  }
+
+  /** Serves the next subscribers; whether there are more to be served. */
+  serve(): boolean {
+    const [round] = this.#rounds;
+    if (round === undefined) return false;
+    const { batch, subscribers } = round;
+    const messages = batch.place.last - batch.place.first + 1;
+    const rawSends = Math.min(messages, MAX_RAW_SENDS);
+    const streamSends = messages === 1 ? 1 : STREAM_SENDS;
+    const maxBacklog = this.#node.maxBacklogBytes();
+    for (let sends = 0; sends < SLICE_SENDS; round.next++) {
+      const subscriber = subscribers[round.next];
+      if (subscriber === undefined) break;
+      if (subscriber.backlog > maxBacklog) {
+        this.#node.onSlow(subscriber);
+        continue;
+      }
+      subscriber.send(batch);
+      sends += subscriber.protocol === "raw" ? rawSends : streamSends;
+    }
+    if (round.next >= subscribers.length) this.#rounds.shift();
+    return !this.isIdle;
+  }
+
+  /** Sends all there is, at once and without yielding. */
+  drain(): void {
+    while (this.serve()) continue;
+  }
+
+  /** Ends the fan-out for everyone: sends all there is, forgets the members, returns them. */
+  release(): Subscriber[] {
+    this.drain();
+    const members = [...this.#members.values()];
+    this.#members.clear();
+    this.#snapshot = null;
+    return members;
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * The one alarm of an object: nothing else sets it. It is derived, after every event and when the object is made,
+ * from everything that can be due. What is set is read and not believed: the runtime gives up on an alarm that
+ * failed six times (platform limits), and tells nobody.
+ * Invariant: where something is due, the alarm fires by then. It may fire earlier: what is due has then moved, and
+ * moving the alarm along would cost a row each time.
+ */
+
+/** The alarm of one object. */
+export class Alarm {
+  readonly #storage: DurableObjectStorage;
+  readonly #dueAtMs: () => number | null;
+  /** When it fires, `null`: not at all, `undefined` while that is being read. Milliseconds since the epoch. */
+  #setAtMs: number | null | undefined = undefined;
+
+  /** `dueAtMs` says when the first thing is due, `null`: nothing is. It is asked often, and must cost little. */
+  constructor(storage: DurableObjectStorage, dueAtMs: () => number | null) {
+    this.#storage = storage;
+    this.#dueAtMs = dueAtMs;
+  }
+
+  /** Reads what is set, and mends it. */
+  async load(): Promise<void> {
+    this.#setAtMs = await this.#storage.getAlarm();
+    this.rearm();
+  }
+
+  /** Makes sure that it fires in time. */
+  rearm(): void {
+    if (this.#setAtMs === undefined) return;
+    const dueAtMs = this.#dueAtMs();
+    if (dueAtMs === null || (this.#setAtMs !== null && this.#setAtMs <= dueAtMs)) return;
+    this.#setAtMs = dueAtMs;
+    // Not awaited: the output gate holds every answer until it is durable.
+    void this.#storage.setAlarm(dueAtMs);
+  }
+
+  /** It fires, or storage was emptied: none is set. */
+  clear(): void {
+    this.#setAtMs = null;
+  }
+}

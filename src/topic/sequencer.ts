@@ -1,0 +1,187 @@
+/**
+ * Sequencer: gathers what is published, gives it its place in the log, batch by batch, answers for it, and hands it to
+ * the fan-out. An idle topic sends at once; under load messages gather for a few milliseconds (ARCHITECTURE.md,
+ * Fan-out, has the measurements). Knows nothing of phases, publishers or sockets.
+ * Invariants: a batch is in the log before anyone sees it, or an ack; acks wait for the log, never for a delivery.
+ */
+import type { FanOut } from "../delivery/fan-out.ts";
+import { unitsOf, type Batch } from "../delivery/batch.ts";
+import type { Log } from "./log.ts";
+import type { Publication } from "./publication.ts";
+import { turn } from "../delivery/turn.ts";
+
+/** What a sequencer needs of its topic. */
+export interface SequencedTopic {
+  /** Puts publications into the log; `null` when they have no message. */
+  append(publications: readonly Publication[]): Batch | null;
+  /** Everything is sent and nothing lingers. */
+  onIdle(): void;
+  /** Lets nothing else happen to the topic until the work is done: who sends is held up. */
+  hold(work: () => Promise<void>): void;
+  /** Something is wrong that nobody has foreseen: nothing is delivered any more. */
+  onFailure(error: unknown): void;
+}
+
+/** Milliseconds that messages gather after a round, so that the next one carries several. */
+export const LINGER_MS = 4;
+/** The same where a batch costs a row, unless there are enough messages to share its price. */
+const DURABLE_LINGER_MS = 125;
+const ENOUGH_MESSAGES = 16;
+/** Units of a batch, unless one publication has more: clients bound the size of a frame. */
+const MAX_BATCH_UNITS = 512 * 1024;
+/** Messages that may gather: beyond them a publish is refused, and who sends raw frames is held up. */
+const MAX_GATHERED_MESSAGES = 4096;
+/** Bytes (UTF-16 units of text) that may gather, likewise. */
+const MAX_GATHERED_UNITS = 8 * 1024 * 1024;
+/** While more than a batch is waiting, how long subscribers have between rounds to get below their bound. */
+const PATIENCE_MS = 250;
+const LOOK_MS = 5;
+/** Senders are let go after so long, and held up again if need be: the runtime resets who blocks for 30 s. */
+const MAX_HOLD_MS = 5000;
+
+/** How the loop goes. */
+interface Pace {
+  /** Whether it is to stop, though there is more. */
+  isOver(): boolean;
+  /** Between two batches. */
+  rest(): Promise<void>;
+}
+
+/** The sequencer of one topic. */
+export class Sequencer {
+  readonly #log: Pick<Log, "head" | "isDurable">;
+  readonly #fanOut: FanOut;
+  readonly #topic: SequencedTopic;
+  #gathered: Publication[] = [];
+  #gatheredMessages = 0;
+  #gatheredUnits = 0;
+  /** Whether the loop is under way; it is started once and ends when all is out. */
+  #isRunning = false;
+  #isHolding = false;
+  /** Ends a linger before its time. */
+  #endLinger: (() => void) | null = null;
+
+  constructor(log: Pick<Log, "head" | "isDurable">, fanOut: FanOut, topic: SequencedTopic) {
+    this.#log = log;
+    this.#fanOut = fanOut;
+    this.#topic = topic;
+  }
+
+  /** Whether it is at rest: nothing gathered, nothing under way, no linger. */
+  get isIdle(): boolean {
+    return !this.#isRunning;
+  }
+
+  /** Whether no more should be taken from whoever can be told to wait. */
+  get isFull(): boolean {
+    return (
+      this.#gatheredMessages > MAX_GATHERED_MESSAGES || this.#gatheredUnits > MAX_GATHERED_UNITS
+    );
+  }
+
+  /** Takes a publication for every subscriber. Synchronous up to the first slice of an idle topic. */
+  publish(publication: Publication): void {
+    this.#gathered.push(publication);
+    this.#gatheredMessages += publication.messages.length;
+    this.#gatheredUnits += unitsOf(publication.messages);
+    // Who gets no receipt cannot be told to wait, and is held up instead.
+    if (this.isFull && publication.receipt === null && !this.#isHolding) {
+      this.#isHolding = true;
+      this.#topic.hold(() => this.#catchUp());
+    }
+    if (!this.#isRunning) this.#start().catch((error: unknown) => this.#topic.onFailure(error));
+    else if (this.#gatheredMessages >= ENOUGH_MESSAGES) this.#endLinger?.();
+  }
+
+  /** Puts all that has gathered into the log, and answers for it; it is delivered in its turn. */
+  flush(): void {
+    while (this.#sequence()) continue;
+  }
+
+  async #start(): Promise<void> {
+    this.#isRunning = true;
+    try {
+      await this.#run({ isOver: () => false, rest: () => this.#linger() });
+    } finally {
+      this.#isRunning = false;
+    }
+    this.#topic.onIdle();
+  }
+
+  /** Sends what has gathered while nobody can add to it, as fast as subscribers read. */
+  async #catchUp(): Promise<void> {
+    const untilMs = Date.now() + MAX_HOLD_MS;
+    try {
+      await this.#run({ isOver: () => Date.now() >= untilMs, rest: () => this.#beReadTo() });
+    } finally {
+      this.#isHolding = false;
+    }
+  }
+
+  /** The loop. While it lingers, another one may run in a hold, and be let go in the middle of a round. */
+  async #run(pace: Pace): Promise<void> {
+    while (!this.#fanOut.isIdle || this.#sequence()) {
+      while (this.#fanOut.serve()) {
+        await turn(0);
+        if (pace.isOver()) return;
+      }
+      await pace.rest();
+      if (pace.isOver()) return;
+    }
+  }
+
+  /** Waits, but not for long, until nobody is over the bound. */
+  async #beReadTo(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += LOOK_MS) {
+      if (!this.#fanOut.isAnybodySlow) return;
+      await turn(LOOK_MS);
+    }
+  }
+
+  async #linger(): Promise<void> {
+    // There was more than one batch takes.
+    if (this.#gathered.length > 0 && this.#gatheredUnits > MAX_BATCH_UNITS) {
+      await turn(0);
+      return this.#beReadTo();
+    }
+    await turn(LINGER_MS);
+    if (!this.#log.isDurable || this.#gatheredMessages >= ENOUGH_MESSAGES) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#endLinger = resolve;
+    await Promise.race([promise, turn(DURABLE_LINGER_MS - LINGER_MS)]);
+    this.#endLinger = null;
+  }
+
+  /** Makes a batch of what has gathered; false when there is nothing. */
+  #sequence(): boolean {
+    if (this.#gathered.length === 0) return false;
+    const publications = this.#take();
+    const batch = this.#topic.append(publications);
+    const { epoch, offset: head } = this.#log.head;
+    let offset = batch === null ? head : batch.place.first - 1;
+    for (const { messages, receipt } of publications) {
+      offset += messages.length;
+      receipt?.ack({ epoch, offset });
+    }
+    if (batch !== null) this.#fanOut.deliver(batch);
+    return true;
+  }
+
+  /** Takes as many publications as a batch should have, never a part of one. */
+  #take(): Publication[] {
+    const all = this.#gathered;
+    let count = all.length;
+    if (this.#gatheredUnits > MAX_BATCH_UNITS) {
+      let units = 0;
+      count = all.findIndex(({ messages }) => (units += unitsOf(messages)) > MAX_BATCH_UNITS);
+      count = Math.max(1, count < 0 ? all.length : count);
+    }
+    const taken = count === all.length ? all : all.slice(0, count);
+    this.#gathered = count === all.length ? [] : all.slice(count);
+    for (const { messages } of taken) {
+      this.#gatheredMessages -= messages.length;
+      this.#gatheredUnits -= unitsOf(messages);
+    }
+    return taken;
+  }
+}

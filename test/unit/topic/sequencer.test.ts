@@ -1,0 +1,197 @@
+/** Sequencer and fan-out over real sockets: order, rounds, bounds, and members that come and go in mid-round. */
+import { describe, expect, test } from "vitest";
+import type { Cursor } from "../../../src/core/cursor.ts";
+import type { Message } from "../../../src/core/message.ts";
+import { Batch } from "../../../src/delivery/batch.ts";
+import { FanOut } from "../../../src/delivery/fan-out.ts";
+import { LINGER_MS, Sequencer, type SequencedTopic } from "../../../src/topic/sequencer.ts";
+import { Subscriber } from "../../../src/delivery/subscriber.ts";
+
+interface Pipeline {
+  readonly sequencer: Sequencer;
+  readonly fanOut: FanOut;
+}
+
+/** A sequencer over a log that keeps nothing, and its fan-out. */
+function createPipeline(topic: Partial<SequencedTopic> = {}): Pipeline {
+  const head = { epoch: "epoch", offset: 0 };
+  const fanOut = new FanOut({ maxBacklogBytes: () => Infinity, onSlow: () => {} });
+  const sequencer = new Sequencer({ head, isDurable: false }, fanOut, {
+    append(publications) {
+      const messages = publications.flatMap((publication) => publication.messages);
+      const first = head.offset + 1;
+      head.offset += messages.length;
+      return Batch.ofMessages({ epoch: "epoch", first, last: head.offset, atMs: 0 }, messages);
+    },
+    onIdle: () => {},
+    hold: (work) => void work(),
+    onFailure: () => {},
+    ...topic,
+  });
+  return { sequencer, fanOut };
+}
+
+function publish({ sequencer }: Pipeline, message: Message): void {
+  sequencer.publish({ messages: [message], receipt: null });
+}
+
+interface Member {
+  readonly socket: WebSocket;
+  readonly received: Message[];
+  /** Resolves once so many messages have arrived. */
+  arrived(count: number): Promise<Message[]>;
+}
+
+function member({ fanOut }: Pipeline): Member {
+  const { 0: client, 1: socket } = new WebSocketPair();
+  const received: Message[] = [];
+  const waiting: { count: number; resolve: (messages: Message[]) => void }[] = [];
+  client.accept();
+  client.addEventListener("message", ({ data }) => {
+    received.push(data);
+    for (const { count, resolve } of waiting) if (received.length >= count) resolve(received);
+  });
+  socket.accept();
+  fanOut.add(new Subscriber(socket, "raw", false));
+  return {
+    socket,
+    received,
+    arrived: (count) => {
+      if (received.length >= count) return Promise.resolve(received);
+      return new Promise((resolve) => waiting.push({ count, resolve }));
+    },
+  };
+}
+
+function numbers(count: number): string[] {
+  return Array.from({ length: count }, (_, n) => String(n));
+}
+
+describe("sequencer and fan-out", () => {
+  test("6.6 an idle topic sends at once, a busy one gathers", async () => {
+    const pipeline = createPipeline();
+    const one = member(pipeline);
+    const linger = scheduler.wait(LINGER_MS).then(() => "lingered");
+    publish(pipeline, "0");
+    publish(pipeline, "1");
+    expect(await Promise.race([one.arrived(1), linger])).toEqual(["0"]);
+    expect(await one.arrived(2)).toEqual(["0", "1"]);
+  });
+
+  test("6.2 keeps the order over rounds and slices, for every member", async () => {
+    const pipeline = createPipeline();
+    const members = Array.from({ length: 300 }, () => member(pipeline));
+    const sent = numbers(100);
+    for (const [i, message] of sent.entries()) {
+      publish(pipeline, message);
+      if (i % 10 === 0) await scheduler.wait(0);
+    }
+    for (const one of members) expect(await one.arrived(100)).toEqual(sent);
+  });
+
+  test("sends what exceeds the bound without waiting", async () => {
+    const pipeline = createPipeline();
+    const members = [member(pipeline), member(pipeline)];
+    const sent = numbers(10_000);
+    for (const message of sent) publish(pipeline, message);
+    for (const one of members) expect(await one.arrived(10_000)).toEqual(sent);
+  });
+
+  test("holds senders up for some seconds only, and sends everything all the same", async () => {
+    const held: Promise<void>[] = [];
+    const pipeline = createPipeline({ hold: (work) => void held.push(work()) });
+    const members = Array.from({ length: 60 }, () => member(pipeline));
+    let sentToLast = 0;
+    const last = members.at(-1)?.socket;
+    if (last !== undefined) {
+      const send = last.send.bind(last);
+      last.send = (message) => {
+        sentToLast += 1;
+        send(message);
+      };
+    }
+    const { now } = Date;
+    let aheadMs = 0;
+    Date.now = () => now() + (aheadMs += 1000);
+    try {
+      const sent = numbers(4200);
+      for (const message of sent) publish(pipeline, message);
+      expect(held).toHaveLength(1);
+      await Promise.all(held);
+      // The round goes on without them being held up.
+      expect(sentToLast).toBeLessThan(4200);
+      for (const one of members) expect(await one.arrived(4200)).toEqual(sent);
+      expect(sentToLast).toBe(4200);
+    } finally {
+      Date.now = now;
+    }
+  });
+
+  test("a member that closes in mid-round hurts nobody", async () => {
+    const pipeline = createPipeline();
+    const members = Array.from({ length: 200 }, () => member(pipeline));
+    publish(pipeline, "first");
+    // The first slice is served, the others wait for the loop to turn.
+    members[150]?.socket.close(1000);
+    const late = member(pipeline);
+    publish(pipeline, "second");
+    for (const one of members) {
+      const expected = one === members[150] ? [] : ["first", "second"];
+      expect(await one.arrived(expected.length)).toEqual(expected);
+    }
+    expect(await late.arrived(1)).toEqual(["second"]);
+  });
+
+  test("release sends everything first, and only to those who were members", async () => {
+    const pipeline = createPipeline();
+    const members = Array.from({ length: 200 }, () => member(pipeline));
+    publish(pipeline, "first");
+    publish(pipeline, "second");
+    pipeline.sequencer.flush();
+    expect(pipeline.fanOut.release()).toHaveLength(200);
+    expect(pipeline.fanOut.size).toBe(0);
+    const late = member(pipeline);
+    publish(pipeline, "third");
+    for (const one of members) expect(await one.arrived(2)).toEqual(["first", "second"]);
+    expect(await late.arrived(1)).toEqual(["third"]);
+  });
+
+  test("without members nothing is kept for later ones", async () => {
+    const pipeline = createPipeline();
+    publish(pipeline, "to nobody");
+    const one = member(pipeline);
+    publish(pipeline, "to one");
+    expect(await one.arrived(1)).toEqual(["to one"]);
+  });
+
+  test("a flush gives places and acks at once, and delivers in turn", async () => {
+    const pipeline = createPipeline();
+    const members = Array.from({ length: 300 }, () => member(pipeline));
+    publish(pipeline, "0");
+    const acks: Cursor[] = [];
+    const receipt = { id: "1", ack: (cursor: Cursor) => void acks.push(cursor) };
+    pipeline.sequencer.publish({ messages: ["1", "2"], receipt });
+    pipeline.sequencer.publish({ messages: [], receipt });
+    let sends = 0;
+    for (const { socket } of members) {
+      const send = socket.send.bind(socket);
+      socket.send = (message) => {
+        sends += 1;
+        send(message);
+      };
+    }
+    const late = member(pipeline);
+    pipeline.sequencer.flush();
+    expect(acks).toEqual([
+      { epoch: "epoch", offset: 3 },
+      { epoch: "epoch", offset: 3 },
+    ]);
+    expect(sends).toBe(0);
+    // Its place is behind what has gathered, and before what comes.
+    const later = member(pipeline);
+    publish(pipeline, "3");
+    for (const one of members) expect(await one.arrived(4)).toEqual(["0", "1", "2", "3"]);
+    expect(await late.arrived(3)).toEqual(["1", "2", "3"]);
+    expect(await later.arrived(1)).toEqual(["3"]);
+  });
+});
