@@ -6,6 +6,8 @@ import { namesIn, type Contents } from "./take-folder.ts";
 /** What is in it. A server's data, which is not ours, has the server's options beside it. */
 export const POSTGRES_CONTENTS: Contents = {
   data: (path) => !existsSync(join(path, "postmaster.opts")),
+  // While a new database is being made.
+  "data.unfinished": () => true,
   // Of version 0.1.
   lock: () => true,
 };

@@ -3,8 +3,8 @@ import { onTestFinished } from "vitest";
 import { freePort, untilFree } from "./hub-process.ts";
 import { startProgram, type Program } from "./process.ts";
 
-/** Nothing listens on port 1, and nobody asks: the Worker is not there. */
-export const NO_DATABASE = "postgres://postgres:geheim@127.0.0.1:1/postgres";
+/** Nobody has that name, and nobody asks: the Worker is not there. */
+export const NO_DATABASE = "postgres://postgres:geheim@nobody.neon.tech/postgres";
 
 /** What `startDevAlone` may be given. */
 export interface DevAloneOptions {

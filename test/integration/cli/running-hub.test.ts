@@ -14,6 +14,8 @@ import { startProgram } from "../../support/process.ts";
 import { fileWith, temporaryFolder } from "../../support/temporary-files.ts";
 
 /** Nothing listens on port 2: a hub that needs no database starts faster without one. */
+/** `npm run dev` starts with it, though nobody has that name: only the hub asks Neon. */
+const NO_NEON = "postgres://postgres:postgres@nobody.neon.tech/postgres";
 const NO_DATABASE = "postgres://postgres:postgres@127.0.0.1:2/postgres";
 
 let hub: HubProcess;
@@ -107,7 +109,7 @@ describe("with the running hub", () => {
   });
 
   test("and is held by the hub where nobody reaches Postgres", async () => {
-    const lonely = await startHub({ env: { DATABASE_URL: NO_DATABASE } });
+    const lonely = await startHub({ env: { DATABASE_URL: NO_NEON } });
     onTestFinished(() => lonely.stop());
     const revoke = ["keys", "revoke", "7", "--domain", "cut off"];
     const run = await runCli(["--state", lonely.state, ...revoke]);
