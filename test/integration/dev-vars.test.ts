@@ -188,11 +188,11 @@ describe("the environment", () => {
   });
 
   test("does not win over the file in npm run dev, which says so", async () => {
-    const vars = await fileOf(`DATABASE_URL=${OF_FILE}\n`);
+    const vars = await fileOf("DATABASE_URL=postgres://u:geheim@file.neon.tech/d\n");
     const env = { WSPUBSUB_DEV_VARS: vars, DATABASE_URL: OF_ENVIRONMENT };
     const { program } = await startDevAlone({ state: await temporaryFolder(), env });
-    await program.line(/^DATABASE_URL differs .* That of \.dev\.vars counts: file\.example$/);
-    await program.line(/^Postgres {2}file\.example$/);
+    await program.line(/^DATABASE_URL differs .* That of \.dev\.vars counts: file\.neon\.tech$/);
+    await program.line(/^Postgres {2}file\.neon\.tech$/);
   });
 });
 

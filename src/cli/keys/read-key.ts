@@ -1,7 +1,7 @@
 /** A key that somebody has already, from stdin: an argument would be in every list of processes. Never echoes it. */
-import { buffer } from "node:stream/consumers";
 import { decodeProtectedHeader } from "jose";
 import { UserError } from "../../local/fail.ts";
+import { readStdin } from "../../local/read-text-file.ts";
 import { UsageError } from "../usage-error.ts";
 
 /** UTF-16 units: what the hub looks up, and `apikeys.apikey` can hold. */
@@ -15,7 +15,7 @@ export async function readKey(): Promise<string> {
   if (process.stdin.isTTY) {
     throw new UsageError("Give the key on stdin: wspubsub keys import DOMAIN < FILE");
   }
-  const key = decode(await buffer(process.stdin)).replace(/\r?\n$/, "");
+  const key = (await readStdin()).replace(/\r?\n$/, "");
   const fault = findFault(key);
   if (fault !== null) throw new UserError(`The key on stdin ${fault}: nothing was imported`);
   return key;
@@ -48,16 +48,6 @@ function looksLikeToken(key: string): boolean {
   } catch {
     // TypeError: the first part is no JSON.
     return false;
-  }
-}
-
-/** Without a byte order mark. */
-function decode(bytes: Buffer): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    // TypeError: some bytes are none of UTF-8.
-    throw new UserError("The key on stdin is not UTF-8: nothing was imported", { cause });
   }
 }
 

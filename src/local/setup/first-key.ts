@@ -1,5 +1,7 @@
 /** The first key of a domain, where the domain has none that opens. */
+import { unseenKey } from "../../cli/keys/key-row.ts";
 import { makeKey } from "../../cli/keys/make-key.ts";
+import { showOnce } from "../../cli/show-once.ts";
 import { Store } from "../../cli/store.ts";
 import { parseDomain } from "../../core/address.ts";
 import { ask, canAsk } from "../ask.ts";
@@ -27,12 +29,16 @@ export async function makeFirstKey(
   if (count > 0) return say(`"${domain}" has keys: ${count} that open`);
   if (dryRun || store === null) return say(`a key of "${domain}" would be made and shown once`);
   const key = makeKey();
-  const row = await store.createKey(key, { domain, username: null, active: true, expiry: null });
-  say(`made key ${row.id} of "${domain}". It is shown this once and never again:`);
-  if (await show(`API key: ${key.key}`)) return;
-  throw new UserError(
-    `Key ${row.id} was made and could not be shown: end it with wspubsub keys revoke ${row.id}`,
-  );
+  await showOnce({
+    make: () => store.createKey(key, { domain, username: null, active: true, expiry: null }),
+    doubt: `a key "${key.hint}" may have been made, which nobody has seen: keys list says so, keys revoke ends it`,
+    remedy: unseenKey,
+    show: async ({ id }) => {
+      say(`made key ${id} of "${domain}". It is shown this once and never again:`);
+      const isShown = await show(`API key: ${key.key}`);
+      if (!isShown) throw new UserError("Cannot write to stdout");
+    },
+  });
 }
 
 async function findDomain(asked: string | undefined): Promise<string> {

@@ -156,19 +156,32 @@ describe("keys import", () => {
   });
 
   test.each([
-    ["nothing", "", "is empty"],
-    ["a line end alone", "\n", "is empty"],
-    ["two lines", "geheim\ngeheim\n", "has more than one line, or a control character"],
-    ["a NUL", "geheim\0", "has more than one line, or a control character"],
-    ["too much", "geheim".repeat(43), "has more than 256 characters"],
-    ["more than the hub looks up", "\u{1F511}".repeat(129), "has more than 256 characters"],
-    ["a hint", "gehe…", "is the hint of a key, not a key"],
-    ["what is not UTF-8", Buffer.from("geheim\xff", "latin1"), "is not UTF-8"],
-    ["UTF-16", Buffer.from("\u{FEFF}geheim", "utf16le"), "is not UTF-8"],
+    ["nothing", "", "The key on stdin is empty: nothing was imported"],
+    ["a line end alone", "\n", "The key on stdin is empty: nothing was imported"],
+    [
+      "two lines",
+      "geheim\ngeheim\n",
+      "The key on stdin has more than one line, or a control character",
+    ],
+    ["a NUL", "geheim\0", "Cannot read stdin: it is UTF-16, or no text"],
+    ["too much", "geheim".repeat(43), "The key on stdin has more than 256 characters"],
+    [
+      "more than the hub looks up",
+      "\u{1F511}".repeat(129),
+      "The key on stdin has more than 256 characters",
+    ],
+    ["more than a megabyte", "g".repeat(2_000_000), "Cannot read stdin: it has more than 1 MiB"],
+    ["a hint", "gehe…", "The key on stdin is the hint of a key, not a key: nothing was imported"],
+    [
+      "what is not UTF-8",
+      Buffer.from("geheim\xff", "latin1"),
+      "Cannot read stdin: it is not UTF-8",
+    ],
+    ["UTF-16", Buffer.from("\u{FEFF}geheim", "utf16le"), "Cannot read stdin: it is UTF-16"],
   ])("refuses %s", async (_, input, part) => {
     const domain = newDomain();
     const run = await cli(["keys", "import", domain], { input });
-    expectFailure(run, `The key on stdin ${part}: nothing was imported`);
+    expectFailure(run, part);
     expect(run.stderr).not.toContain("geheim");
     expect(await sql("select from apikeys where domain = $1", [domain])).toEqual([]);
   });

@@ -187,13 +187,13 @@ describe("where the running hub is", () => {
   });
 
   test("is forgotten when it ends, and counts for nothing when it was killed", async () => {
-    const env = { DATABASE_URL: NO_DATABASE, ADMIN_TOKEN };
+    const env = { DATABASE_URL: NO_NEON, ADMIN_TOKEN };
     const [state, port] = [await temporaryFolder(), await freePort()];
     const file = join(state, "running.json");
     const first = await startHub({ state, port, env });
     expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({
       hubUrl: first.url,
-      databaseUrl: NO_DATABASE,
+      databaseUrl: NO_NEON,
       adminToken: ADMIN_TOKEN,
     });
     await first.kill();
@@ -213,7 +213,7 @@ describe("where the running hub is", () => {
   });
 
   test("is not written by a hub whose ADMIN_TOKEN is too short, which is not repeated", async () => {
-    const env = { DATABASE_URL: NO_DATABASE, ADMIN_TOKEN: "geheim" };
+    const env = { DATABASE_URL: NO_NEON, ADMIN_TOKEN: "geheim" };
     const port = String(await freePort());
     const program = startProgram("node", ["src/local/dev.ts", "--port", port], env);
     expect(await program.exited).toBe(1);

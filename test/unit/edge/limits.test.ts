@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Answer } from "../../../src/core/admission.ts";
 import { openKeyStore } from "../../../src/edge/open-key-store.ts";
 import { upgrade } from "../../../src/edge/upgrade.ts";
+import { leaveRoomInMinute } from "../../support-in-workerd/real-time.ts";
 import { FakePostgres, type FakeKey } from "./support/fake-postgres.ts";
 import { ScriptedDomain, ScriptedTopic } from "./support/scripted-objects.ts";
 
@@ -42,7 +43,8 @@ describe("limits by client", () => {
   let client: string;
   let domain: ScriptedDomain;
 
-  beforeEach(() => {
+  beforeEach(async () => {
+    await leaveRoomInMinute();
     vi.useFakeTimers({ toFake: ["Date"] });
     postgres = new FakePostgres();
     key = postgres.addKey({ keyId: 7, text: "key", domain: "acme" });

@@ -8,6 +8,7 @@ import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from "jose";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Answer } from "../../../src/core/admission.ts";
 import { upgrade } from "../../../src/edge/upgrade.ts";
+import { leaveRoomInMinute } from "../../support-in-workerd/real-time.ts";
 import { FakePostgres } from "./support/fake-postgres.ts";
 import { ScriptedDomain, ScriptedTopic } from "./support/scripted-objects.ts";
 
@@ -50,7 +51,8 @@ function anyone(): string {
 describe("a token", () => {
   let postgres: FakePostgres;
 
-  beforeEach(() => {
+  beforeEach(async () => {
+    await leaveRoomInMinute();
     postgres = new FakePostgres();
     postgres.domains.set("acme", { tokenSecret: OLD });
   });
