@@ -8,21 +8,28 @@
 
 /** The alarm of one object. */
 export class Alarm {
-  readonly #storage: DurableObjectStorage;
+  readonly #ctx: DurableObjectState;
   readonly #dueAtMs: () => number | null;
   /** When it fires, `null`: not at all, `undefined` while that is being read. Milliseconds since the epoch. */
   #setAtMs: number | null | undefined = undefined;
 
   /** `dueAtMs` says when the first thing is due, `null`: nothing is. It is asked often, and must cost little. */
-  constructor(storage: DurableObjectStorage, dueAtMs: () => number | null) {
-    this.#storage = storage;
+  constructor(ctx: DurableObjectState, dueAtMs: () => number | null) {
+    this.#ctx = ctx;
     this.#dueAtMs = dueAtMs;
   }
 
-  /** Reads what is set, and mends it. */
-  async load(): Promise<void> {
-    this.#setAtMs = await this.#storage.getAlarm();
-    this.rearm();
+  /** Reads what is set, and mends it, before anything else happens. */
+  load(): void {
+    if (this.#dueAtMs() === null) {
+      // Nothing has to be read, so that a new topic costs no more: an alarm that is set for nothing does no harm.
+      this.clear();
+      return;
+    }
+    void this.#ctx.blockConcurrencyWhile(async () => {
+      this.#setAtMs = await this.#ctx.storage.getAlarm();
+      this.rearm();
+    });
   }
 
   /** Makes sure that it fires in time. */
@@ -32,7 +39,7 @@ export class Alarm {
     if (dueAtMs === null || (this.#setAtMs !== null && this.#setAtMs <= dueAtMs)) return;
     this.#setAtMs = dueAtMs;
     // Not awaited: the output gate holds every answer until it is durable.
-    void this.#storage.setAlarm(dueAtMs);
+    void this.#ctx.storage.setAlarm(dueAtMs);
   }
 
   /** It fires, or storage was emptied: none is set. */

@@ -102,7 +102,7 @@ export class Topic extends DurableObject<Env> {
     this.#vanished = new Vanished((socket) => this.#sockets.lastHeartbeatMs(socket));
     this.#address = new OwnAddress(ctx);
     this.#log = new Log(ctx.storage);
-    this.#alarm = new Alarm(ctx.storage, () => this.#dueAtMs);
+    this.#alarm = new Alarm(ctx, () => this.#dueAtMs);
     this.#audience = new Audience(this.#log, {
       maxBacklogBytes: () => this.#policy.maxBacklogBytes,
       dismiss: (socket, close) => this.#dismiss(socket, close),
@@ -138,7 +138,7 @@ export class Topic extends DurableObject<Env> {
     // After a restart of the runtime all sockets are gone and nobody was told.
     if (this.#state.phase === "live" && this.#publishers.size === 0) this.#publisherLeft();
     this.#forgetAddress();
-    void ctx.blockConcurrencyWhile(() => this.#alarm.load());
+    this.#alarm.load();
   }
 
   /** Takes the socket of an upgrade that the edge admitted, or answers by header why not, or what it needs. */

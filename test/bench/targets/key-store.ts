@@ -58,7 +58,7 @@ export class KeyStore {
     const command = [process.execPath, program, "--port", String(port)];
     this.#process = new ServerProcess("the embedded Postgres", command);
     const sqlUrl = `http://127.0.0.1:${port}/sql`;
-    await this.#process.waitForOutput(sqlUrl);
+    await this.#process.waitForOutput(`127.0.0.1:${port}/`);
     await addKey(sqlUrl, DURABLE_DOMAIN);
     await runSql(sqlUrl, "insert into domains (domain, history_messages) values ($1, $2)", [
       DURABLE_DOMAIN.domain,
