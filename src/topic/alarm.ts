@@ -6,6 +6,10 @@
  * moving the alarm along would cost a row each time.
  */
 
+/** The runtime takes no alarm before 1970 or after 2189; what an attachment says may be anything. */
+const FIRST_MS = 1;
+const LAST_MS = Date.UTC(2100, 0);
+
 /** The alarm of one object. */
 export class Alarm {
   readonly #ctx: DurableObjectState;
@@ -37,9 +41,9 @@ export class Alarm {
     if (this.#setAtMs === undefined) return;
     const dueAtMs = this.#dueAtMs();
     if (dueAtMs === null || (this.#setAtMs !== null && this.#setAtMs <= dueAtMs)) return;
-    this.#setAtMs = dueAtMs;
+    this.#setAtMs = Math.min(Math.max(dueAtMs, FIRST_MS), LAST_MS);
     // Not awaited: the output gate holds every answer until it is durable.
-    void this.#ctx.storage.setAlarm(dueAtMs);
+    void this.#ctx.storage.setAlarm(this.#setAtMs);
   }
 
   /** It fires, or storage was emptied: none is set. */
