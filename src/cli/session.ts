@@ -47,7 +47,7 @@ export class Session {
   get hub(): Hub {
     const { hub } = this.#findPlaces();
     if (hub.ok) return new Hub(hub.value);
-    throw new UserError(`${hub.error}: put them into .dev.vars or into the environment`);
+    throw new UserError(`${hub.error}: see .dev.vars and the environment`);
   }
 
   /** The hub's admin routes, or why they cannot be used. */

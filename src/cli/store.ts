@@ -30,7 +30,8 @@ function keyColumns(table: string): string {
   ${dateColumn(`to_jsonb(${table}) ->> 'last_used_at'`, "lastUsedAt")}, case
     when revoked_at is not null then 'revoked'
     when expires_at <= now() then 'expired'
-    when active then 'live' else 'inactive' end as state`;
+    -- Without a hash it opens nothing.
+    when active and apikey_hash is not null then 'live' else 'inactive' end as state`;
 }
 
 const KEY_COLUMNS = keyColumns("apikeys");
@@ -122,7 +123,9 @@ export class Store {
   /** Stores a new key; the row tells what became of it. */
   async createKey(key: NewKey, about: KeyDetails): Promise<KeyRow> {
     const created = firstOf(await this.#keys(CREATE_KEY, newKeyParams(key, about)));
-    if (created === null) throw new Error("Cannot create a key: no row came back");
+    if (created === null) {
+      throw new UserError("Postgres kept no row: see to triggers and rules of the table apikeys");
+    }
     return created;
   }
 

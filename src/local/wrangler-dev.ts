@@ -2,6 +2,7 @@
  * How `npm run dev` runs wrangler: nothing of what passes the hub is printed, recorded or served by wrangler itself.
  */
 import { existsSync } from "node:fs";
+import { devNull } from "node:os";
 import { join } from "node:path";
 import { DEV_VARS } from "./find-setting.ts";
 
@@ -12,8 +13,9 @@ export function wranglerDevArgs(port: number, persistTo: string): string[] {
   return (
     ["dev", "--config", join(ROOT, "wrangler.toml"), "--ip", "127.0.0.1", "--port", String(port)]
       .concat(["--inspector-port", "0", "--persist-to", persistTo])
-      // Finding .dev.vars by itself, it would not look into the environment for what that lacks.
-      .concat(existsSync(DEV_VARS) ? ["--env-file", DEV_VARS] : [])
+      // Finding .dev.vars by itself, it would not look into the environment for what that lacks; without one it would
+      // take a .env, which nothing else here reads.
+      .concat(["--env-file", existsSync(DEV_VARS) ? DEV_VARS : devNull])
       // At "info" it prints every request's path, which may hold a key.
       .concat(["--log-level", "warn", "--show-interactive-dev-session=false"])
   );

@@ -305,6 +305,24 @@ describe("on an ordinary PostgreSQL", needs("postgresql"), () => {
     }
   });
 
+  describe("a row", () => {
+    test("without a hash opens nothing, and is not live", async () => {
+      await postgres.sql(`alter table apikeys disable trigger user;
+        insert into apikeys (domain, apikey, active) values ('test', '', true);
+        alter table apikeys enable trigger user`);
+      expect(await listKeys()).toMatchObject([{ domain: "test", state: "inactive" }]);
+    });
+
+    test("that a trigger keeps out was not made", async () => {
+      await postgres.sql(`create function keep_out() returns trigger language plpgsql as
+          'begin return null; end';
+        create trigger keep_out before insert on apikeys for each row execute function keep_out()`);
+      const failed = await run(["keys", "create", "test"], postgres.url());
+      await postgres.sql("drop trigger keep_out on apikeys; drop function keep_out()");
+      expectFailure(failed, "Postgres kept no row: see to triggers and rules of the table apikeys");
+    });
+  });
+
   describe("npm run db:apply", () => {
     test("applies schema.sql and ends", async () => {
       await postgres.sql("create database fresh");
@@ -314,6 +332,15 @@ describe("on an ordinary PostgreSQL", needs("postgresql"), () => {
           "Applied schema.sql to 127.0.0.1: 0 keys, 0 of them active, 0 hashed now, " +
           "0 domains with a policy of their own",
       });
+    });
+
+    test("gives up on who has a table for itself, though there is nothing to do", async () => {
+      const other = await postgres.connect();
+      await other.query("begin; lock table apikeys in access exclusive mode");
+      const { code, output } = await apply(postgres.url());
+      expect(code).toBe(1);
+      expect(output).toMatch(/They are held by session \d+ of admin/);
+      await other.query("rollback");
     });
 
     test("says who is in the way, and that nothing was changed", async () => {

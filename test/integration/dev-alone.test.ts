@@ -53,6 +53,14 @@ describe("wrangler", () => {
     expect(seen.env["HTTP_PROXY"]).toBe(PROXY.HTTP_PROXY);
   });
 
+  test("reads no .env, which nothing else here reads", async () => {
+    const env = { WSPUBSUB_DEV_VARS: "/nowhere/.dev.vars" };
+    const seen = await seenByWrangler(
+      (await devAlone({ state: await temporaryFolder(), env })).port,
+    );
+    expect(seen.args[seen.args.indexOf("--env-file") + 1]).toBe("/dev/null");
+  });
+
   test("is given up when it does not answer in time, with what it had said", async () => {
     const env = { WSPUBSUB_FAKE: "silent", WSPUBSUB_START_LIMIT_MS: "3000" };
     const { port, program } = await startDevAlone({ state: await temporaryFolder(), env });

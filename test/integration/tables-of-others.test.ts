@@ -54,6 +54,13 @@ const USABLE: [string, string][] = [
   ],
   ["a short hash", "add apikey_hash char(64)"],
   ["a column of its own", "add note text default 'x'"],
+  ["a username that must be there", "alter username set not null"],
+  ["a username that has a default", "alter username set default '', alter username set not null"],
+  [
+    "dates and switches that must be there, and that nothing gives",
+    `alter insert_ts drop default, alter insert_ts set not null,
+      alter active drop default, alter active set not null`,
+  ],
 ];
 
 /** The same of indexes. */
@@ -75,6 +82,11 @@ const REFUSED: [string, string, string][] = [
     "an id of text",
     "alter table apikeys alter id drop default, alter id type text",
     "apikeys.id is of type text",
+  ],
+  [
+    "another column that must be there",
+    "alter table apikeys add email text not null default 'x'; alter table apikeys alter email drop default",
+    "apikeys needs a value for email, which the hub does not give",
   ],
   [
     "a generated id",
@@ -243,6 +255,11 @@ describe("schema.sql in an ordinary PostgreSQL", needs("postgresql"), () => {
       await run("select max_topics from domains");
     });
 
+    test("gives up on another run that does not end, and says so", async () => {
+      await other.query("begin; select pg_advisory_xact_lock(hashtext('wspubsub schema.sql'))");
+      await expect(run(SCHEMA)).rejects.toThrow(/They are held by session \d+ of admin/);
+    });
+
     test("names a transaction that is prepared", async () => {
       await run("alter table apikeys drop column last_used_at");
       await other.query(`${READER}; insert into apikeys (domain, apikey) values ('a', 'b')`);
@@ -279,6 +296,17 @@ function testSchema(run: (query: string) => Promise<Row[]>): void {
     const before = await shape(run);
     await expect(run(SCHEMA)).rejects.toThrow(message);
     expect(await shape(run)).toEqual(before);
+  });
+
+  test("goes on behind numbers that were given", async () => {
+    await run(
+      "insert into apikeys (id, domain, apikey) values (3, 'one', 'a key with its number')",
+    );
+    await run(SCHEMA);
+    await run(
+      "insert into apikeys (domain, username, apikey) values ('one', null, 'the next key')",
+    );
+    expect(await run("select max(id) as id from apikeys")).toEqual([{ id: 4 }]);
   });
 
   test("does after the remedy what it refused", async () => {

@@ -10,13 +10,14 @@ import type { HubDatabase } from "./prepare-database.ts";
 import { show, type Say } from "./say.ts";
 import type { SetupOptions } from "./setup-options.ts";
 
-/** Makes it, unless there is one; `hub` is `null` in a dry run without a database. Throws a UserError where it is not known for which domain. */
+/** Makes it, unless there is one; `hub` is `null` in a dry run whose database could not be asked. Throws a UserError where it is not known for which domain. */
 export async function makeFirstKey(
   hub: HubDatabase | null,
   { domain: asked, dryRun }: SetupOptions,
   say: Say,
 ): Promise<void> {
-  const store = hub?.hasTables === true ? new Store(hub.database) : null;
+  if (hub === null) return say("not looked for: the database could not be asked");
+  const store = hub.hasTables ? new Store(hub.database) : null;
   const { keys } = (await store?.listKeys(null)) ?? { keys: [] };
   const live = keys.filter(({ state }) => state === "live");
   if (asked === undefined && live.length > 0) {
