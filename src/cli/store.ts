@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import { UserError } from "../local/fail.ts";
-import type { Database } from "../local/database/database.ts";
+import { NoAnswerError, type Database } from "../local/database/database.ts";
 import { DOMAIN_COLUMNS, DomainRowSchema, type DomainRow } from "./domains/domain-row.ts";
 import { KeyRowSchema, type KeyRow } from "./keys/key-row.ts";
 import type { NewKey } from "./keys/make-key.ts";
@@ -124,7 +124,9 @@ export class Store {
   async createKey(key: NewKey, about: KeyDetails): Promise<KeyRow> {
     const created = firstOf(await this.#keys(CREATE_KEY, newKeyParams(key, about)));
     if (created === null) {
-      throw new UserError("Postgres kept no row: see to triggers and rules of the table apikeys");
+      throw new NoAnswerError(
+        "Postgres kept no row: see to triggers and rules of the table apikeys",
+      );
     }
     return created;
   }

@@ -314,7 +314,8 @@ describe.runIf(sqlEndpoint !== null)("the domain's limits", () => {
     const { pub, sub } = topicUrls(url, await freshDomain({ messages_per_second: 5 }));
     const publisher = await open(pub);
     const subscriber = await open(sub);
-    for (let n = 0; n < 6; n++) publisher.send(String(n));
+    // More than one second gives back, however slowly they arrive.
+    for (let n = 0; n < 12; n++) publisher.send(String(n));
     expect(await subscriber.texts(5)).toEqual(["0", "1", "2", "3", "4"]);
     expect(await publisher.closed()).toEqual({ code: 4429, reason: "too-many-requests" });
   });
@@ -325,7 +326,8 @@ describe.runIf(sqlEndpoint !== null)("the domain's limits", () => {
     const subscriber = await StreamSubscriber.open(sub);
     const batch = Array.from({ length: 500 }, (_, n) => String(n));
     await publisher.publish(batch.slice(0, 5));
-    publisher.send(["one more"]);
+    // So many again are only due in a second.
+    publisher.send(batch.slice(5, 10));
     const { problem } = await publisher.error();
     expect(problem).toMatchObject({
       type: "urn:wspubsub:problem:too-many-requests",
