@@ -82,8 +82,8 @@ async function main(): Promise<void> {
 }
 
 async function startPostgres({ state, fresh }: DevOptions): Promise<Database> {
-  const port = (await isFree(POSTGRES_PORT)) ? POSTGRES_PORT : 0;
-  const args = ["--port", String(port), "--data", join(state, "postgres")];
+  // Not looked for before: another hub may take it while this one's database opens.
+  const args = ["--port", String(POSTGRES_PORT), "--or-any", "--data", join(state, "postgres")];
   const url = await startServer("Postgres", {
     file: "postgres.ts",
     args: fresh ? [...args, "--fresh"] : args,

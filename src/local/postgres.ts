@@ -5,6 +5,7 @@
  */
 import type { PGlite } from "@electric-sql/pglite";
 import { once } from "node:events";
+import type { Server } from "node:http";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -25,6 +26,7 @@ postgres://postgres:postgres@127.0.0.1:PORT/postgres for psql and other programs
 and for Neon's driver at http://127.0.0.1:PORT/sql.
 
   --port N     the port (default 0: any that is free)
+  --or-any     any that is free, where that one is not
   --data DIR   keep the database there (default: in memory)
   --fresh      empty the database first
   --help       this text`;
@@ -34,11 +36,19 @@ const SEED = `insert into apikeys (domain, username, apikey, active)
   values ('${TEST_KEY.domain}', '${TEST_KEY.username}', '${TEST_KEY.key}', true)
   on conflict (apikey_hash) do nothing`;
 
-function readOptions(): { port: number; data: string | null; fresh: boolean } {
+interface Options {
+  readonly port: number;
+  readonly orAny: boolean;
+  readonly data: string | null;
+  readonly fresh: boolean;
+}
+
+function readOptions(): Options {
   try {
     const { values } = parseArgs({
       options: {
         port: { type: "string", default: "0" },
+        "or-any": { type: "boolean", default: false },
         data: { type: "string" },
         fresh: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
@@ -48,7 +58,12 @@ function readOptions(): { port: number; data: string | null; fresh: boolean } {
       console.log(HELP);
       process.exit(0);
     }
-    return { port: parsePort(values.port), data: values.data ?? null, fresh: values.fresh };
+    return {
+      port: parsePort(values.port),
+      orAny: values["or-any"],
+      data: values.data ?? null,
+      fresh: values.fresh,
+    };
   } catch (error) {
     // parseArgs throws a TypeError whose message names the option.
     if (error instanceof TypeError) throw new UserError(`${error.message}\n\n${HELP}`);
@@ -66,7 +81,7 @@ async function prepareDatabase(data: string | null, fresh: boolean): Promise<PGl
 }
 
 async function main(): Promise<void> {
-  const { port, data, fresh } = readOptions();
+  const { port, orAny, data, fresh } = readOptions();
   if (data !== null) takeFolder(data, POSTGRES_CONTENTS, describeUse);
   const database = await prepareDatabase(data, fresh);
   const postgres = await EmbeddedPostgres.open(database);
@@ -87,13 +102,21 @@ async function main(): Promise<void> {
   // Forked by `npm run dev`: when that dies, however it dies, the channel closes.
   process.on("disconnect", () => void stop());
 
-  server.listen(port, "127.0.0.1");
-  await once(server, "listening").catch((cause: unknown) => {
-    throw new UserError(`Cannot listen on port ${port}: ${String(cause)}`, { cause });
-  });
+  try {
+    await listen(server, port);
+  } catch (cause) {
+    // EADDRINUSE, or EACCES for a port that only root may have.
+    if (!orAny) throw new UserError(`Cannot listen on port ${port}: ${String(cause)}`, { cause });
+    await listen(server, 0);
+  }
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("Expected a TCP address");
   console.log(`Postgres  postgres://${NAME}:${NAME}@127.0.0.1:${address.port}/${NAME}`);
+}
+
+async function listen(server: Server, port: number): Promise<void> {
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
 }
 
 /** PGlite has no lock of its own, and two would corrupt the database. */

@@ -3,8 +3,10 @@ import type { PGlite } from "@electric-sql/pglite";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { openDatabase } from "../../src/local/open-database.ts";
+import { freePort } from "../support/hub-process.ts";
+import { startProgram } from "../support/process.ts";
 
 let folder: string;
 let cache: string;
@@ -62,3 +64,17 @@ async function describeDatabase(database: PGlite): Promise<unknown> {
   for (const query of queries) results.push((await database.query(query)).rows);
   return results;
 }
+
+test("two that want the same port at once both get one", async () => {
+  const port = await freePort();
+  const args = ["src/local/postgres.ts", "--port", String(port), "--or-any"];
+  const programs = [startProgram("node", args), startProgram("node", args)];
+  for (const program of programs) onTestFinished(async () => void (await program.end("SIGTERM")));
+  const ports = [];
+  for (const program of programs) {
+    const [, url = ""] = await program.line(/^Postgres {2}(\S+)$/);
+    ports.push(Number(new URL(url).port));
+  }
+  expect(ports).toContain(port);
+  expect(new Set(ports).size).toBe(2);
+});
