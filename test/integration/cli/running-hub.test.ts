@@ -91,7 +91,10 @@ describe("with the running hub", () => {
     expect(await stranger.closed()).toEqual({ code: 4501, reason: "token-required" });
     expect(await connect(url)).toMatchObject({ status: 401 });
     pub.send("for those who may");
-    expect((await owner.texts(1)).at(-1)).toBe("for those who may");
+    // "hello" may have been on its way when its reader came.
+    let [text] = await owner.texts(1);
+    if (text === "hello") [text] = await owner.texts(1);
+    expect(text).toBe("for those who may");
     await Promise.all([owner.close(), pub.close()]);
   });
 
