@@ -40,10 +40,12 @@ export class Alarm {
   rearm(): void {
     if (this.#setAtMs === undefined) return;
     const dueAtMs = this.#dueAtMs();
-    if (dueAtMs === null || (this.#setAtMs !== null && this.#setAtMs <= dueAtMs)) return;
-    this.#setAtMs = Math.min(Math.max(dueAtMs, FIRST_MS), LAST_MS);
+    if (dueAtMs === null) return;
+    const atMs = Math.min(Math.max(dueAtMs, FIRST_MS), LAST_MS);
+    if (this.#setAtMs !== null && this.#setAtMs <= atMs) return;
+    this.#setAtMs = atMs;
     // Not awaited: the output gate holds every answer until it is durable.
-    void this.#ctx.storage.setAlarm(this.#setAtMs);
+    void this.#ctx.storage.setAlarm(atMs);
   }
 
   /** It fires, or storage was emptied: none is set. */

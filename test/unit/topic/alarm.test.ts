@@ -4,6 +4,7 @@
  */
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
+import { Alarm } from "../../../src/topic/alarm.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { atRest } from "../../support-in-workerd/at-rest.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
@@ -158,6 +159,26 @@ describe("an alarm that the runtime has given up is set again", () => {
 });
 
 describe("the alarm costs little", () => {
+  test.each([
+    [-5, 1],
+    [8e15, Date.UTC(2100, 0)],
+  ])("%d, which the runtime would not take, is set once as %d", (dueAtMs, atMs) =>
+    runInDurableObject(freshTopic(), (_, ctx) => {
+      const times: (number | Date)[] = [];
+      Object.defineProperty(ctx.storage, "setAlarm", {
+        value: (time: number | Date) => {
+          times.push(time);
+          return Promise.resolve();
+        },
+      });
+      const alarm = new Alarm(ctx, () => dueAtMs);
+      alarm.clear();
+      alarm.rearm();
+      alarm.rearm();
+      expect(times).toEqual([atMs]);
+    }),
+  );
+
   test("no message sets it", async () => {
     using clock = new Clock();
     const topic = freshTopic();
