@@ -107,7 +107,8 @@ export class FanOut {
       const subscriber = subscribers[round.next];
       if (subscriber === undefined) break;
       if (subscriber.backlog > maxBacklog) {
-        this.#node.onSlow(subscriber);
+        // It may have left since the batch was handed over: nobody is closed twice.
+        if (this.#members.has(subscriber.socket)) this.#node.onSlow(subscriber);
         continue;
       }
       subscriber.send(batch);

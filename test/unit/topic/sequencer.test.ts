@@ -194,4 +194,23 @@ describe("sequencer and fan-out", () => {
     expect(await late.arrived(3)).toEqual(["1", "2", "3"]);
     expect(await later.arrived(1)).toEqual(["3"]);
   });
+
+  test("who is too slow, or has left, is told of once, however many batches wait", () => {
+    const slow: WebSocket[] = [];
+    const fanOut = new FanOut({
+      maxBacklogBytes: () => -1,
+      onSlow: ({ socket }) => {
+        slow.push(socket);
+        fanOut.remove(socket);
+      },
+    });
+    const [slowOne, gone] = [new WebSocketPair()[1], new WebSocketPair()[1]];
+    for (const socket of [slowOne, gone]) fanOut.add(new Subscriber(socket, "raw", false));
+    for (const first of [1, 2]) {
+      fanOut.deliver(Batch.ofMessages({ epoch: "epoch", first, last: first, atMs: 0 }, ["x"]));
+    }
+    fanOut.remove(gone);
+    fanOut.drain();
+    expect(slow).toEqual([slowOne]);
+  });
 });
