@@ -2,13 +2,12 @@
  * The hub without `npm run dev` and wrangler around it: its bundle in a workerd of its own. For tests that need a hub
  * of their own, to kill it or to give it a database, and nothing of the program around it: it costs a tenth of a start.
  */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { workerdPath } from "../bench/targets/workerd.ts";
-import { freePort, untilFree, type HubProcess } from "./hub-process.ts";
+import { freePort, hubOf, type HubProcess } from "./hub-process.ts";
 import { startProgram } from "./process.ts";
-import { assertNoSecrets } from "./secrets.ts";
 import { currentVersion } from "./versions/version.ts";
 import { workerdConfig } from "./versions/workerd-config.ts";
 
@@ -26,24 +25,7 @@ export async function startBareHub(options: {
     await configure(state, port, options.env),
   ]);
   await program.line(/^\{"event":"listen","socket":"edge",/);
-  return {
-    url: `http://127.0.0.1:${port}`,
-    port,
-    pid: program.pid,
-    state,
-    output: () => program.output(),
-    logged: (pattern) => program.line(pattern),
-    stop: async () => {
-      await program.end("SIGKILL");
-      await rm(state, { recursive: true, force: true });
-      assertNoSecrets(program.output());
-    },
-    kill: async () => {
-      await program.end("SIGKILL");
-      await untilFree(port);
-      assertNoSecrets(program.output());
-    },
-  };
+  return hubOf(program, { port, state, endsOn: "SIGKILL" });
 }
 
 /** Writes the configuration and what it embeds; returns its path. */

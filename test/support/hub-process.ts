@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { startProgram } from "./process.ts";
+import { startProgram, type Program } from "./process.ts";
 import { assertNoSecrets } from "./secrets.ts";
 
 /** A running hub. */
@@ -36,6 +36,14 @@ export async function startHub(
   const args = ["src/local/dev.ts", "--port", String(port), "--state", state];
   const program = startProgram("node", args, options.env);
   await program.line(/^Ready/);
+  return hubOf(program, { port, state, endsOn: "SIGINT" });
+}
+
+/** A hub of a program that is ready; `endsOn` is the signal that stops it. */
+export function hubOf(
+  program: Program,
+  { port, state, endsOn }: { port: number; state: string; endsOn: NodeJS.Signals },
+): HubProcess {
   return {
     url: `http://127.0.0.1:${port}`,
     port,
@@ -44,7 +52,7 @@ export async function startHub(
     output: () => program.output(),
     logged: (pattern) => program.line(pattern),
     stop: async () => {
-      await program.end("SIGINT");
+      await program.end(endsOn);
       await rm(state, { recursive: true, force: true });
       assertNoSecrets(program.output());
     },
