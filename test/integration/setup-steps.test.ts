@@ -15,7 +15,7 @@ import {
 } from "../../src/local/setup/environment.ts";
 import { planSecrets, type SecretsPlan } from "../../src/local/setup/plan-secrets.ts";
 import { parseSetupOptions } from "../../src/local/setup/setup-options.ts";
-import { ADMIN_TOKEN, authorized, startFakeHub } from "../support/fake-hub.ts";
+import { ADMIN_TOKEN, authorized, startFakeHub, WELL } from "../support/fake-hub.ts";
 import { startProgram } from "../support/process.ts";
 import { fileWith, temporaryFolder } from "../support/temporary-files.ts";
 import { HAS_TERMINAL, runAtTerminal } from "../support/terminal.ts";
@@ -271,14 +271,6 @@ describe("where the hub answers", () => {
 });
 
 describe("health", () => {
-  const WELL = {
-    status: "ok",
-    version: "0.1.0",
-    configuration: "ok",
-    database: { status: "ok", reason: null, schema: "ok" },
-    faults: [],
-  };
-
   function health(changes: object): { status: number; body: object } {
     return { status: 503, body: { ...WELL, status: "degraded", ...changes } };
   }

@@ -19,19 +19,11 @@ import { makeFirstKey } from "../../src/local/setup/first-key.ts";
 import { prepareDatabase, type HubDatabase } from "../../src/local/setup/prepare-database.ts";
 import { COLUMNS } from "../../src/local/setup/schema-state.ts";
 import { parseSetupOptions } from "../../src/local/setup/setup-options.ts";
-import { ADMIN_TOKEN, authorized, startFakeHub, type FakeHub } from "../support/fake-hub.ts";
+import { ADMIN_TOKEN, authorized, startFakeHub, WELL, type FakeHub } from "../support/fake-hub.ts";
 import { startPostgres, type LocalPostgres } from "../support/local-postgres.ts";
 import { startProgram, type Program } from "../support/process.ts";
 import { temporaryFolder } from "../support/temporary-files.ts";
 import { HAS_TERMINAL, runAtTerminal } from "../support/terminal.ts";
-
-const WELL = {
-  status: "ok",
-  version: "0.1.0",
-  configuration: "ok",
-  database: { status: "ok", reason: null, schema: "ok" },
-  faults: [],
-};
 
 let postgres: LocalPostgres;
 

@@ -5,6 +5,15 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { onTestFinished } from "vitest";
 
+/** What a hub that is well answers an operator at /v1/health. */
+export const WELL = {
+  status: "ok",
+  version: "0.1.0",
+  configuration: "ok",
+  database: { status: "ok", reason: null, schema: "ok" },
+  faults: [],
+};
+
 /** A request it got. */
 export interface SeenRequest {
   readonly line: string;
