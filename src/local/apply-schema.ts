@@ -11,11 +11,11 @@ import { findDatabaseUrl } from "./find-database-url.ts";
 
 const HELP = `Usage: npm run db:apply
 
-Applies schema.sql to the database of DATABASE_URL, from .dev.vars or from the
-environment. Safe to run again, and on the table of the Erlang original: no row
-is lost, plain keys are hashed. Where something must be altered and others use
-the tables, it gives up within two seconds, changes nothing, and says who they
-are. The embedded Postgres of npm run dev needs none of this.`;
+Applies schema.sql to the database of DATABASE_URL, from the environment, else
+from .dev.vars: any Postgres. Safe to run again, and on the table of the Erlang
+original: no row is lost, plain keys are hashed. Where something must be altered
+and others use the tables, it gives up within two seconds, changes nothing, and
+says who they are. The embedded Postgres of npm run dev needs none of this.`;
 
 /** Milliseconds for a statement: the first run writes the table of keys anew. */
 const TIMEOUT_MS = 60_000;

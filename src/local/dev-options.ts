@@ -31,8 +31,9 @@ Postgres that has the test key active for the domain "test".
   --help       this text
 
 DATABASE_URL in .dev.vars, else in the environment, uses that database instead
-of the embedded one; npm run db:apply prepares it. ADMIN_TOKEN there is the
-hub's, else it gets a new one each time; npm run cli finds both by itself.
+of the embedded one: any Postgres, which npm run db:apply prepares. ADMIN_TOKEN
+there is the hub's, else it gets a new one each time; npm run cli finds both by
+itself.
 
 One hub at a time has a folder. --fresh deletes nothing in it that is not ours.`;
 
