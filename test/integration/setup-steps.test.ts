@@ -271,10 +271,6 @@ describe("where the hub answers", () => {
 });
 
 describe("health", () => {
-  function health(changes: object): { status: number; body: object } {
-    return { status: 503, body: { ...WELL, status: "degraded", ...changes } };
-  }
-
   test.each([
     [
       "another token",
@@ -483,3 +479,8 @@ required = ["DATABASE_URL", "ADMIN_TOKEN"]
     });
   });
 });
+
+/** What a hub that is not well answers. */
+function health(changes: object): { status: number; body: object } {
+  return { status: 503, body: { ...WELL, status: "degraded", ...changes } };
+}
