@@ -4,16 +4,10 @@
  * Invariants: a socket gets a batch whole; rounds never overlap; what was handed over after a socket was added is
  * sent to it, unless it leaves first.
  */
+import { SLOW_CONSUMER } from "../core/close-code.ts";
 import type { Batch } from "./batch.ts";
+import type { DeliveryNode } from "./delivery-node.ts";
 import type { Subscriber } from "./subscriber.ts";
-
-/** What a fan-out needs of its node. */
-export interface FanOutNode {
-  /** Bytes that may wait for a subscriber. */
-  maxBacklogBytes(): number;
-  /** A subscriber is over that bound when a batch is due. */
-  onSlow(subscriber: Subscriber): void;
-}
 
 /**
  * Sends before the loop turns: the sockets' write pumps run while the messages are in cache. A single
@@ -27,7 +21,7 @@ const STREAM_SENDS = 5;
 
 interface Round {
   readonly batch: Batch;
-  /** Who was a member when the batch was handed over; a newcomer waits for the next. */
+  /** Who was served when the batch was handed over; a newcomer waits for the next. */
   readonly subscribers: readonly Subscriber[];
   /** The index of the first subscriber that has not been served. */
   next: number;
@@ -35,46 +29,41 @@ interface Round {
 
 /** The fan-out of one node. */
 export class FanOut {
-  readonly #node: FanOutNode;
-  readonly #members: Map<WebSocket, Subscriber> = new Map();
-  /** Members as an array, rebuilt only after a change: rounds iterate it. */
+  readonly #node: Pick<DeliveryNode, "maxBacklogBytes" | "close">;
+  readonly #subscribers: Map<WebSocket, Subscriber> = new Map();
+  /** The same as an array, rebuilt only after a change: rounds iterate it. */
   #snapshot: readonly Subscriber[] | null = null;
   /** The first one is under way. */
   readonly #rounds: Round[] = [];
 
-  constructor(node: FanOutNode) {
+  constructor(node: Pick<DeliveryNode, "maxBacklogBytes" | "close">) {
     this.#node = node;
   }
 
   /** How many sockets it serves. */
   get size(): number {
-    return this.#members.size;
+    return this.#subscribers.size;
   }
 
   /** Those it serves. */
-  get sockets(): Iterable<WebSocket> {
-    return this.#members.keys();
-  }
-
-  /** The same as subscribers. */
   get subscribers(): Iterable<Subscriber> {
-    return this.#members.values();
+    return this.#subscribers.values();
   }
 
   /** The subscriber of a socket that it serves. */
   get(socket: WebSocket): Subscriber | undefined {
-    return this.#members.get(socket);
+    return this.#subscribers.get(socket);
   }
 
   /** Serves a subscriber from the next batch on. */
   add(subscriber: Subscriber): void {
-    this.#members.set(subscriber.socket, subscriber);
+    this.#subscribers.set(subscriber.socket, subscriber);
     this.#snapshot = null;
   }
 
   /** Stops serving a socket; no-op for one it does not serve. */
   remove(socket: WebSocket): void {
-    if (this.#members.delete(socket)) this.#snapshot = null;
+    if (this.#subscribers.delete(socket)) this.#snapshot = null;
   }
 
   /** Whether nothing is due to anybody. */
@@ -85,12 +74,12 @@ export class FanOut {
   /** Whether more waits for a subscriber than may. */
   get isAnybodySlow(): boolean {
     const maxBacklog = this.#node.maxBacklogBytes();
-    return this.#members.values().some(({ backlog }) => backlog > maxBacklog);
+    return this.#subscribers.values().some(({ backlog }) => backlog > maxBacklog);
   }
 
-  /** Takes a batch for every member; `serve` sends it. */
+  /** Takes a batch for everyone that it serves; `serve` sends it. */
   deliver(batch: Batch): void {
-    this.#snapshot ??= [...this.#members.values()];
+    this.#snapshot ??= [...this.#subscribers.values()];
     this.#rounds.push({ batch, subscribers: this.#snapshot, next: 0 });
   }
 
@@ -108,7 +97,8 @@ export class FanOut {
       if (subscriber === undefined) break;
       if (subscriber.backlog > maxBacklog) {
         // It may have left since the batch was handed over: nobody is closed twice.
-        if (this.#members.has(subscriber.socket)) this.#node.onSlow(subscriber);
+        const isHere = this.#subscribers.has(subscriber.socket);
+        if (isHere) this.#node.close(subscriber.socket, SLOW_CONSUMER);
         continue;
       }
       subscriber.send(batch);
@@ -123,12 +113,12 @@ export class FanOut {
     while (this.serve()) continue;
   }
 
-  /** Ends the fan-out for everyone: sends all there is, forgets the members, returns them. */
+  /** Ends the fan-out for everyone: sends all there is, forgets the subscribers, returns them. */
   release(): Subscriber[] {
     this.drain();
-    const members = [...this.#members.values()];
-    this.#members.clear();
+    const subscribers = [...this.#subscribers.values()];
+    this.#subscribers.clear();
     this.#snapshot = null;
-    return members;
+    return subscribers;
   }
 }

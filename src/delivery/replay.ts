@@ -3,28 +3,12 @@
  * and hands each over to the fan-out in the very moment in which it lacks nothing, so that there is
  * neither hole nor repeat. Nobody is filled faster than they read.
  */
+import { HISTORY_GAP, SLOW_CONSUMER } from "../core/close-code.ts";
+import type { DeliveryNode } from "./delivery-node.ts";
+import type { FanOut } from "./fan-out.ts";
 import type { LogView } from "./log-view.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { turn } from "./turn.ts";
-
-/** What a replay needs of its node. */
-export interface ReplayNode {
-  maxBacklogBytes(): number;
-  /** It has everything up to an offset: the place must outlive hibernation. */
-  onProgress(subscriber: Subscriber, offset: number): void;
-  /** It has all that is in the log, and misses nothing if it is served from the next batch on. */
-  onCurrent(subscriber: Subscriber): void;
-  /** What it needs next is gone, and it asked to be closed then. */
-  onGap(subscriber: Subscriber): void;
-  /** So many messages cannot be read. */
-  onUnreadable(messages: number): void;
-  /** It does not read. */
-  onSlow(subscriber: Subscriber): void;
-  /** Nobody is behind any more. */
-  onIdle(): void;
-  /** Something is wrong that nobody has foreseen: nothing is replayed any more. */
-  onFailure(error: unknown): void;
-}
 
 /** Bytes that may wait for a subscriber before it is given more. */
 const FILL_BYTES = 256 * 1024;
@@ -44,13 +28,16 @@ interface Behind {
 
 /** The replay of one node. */
 export class Replay {
-  readonly #node: ReplayNode;
+  readonly #node: DeliveryNode;
   readonly #log: LogView;
+  /** Serves whoever has all that is in the log. */
+  readonly #fanOut: FanOut;
   readonly #behind: Map<WebSocket, Behind> = new Map();
   #isPumping = false;
 
-  constructor(log: LogView, node: ReplayNode) {
+  constructor(log: LogView, fanOut: FanOut, node: DeliveryNode) {
     this.#log = log;
+    this.#fanOut = fanOut;
     this.#node = node;
   }
 
@@ -59,12 +46,7 @@ export class Replay {
     return this.#behind.size;
   }
 
-  /** Those it serves. */
-  get sockets(): Iterable<WebSocket> {
-    return this.#behind.keys();
-  }
-
-  /** The same as subscribers, each with the offset up to which it was given everything. */
+  /** Those it serves, each with the offset up to which it was given everything. */
   get places(): Iterable<{ readonly subscriber: Subscriber; readonly offset: number }> {
     return this.#behind.values();
   }
@@ -78,7 +60,7 @@ export class Replay {
   add(subscriber: Subscriber, offset: number): void {
     const behind = { subscriber, offset, fedAtMs: Date.now() };
     this.#behind.set(subscriber.socket, behind);
-    this.#node.onProgress(subscriber, offset);
+    this.#rememberPlace(behind);
     // The beginning at once: it might be gone by the next turn of the loop.
     this.#feed(behind);
     if (!this.#isPumping) this.#pump().catch((error: unknown) => this.#node.onFailure(error));
@@ -94,7 +76,7 @@ export class Replay {
     for (const behind of this.#behind.values()) {
       while (this.#behind.has(behind.subscriber.socket)) {
         if (behind.subscriber.backlog > this.#node.maxBacklogBytes()) {
-          this.#node.onSlow(behind.subscriber);
+          this.#node.close(behind.subscriber.socket, SLOW_CONSUMER);
         } else {
           this.#feed(behind);
         }
@@ -110,7 +92,8 @@ export class Replay {
         let fed = 0;
         for (const behind of this.#behind.values()) {
           if (this.#isFull(behind.subscriber)) {
-            if (Date.now() - behind.fedAtMs > STALL_MS) this.#node.onSlow(behind.subscriber);
+            if (Date.now() - behind.fedAtMs > STALL_MS)
+              this.#node.close(behind.subscriber.socket, SLOW_CONSUMER);
             continue;
           }
           behind.fedAtMs = Date.now();
@@ -148,18 +131,23 @@ export class Replay {
       behind.offset = batch.place.last;
     }
     if (behind.offset < this.#log.head.offset) {
-      this.#node.onProgress(subscriber, behind.offset);
+      this.#rememberPlace(behind);
       return;
     }
     this.#behind.delete(subscriber.socket);
-    this.#node.onCurrent(subscriber);
+    subscriber.rememberPlace(null);
+    this.#fanOut.add(subscriber);
+  }
+
+  #rememberPlace({ subscriber, offset }: Behind): void {
+    subscriber.rememberPlace({ ...this.#log.head, offset });
   }
 
   /** Tells a subscriber of a gap up to an offset; `false` when it asked to be closed then. */
   #skip(behind: Behind, offset: number): boolean {
     const { subscriber } = behind;
     if (subscriber.closesOnGap) {
-      this.#node.onGap(subscriber);
+      this.#node.close(subscriber.socket, HISTORY_GAP);
       return false;
     }
     const { epoch } = this.#log.head;

@@ -7,6 +7,16 @@ import type { Batch } from "./batch.ts";
 import { FrameAllowance } from "./frame-allowance.ts";
 import { sendFrame, sendFrames } from "./send-frame.ts";
 
+/** A subscriber's socket, as its node keeps it. */
+export interface SubscriberSocket {
+  readonly socket: WebSocket;
+  readonly protocol: Protocol;
+  /** Whether a gap closes it. */
+  readonly closesOnGap: boolean;
+  /** Lets outlive hibernation up to where it was given everything; `null`: it is not behind. */
+  rememberPlace(behind: Cursor | null): void;
+}
+
 /** What was sent to a subscriber that acknowledges, and not acknowledged. */
 interface Unacknowledged {
   readonly offset: number;
@@ -17,20 +27,30 @@ interface Unacknowledged {
 export class Subscriber {
   readonly socket: WebSocket;
   readonly protocol: Protocol;
-  /** Whether a gap closes it. */
-  readonly closesOnGap: boolean;
   /** What it may send. */
   readonly allowance: FrameAllowance = new FrameAllowance();
+  readonly #kept: SubscriberSocket;
   /** `null` until it acknowledges for the first time. */
   #unacknowledged: Unacknowledged[] | null = null;
   #unacknowledgedUnits = 0;
   /** The last offset that it has acknowledged, `null` until it does. */
   #acknowledged: number | null = null;
 
-  constructor(socket: WebSocket, protocol: Protocol, closesOnGap: boolean) {
-    this.socket = socket;
-    this.protocol = protocol;
-    this.closesOnGap = closesOnGap;
+  constructor(kept: SubscriberSocket) {
+    this.#kept = kept;
+    // Its own: they are read for every batch.
+    this.socket = kept.socket;
+    this.protocol = kept.protocol;
+  }
+
+  /** Whether a gap closes it. */
+  get closesOnGap(): boolean {
+    return this.#kept.closesOnGap;
+  }
+
+  /** Lets outlive hibernation up to where it was given everything; `null`: it is not behind. */
+  rememberPlace(behind: Cursor | null): void {
+    this.#kept.rememberPlace(behind);
   }
 
   /** Says where it begins; a raw one is told nothing. */

@@ -3,8 +3,10 @@
  * parsed, never cast, since an older deploy may have written it. At most 16 KiB (platform limits).
  */
 import * as v from "valibot";
+import type { PublisherAdmission, SubscriberAdmission } from "../core/admission.ts";
 import { GrantSchema, type Grant } from "../core/grant.ts";
 import type { Protocol } from "../core/stream.ts";
+import { protocolOf } from "../core/subprotocol.ts";
 import { LogPositionSchema, type LogPosition } from "./log.ts";
 
 /** A socket's identity within its topic. */
@@ -83,6 +85,44 @@ const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role",
   }),
   v.object({ v: v.literal(1), role: v.literal("dismissed") }),
 ]);
+
+/** What an admitted publisher carries; the first one does so for the topic. */
+export function publisherAttachment(
+  { subprotocol, heartbeatSeconds, grant, country }: PublisherAdmission,
+  isFirst: boolean,
+  nowMs: number,
+): PublisherAttachment {
+  return {
+    v: 1,
+    role: "publisher",
+    protocol: protocolOf(subprotocol),
+    heartbeatSeconds,
+    connectedAtMs: nowMs,
+    lookedAtMs: isFirst ? nowMs : 0,
+    policyAtMs: 0,
+    log: null,
+    grant,
+    rateFullAtMs: null,
+    ...(country !== undefined && { country }),
+  };
+}
+
+/** What an admitted subscriber carries. */
+export function subscriberAttachment(
+  { subprotocol, gap, grant, country }: SubscriberAdmission,
+  nowMs: number,
+): SubscriberAttachment {
+  return {
+    v: 1,
+    role: "subscriber",
+    protocol: protocolOf(subprotocol),
+    gap,
+    behind: null,
+    grant,
+    connectedAtMs: nowMs,
+    ...(country !== undefined && { country }),
+  };
+}
 
 /** Makes an attachment part of its socket. */
 export function writeAttachment(socket: WebSocket, attachment: Attachment): void {

@@ -1,9 +1,10 @@
 /**
- * Which sockets are here by which key or token, and until when; by key, so that neither a revocation nor a look at
- * the keys in use walks all sockets. Sockets that presented nothing are not in it. A copy of what the attachments
- * say. Knows no clock.
+ * Which members are here by a key or token, by key and by their end, so that neither a revocation nor a look at the
+ * keys in use walks all sockets. An index: a grant itself is its member's. Members that presented nothing are not in
+ * it. Knows no clock.
  */
 import type { Grant } from "../core/grant.ts";
+import type { Member } from "./member.ts";
 
 /**
  * How long a key may be used without being looked at; with what caches may add, less than the minute in which
@@ -13,70 +14,65 @@ const LOOK_MS = 30_000;
 /** Keys that are looked at at once: more make the question too large. */
 const MAX_KEYS = 500;
 
-/** The grants of one topic's sockets. */
+/** The grants of one topic's members. */
 export class Grants {
-  readonly #grants: Map<WebSocket, Grant> = new Map();
+  readonly #members: Set<Member> = new Set();
   /** In the order in which they are looked at. */
-  readonly #keys: Map<number, Set<WebSocket>> = new Map();
+  readonly #keys: Map<number, Set<Member>> = new Map();
   #nextLookMs = Infinity;
   /** No later than the first end of a grant; found out anew when that has passed. */
   #nextExpiryMs = Infinity;
 
-  /** Remembers by what a socket is here; keys were looked at not long before `seenMs`. */
-  add(socket: WebSocket, grant: Grant, seenMs: number): void {
-    this.#grants.set(socket, grant);
+  /** Takes a member, if it presented anything; keys were looked at not long before `seenMs`. */
+  add(member: Member, seenMs: number): void {
+    const { grant } = member;
+    if (grant === null) return;
+    this.#members.add(member);
     this.#expectEnd(grant);
     if (grant.keyId === null) return;
     const known = this.#keys.get(grant.keyId);
-    if (known === undefined) this.#keys.set(grant.keyId, new Set([socket]));
-    else known.add(socket);
+    if (known === undefined) this.#keys.set(grant.keyId, new Set([member]));
+    else known.add(member);
     this.#nextLookMs = Math.min(this.#nextLookMs, seenMs + LOOK_MS);
   }
 
-  /** Changes by what a socket is here. */
-  renew(socket: WebSocket, grant: Grant): void {
-    if (!this.#grants.has(socket)) return;
-    this.#grants.set(socket, grant);
+  /** Gives a member another grant of the same key. */
+  renew(member: Member, grant: Grant): void {
+    member.regrant(grant);
     this.#expectEnd(grant);
   }
 
-  /** Forgets a socket. */
-  delete(socket: WebSocket): void {
-    const keyId = this.#grants.get(socket)?.keyId ?? null;
-    this.#grants.delete(socket);
+  /** Forgets a member. */
+  delete(member: Member): void {
+    this.#members.delete(member);
+    const keyId = member.grant?.keyId ?? null;
     if (keyId === null) return;
-    const sockets = this.#keys.get(keyId);
-    sockets?.delete(socket);
-    if (sockets?.size === 0) this.#keys.delete(keyId);
+    const members = this.#keys.get(keyId);
+    members?.delete(member);
+    if (members?.size === 0) this.#keys.delete(keyId);
     if (this.#keys.size === 0) this.#nextLookMs = Infinity;
-  }
-
-  /** Whether a socket presented anything. */
-  has(socket: WebSocket): boolean {
-    return this.#grants.has(socket);
   }
 
   /** Whether nobody who is here presented anything. */
   get isEmpty(): boolean {
-    return this.#grants.size === 0;
+    return this.#members.size === 0;
   }
 
-  /** The keys that sockets are here by. */
+  /** The keys that members are here by. */
   get keyIds(): number[] {
     return [...this.#keys.keys()];
   }
 
-  /** Whether any socket is here by a key. */
+  /** Whether any member is here by a key. */
   holds(keyId: number): boolean {
     return this.#keys.has(keyId);
   }
 
-  /** The sockets that are here by a key, with their grants. */
-  heldBy(keyId: number): [WebSocket, Grant][] {
-    return [...(this.#keys.get(keyId) ?? [])].flatMap((socket) => {
-      const grant = this.#grants.get(socket);
-      return grant === undefined ? [] : [[socket, grant]];
-    });
+  /** The members that are here by a key, each with its grant. */
+  heldBy(keyId: number): [Member, Grant][] {
+    return [...(this.#keys.get(keyId) ?? [])].flatMap((member) =>
+      member.grant === null ? [] : [[member, member.grant]],
+    );
   }
 
   /** When keys are to be looked at next, infinite where there is none; cheap, for every message asks. */
@@ -87,21 +83,21 @@ export class Grants {
   /** The keys that are to be looked at now; each is again in half a minute. */
   takeDue(nowMs: number): number[] {
     const due = this.#keys.entries().take(MAX_KEYS).toArray();
-    for (const [keyId, sockets] of due) {
+    for (const [keyId, members] of due) {
       this.#keys.delete(keyId);
-      this.#keys.set(keyId, sockets);
+      this.#keys.set(keyId, members);
     }
     this.#nextLookMs = nowMs + LOOK_MS / Math.max(1, Math.ceil(this.#keys.size / MAX_KEYS));
     return due.map(([keyId]) => keyId);
   }
 
-  /** The sockets whose time is over; walks all of them, once an alarm. */
-  takeExpired(nowMs: number): [WebSocket, Grant][] {
-    const expired: [WebSocket, Grant][] = [];
+  /** The members whose time is over; walks all of them, once an alarm. */
+  takeExpired(nowMs: number): Member[] {
+    const expired: Member[] = [];
     this.#nextExpiryMs = Infinity;
-    for (const [socket, grant] of this.#grants) {
-      if ((grant.expiresAtMs ?? Infinity) <= nowMs) expired.push([socket, grant]);
-      else this.#expectEnd(grant);
+    for (const member of this.#members) {
+      if ((member.grant?.expiresAtMs ?? Infinity) <= nowMs) expired.push(member);
+      else if (member.grant !== null) this.#expectEnd(member.grant);
     }
     return expired;
   }

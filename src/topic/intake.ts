@@ -18,7 +18,6 @@ import {
   formatError,
   parsePublish,
   type InvalidFrame,
-  type Protocol,
   type Publish,
 } from "../core/stream.ts";
 import {
@@ -28,23 +27,15 @@ import {
   readId,
 } from "../core/unread-publish.ts";
 import type { Log } from "./log.ts";
-import type { MessageRate, RateVerdict } from "./message-rate.ts";
+import type { RateVerdict } from "./message-rate.ts";
 import { isLargerThan } from "./message-size.ts";
 import type { Receipt } from "./publication.ts";
+import type { Publisher } from "./publisher.ts";
 import { sendFrame } from "../delivery/send-frame.ts";
 import type { Sequencer } from "./sequencer.ts";
 
 /** Seconds after which an overloaded topic may be tried again. */
 const RETRY_AFTER_SECONDS = 1;
-
-/** Who sends a frame. */
-export interface Sender {
-  readonly socket: WebSocket;
-  readonly protocol: Protocol;
-  readonly rate: Pick<MessageRate, "isEmpty">;
-  /** Asks for so many messages. */
-  spend(count: number, perSecond: number, nowMs: number): RateVerdict;
-}
 
 /** What became of a publish; shared with those who repeated it while it was under way. */
 interface Outcome {
@@ -65,22 +56,22 @@ export class Intake {
   }
 
   /** Takes a frame; returns why its publisher must be closed, `null` when it may go on. */
-  take(sender: Sender, frame: Message, policy: Policy, nowMs: number): Close | null {
-    if (sender.protocol === "stream") return this.#takeFrame(sender, frame, policy, nowMs);
+  take(publisher: Publisher, frame: Message, policy: Policy, nowMs: number): Close | null {
+    if (publisher.protocol === "stream") return this.#takeFrame(publisher, frame, policy, nowMs);
     if (isLargerThan(frame, policy.maxMessageBytes)) return MESSAGE_TOO_LARGE;
     // There is no other way to tell it.
-    if (rateVerdict(sender, 1, policy, nowMs) !== null) return TOO_MANY_REQUESTS;
+    if (rateVerdict(publisher, 1, policy, nowMs) !== null) return TOO_MANY_REQUESTS;
     this.#sequencer.publish({ messages: [frame], receipt: null });
     return null;
   }
 
   /** Takes a frame of the stream. What is refused whatever is in it is refused unread: parsing costs most. */
-  #takeFrame(sender: Sender, frame: Message, policy: Policy, nowMs: number): Close | null {
-    const { socket, rate } = sender;
+  #takeFrame(publisher: Publisher, frame: Message, policy: Policy, nowMs: number): Close | null {
+    const { socket, rate } = publisher;
     const { maxMessageBytes, messagesPerSecond } = policy;
     if (typeof frame === "string") {
       if (messagesPerSecond !== null && rate.isEmpty(messagesPerSecond, nowMs)) {
-        const verdict = rateVerdict(sender, countMessages(frame), policy, nowMs);
+        const verdict = rateVerdict(publisher, countMessages(frame), policy, nowMs);
         if (verdict !== null) return this.#refuseRate(socket, readId(frame), policy, verdict);
       }
       const maxUnits = maxPublishUnits(maxMessageBytes);
@@ -97,7 +88,7 @@ export class Intake {
     const publish = parsePublish(frame);
     if (!publish.ok) return this.#refuseFrame(socket, publish.error);
     const { id, messages } = publish.value;
-    const verdict = rateVerdict(sender, messages.length, policy, nowMs);
+    const verdict = rateVerdict(publisher, messages.length, policy, nowMs);
     if (verdict !== null) return this.#refuseRate(socket, id, policy, verdict);
     this.#takePublish(socket, publish.value, maxMessageBytes);
     return null;
@@ -177,13 +168,13 @@ type RateRefusal = Exclude<RateVerdict, { readonly type: "within" }>;
 
 /** `null` while a publisher keeps to its domain's rate. */
 function rateVerdict(
-  sender: Sender,
+  publisher: Publisher,
   count: number,
   { messagesPerSecond }: Policy,
   nowMs: number,
 ): RateRefusal | null {
   if (messagesPerSecond === null) return null;
-  const verdict = sender.spend(count, messagesPerSecond, nowMs);
+  const verdict = publisher.spend(count, messagesPerSecond, nowMs);
   return verdict.type === "within" ? null : verdict;
 }
 

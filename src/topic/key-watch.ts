@@ -19,7 +19,8 @@ import type { Grant } from "../core/grant.ts";
 import { judgeGrant, type GrantVerdict } from "../core/judge.ts";
 import type { DatedPolicy } from "../core/policy.ts";
 import { logError } from "../log.ts";
-import { Grants } from "./grants.ts";
+import type { Grants } from "./grants.ts";
+import type { Member } from "./member.ts";
 import { Registration } from "./registration.ts";
 
 /** When a registration that failed is tried again. */
@@ -47,8 +48,6 @@ export interface WatchedTopic {
   bound(): TopicBound | null;
   /** A socket must go. */
   close(socket: WebSocket, close: Close): void;
-  /** A socket's grant has changed: it must outlive hibernation. */
-  regrant(socket: WebSocket, grant: Grant): void;
   /** The domain or the key store has said what the domain allows. */
   adopt(policy: DatedPolicy, isFinal: boolean): void;
   /** Keys are looked at now. */
@@ -60,7 +59,7 @@ export interface WatchedTopic {
 /** The watch of one topic. */
 export class KeyWatch {
   readonly registration: Registration;
-  readonly grants: Grants = new Grants();
+  readonly grants: Grants;
   readonly #topic: WatchedTopic;
   /** How many sockets are on their way in, by key: it is not to be given up meanwhile. */
   readonly #joining: Map<number, number> = new Map();
@@ -68,7 +67,8 @@ export class KeyWatch {
   readonly #entering: Map<number, Promise<Entering>> = new Map();
   #retryAtMs: number | null;
 
-  constructor(topic: WatchedTopic) {
+  constructor(grants: Grants, topic: WatchedTopic) {
+    this.grants = grants;
     this.#topic = topic;
     const { kv } = topic.ctx.storage;
     this.registration = new Registration(kv, topic.env, () => topic.address());
@@ -115,8 +115,9 @@ export class KeyWatch {
 
   /** Closes whose time is over. */
   expire(nowMs: number): void {
-    for (const [socket, { keyId }] of this.grants.takeExpired(nowMs)) {
-      this.#topic.close(socket, keyId === null ? TOKEN_EXPIRED : KEY_REJECTED);
+    for (const { socket, grant } of this.grants.takeExpired(nowMs)) {
+      const isToken = (grant?.keyId ?? null) === null;
+      this.#topic.close(socket, isToken ? TOKEN_EXPIRED : KEY_REJECTED);
     }
   }
 
@@ -241,7 +242,9 @@ export class KeyWatch {
   /** Closes whoever came by keys while the domain could not say that it has too many topics. */
   #closeHolders(keyIds: readonly number[]): void {
     for (const keyId of keyIds) {
-      for (const [socket] of this.grants.heldBy(keyId)) this.#topic.close(socket, TOO_MANY_TOPICS);
+      for (const [{ socket }] of this.grants.heldBy(keyId)) {
+        this.#topic.close(socket, TOO_MANY_TOPICS);
+      }
     }
   }
 
@@ -277,14 +280,14 @@ export class KeyWatch {
   #settle({ keyId, standing, atMs }: KeyChange, isFinal: boolean): number {
     let closed = 0;
     let isDoubtful = false;
-    for (const [socket, grant] of this.grants.heldBy(keyId)) {
+    for (const [member, grant] of this.grants.heldBy(keyId)) {
       const isOlder = grant.checkedAtMs <= atMs;
       const maybeOlder = mayPrecede(grant.checkedAtMs, atMs);
       if (standing.type === "live") {
         const { expiresAtMs } = standing;
-        if (isOlder) this.#renew(socket, { ...grant, expiresAtMs, checkedAtMs: atMs });
+        if (isOlder) this.#renew(member, { ...grant, expiresAtMs, checkedAtMs: atMs });
       } else if (isOlder || (isFinal && maybeOlder)) {
-        this.#topic.close(socket, KEY_REJECTED);
+        this.#topic.close(member.socket, KEY_REJECTED);
         closed += 1;
       } else {
         // One that is clearly newer was given after the key had been switched on again.
@@ -298,15 +301,14 @@ export class KeyWatch {
   /** Asks the key store of a key whose grants may be older than its end; where it does not answer the end counts. */
   async #resolve(keyId: number, endedAtMs: number): Promise<void> {
     if (await this.#look([keyId], true)) return;
-    for (const [socket, grant] of this.grants.heldBy(keyId)) {
+    for (const [{ socket }, grant] of this.grants.heldBy(keyId)) {
       const isSuspect = mayPrecede(grant.checkedAtMs, endedAtMs);
       if (isSuspect) this.#topic.close(socket, KEY_REJECTED);
     }
   }
 
-  #renew(socket: WebSocket, grant: Grant): void {
-    this.grants.renew(socket, grant);
-    this.#topic.regrant(socket, grant);
+  #renew(member: Member, grant: Grant): void {
+    this.grants.renew(member, grant);
     this.#topic.rearm();
   }
 }

@@ -11,7 +11,7 @@ import { Batch } from "../delivery/batch.ts";
 import { LogRows, type RowPlace } from "./log-rows.ts";
 import type { Publication } from "./publication.ts";
 import { PublishWindow, type PublishedId } from "./publish-window.ts";
-import type { LogView } from "../delivery/log-view.ts";
+import type { LogView, Resumption } from "../delivery/log-view.ts";
 import { RecentBatches } from "../delivery/recent-batches.ts";
 
 /** What a log keeps durably; 0 sets no bound of its kind. */
@@ -28,14 +28,6 @@ export interface LogPosition {
   /** When it was published; milliseconds since the epoch. */
   readonly atMs: number;
   readonly ids: readonly PublishedId[];
-}
-
-/** Where a subscriber goes on, and what it misses. */
-export interface Resumption {
-  /** The place after which its messages begin. */
-  readonly cursor: Cursor;
-  /** What it asked for and cannot get: what follows `from`, up to the cursor. */
-  readonly gapFrom: Cursor | null;
 }
 
 /** Messages that are kept when the policy bounds only their age. */

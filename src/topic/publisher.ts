@@ -1,30 +1,15 @@
-/**
- * One publisher's socket: who it is, when it was last heard, and how fast it sends.
- */
-import type { Protocol } from "../core/stream.ts";
-import { writeAttachment, type PublisherAttachment } from "./attachment.ts";
+/** A publisher: a member that sends, and how fast. */
+import type { PublisherAttachment } from "./attachment.ts";
+import { Member } from "./member.ts";
 import { MessageRate, type RateVerdict } from "./message-rate.ts";
 
-/** A publisher. */
-export class Publisher {
-  readonly socket: WebSocket;
-  lastMessageMs: number | null = null;
-  #attachment: PublisherAttachment;
+/** One publisher. */
+export class Publisher extends Member<PublisherAttachment> {
   #rate: MessageRate;
 
   constructor(socket: WebSocket, attachment: PublisherAttachment) {
-    this.socket = socket;
-    this.#attachment = attachment;
+    super(socket, attachment);
     this.#rate = new MessageRate(attachment.rateFullAtMs);
-  }
-
-  /** What it carries through hibernation. */
-  get attachment(): PublisherAttachment {
-    return this.#attachment;
-  }
-
-  get protocol(): Protocol {
-    return this.#attachment.protocol;
   }
 
   /** How much of its rate it has used. */
@@ -44,16 +29,6 @@ export class Publisher {
     const verdict = this.#rate.take(count, perSecond, nowMs);
     if (verdict.type === "within") this.#rememberDebt(nowMs);
     return verdict;
-  }
-
-  /** Makes changes part of its socket. */
-  remember(
-    changes: Partial<
-      Pick<PublisherAttachment, "log" | "grant" | "lookedAtMs" | "policyAtMs" | "rateFullAtMs">
-    >,
-  ): void {
-    this.#attachment = { ...this.#attachment, ...changes };
-    writeAttachment(this.socket, this.#attachment);
   }
 
   /** Sleep must not pay what it owes. Rare: only a publish of more than a second's worth makes a debt. */

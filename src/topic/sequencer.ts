@@ -12,8 +12,10 @@ import { turn } from "../delivery/turn.ts";
 
 /** What a sequencer needs of its topic. */
 export interface SequencedTopic {
-  /** Puts publications into the log; `null` when they have no message. */
-  append(publications: readonly Publication[]): Batch | null;
+  /** The log has grown. */
+  onAppended(): void;
+  /** Storage failed, so that nothing that follows could be true. */
+  onLogFailure(error: unknown): void;
   /** Everything is sent and nothing lingers. */
   onIdle(): void;
   /** Lets nothing else happen to the topic until the work is done: who sends is held up. */
@@ -49,7 +51,7 @@ interface Pace {
 
 /** The sequencer of one topic. */
 export class Sequencer {
-  readonly #log: Pick<Log, "head" | "isDurable">;
+  readonly #log: Pick<Log, "append" | "head" | "isDurable">;
   readonly #fanOut: FanOut;
   readonly #topic: SequencedTopic;
   #gathered: Publication[] = [];
@@ -61,7 +63,11 @@ export class Sequencer {
   /** Ends a linger before its time. */
   #endLinger: (() => void) | null = null;
 
-  constructor(log: Pick<Log, "head" | "isDurable">, fanOut: FanOut, topic: SequencedTopic) {
+  constructor(
+    log: Pick<Log, "append" | "head" | "isDurable">,
+    fanOut: FanOut,
+    topic: SequencedTopic,
+  ) {
     this.#log = log;
     this.#fanOut = fanOut;
     this.#topic = topic;
@@ -156,7 +162,7 @@ export class Sequencer {
   #sequence(): boolean {
     if (this.#gathered.length === 0) return false;
     const publications = this.#take();
-    const batch = this.#topic.append(publications);
+    const batch = this.#append(publications);
     const { epoch, offset: head } = this.#log.head;
     let offset = batch === null ? head : batch.place.first - 1;
     for (const { messages, receipt } of publications) {
@@ -165,6 +171,18 @@ export class Sequencer {
     }
     if (batch !== null) this.#fanOut.deliver(batch);
     return true;
+  }
+
+  #append(publications: readonly Publication[]): Batch | null {
+    try {
+      const batch = this.#log.append(publications, Date.now());
+      this.#topic.onAppended();
+      return batch;
+    } catch (error) {
+      // SQLITE_FULL and the like. Publishers see 1006 and no ack, subscribers come back by cursor.
+      this.#topic.onLogFailure(error);
+      throw error;
+    }
   }
 
   /** Takes as many publications as a batch should have, never a part of one. */

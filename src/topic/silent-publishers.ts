@@ -8,15 +8,16 @@ export function findSilentPublishers(
   publishers: Iterable<Publisher>,
   lastHeartbeatMs: (socket: WebSocket) => number | null,
   nowMs: number,
-): WebSocket[] {
+): Publisher[] {
   if (count === 0) return [];
-  return Array.from(publishers, ({ socket, attachment, lastMessageMs }) => {
+  return Array.from(publishers, (publisher) => {
+    const { socket, attachment, lastMessageMs } = publisher;
     const { heartbeatSeconds, connectedAtMs } = attachment;
     const signs = { heartbeatSeconds, connectedAtMs, lastMessageMs };
-    return { socket, signs: { ...signs, lastHeartbeatMs: lastHeartbeatMs(socket) } };
+    return { publisher, signs: { ...signs, lastHeartbeatMs: lastHeartbeatMs(socket) } };
   })
     .filter(({ signs }) => isSilent(signs, nowMs))
     .toSorted((one, other) => lastSeenMs(one.signs) - lastSeenMs(other.signs))
     .slice(0, count)
-    .map(({ socket }) => socket);
+    .map(({ publisher }) => publisher);
 }

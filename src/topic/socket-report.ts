@@ -5,9 +5,9 @@
  */
 import type { Grant } from "../core/grant.ts";
 import type { Protocol } from "../core/stream.ts";
-import { readAttachment } from "./attachment.ts";
-import type { Publisher } from "./publisher.ts";
 import type { Subscriber } from "../delivery/subscriber.ts";
+import type { Publisher } from "./publisher.ts";
+import type { SubscriberMember } from "./subscriber-member.ts";
 
 /** One socket. */
 export interface SocketReport {
@@ -32,13 +32,15 @@ export interface ReportedSockets {
   readonly publishers: Iterable<Publisher>;
   /** Those that are farthest behind come first; each with the offset up to which it has all, as far as is known. */
   readonly subscribers: Iterable<readonly [Subscriber, number | null]>;
+  /** Who the subscribers are. */
+  readonly members: ReadonlyMap<WebSocket, SubscriberMember>;
   /** The offset of the newest message. */
   readonly head: number;
 }
 
 /** Reports at most so many, publishers first. */
 export function reportSockets(
-  { publishers, subscribers, head }: ReportedSockets,
+  { publishers, subscribers, members, head }: ReportedSockets,
   limit: number,
 ): SocketReport[] {
   const reports: SocketReport[] = [];
@@ -48,7 +50,8 @@ export function reportSockets(
   }
   for (const [subscriber, offset] of subscribers) {
     if (reports.length >= limit) return reports;
-    reports.push(reportSubscriber(subscriber, offset === null ? null : Math.max(0, head - offset)));
+    const messagesBehind = offset === null ? null : Math.max(0, head - offset);
+    reports.push(reportSubscriber(subscriber, members.get(subscriber.socket), messagesBehind));
   }
   return reports;
 }
@@ -67,17 +70,16 @@ function reportPublisher({ socket, protocol, attachment }: Publisher): SocketRep
 }
 
 function reportSubscriber(
-  { socket, protocol, backlog }: Subscriber,
+  { protocol, backlog }: Subscriber,
+  member: SubscriberMember | undefined,
   messagesBehind: number | null,
 ): SocketReport {
-  const attachment = readAttachment(socket);
-  const known = attachment?.role === "subscriber" ? attachment : null;
   return {
     role: "subscriber",
     protocol,
-    connectedAtMs: known?.connectedAtMs ?? null,
-    ...credentialOf(known?.grant ?? null),
-    country: known?.country ?? null,
+    connectedAtMs: member?.attachment.connectedAtMs ?? null,
+    ...credentialOf(member?.grant ?? null),
+    country: member?.attachment.country ?? null,
     waitingBytes: backlog,
     messagesBehind,
   };

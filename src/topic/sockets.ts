@@ -38,10 +38,10 @@ export class Sockets {
   }
 
   /** Takes a socket for hibernation; `null` when the runtime takes no more. Nothing else has changed then. */
-  accept(role: "publisher" | "subscriber"): AcceptedSocket | null {
+  accept(): AcceptedSocket | null {
     const { 0: client, 1: server } = new WebSocketPair();
     try {
-      this.#ctx.acceptWebSocket(server, [role]);
+      this.#ctx.acceptWebSocket(server);
     } catch (error) {
       // An Error, whatever was counted: the runtime holds as many as it can.
       logError({ event: "socket-not-taken", error: String(error) });

@@ -135,3 +135,16 @@ export async function open(topic: DurableObjectStub<Topic>, admission: Admission
   if (!response.webSocket) throw new Error(`Refused with ${response.status}`);
   return new Client(response.webSocket);
 }
+
+/** The hub's ends of the sockets that are on a topic in a role, or that the hub has closed. */
+export function hubSockets(
+  ctx: DurableObjectState,
+  role: "publisher" | "subscriber" | "dismissed",
+): WebSocket[] {
+  return ctx.getWebSockets().filter((socket) => {
+    const carried: unknown = socket.deserializeAttachment();
+    return (
+      typeof carried === "object" && carried !== null && "role" in carried && carried.role === role
+    );
+  });
+}

@@ -3,7 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Topic } from "../../../src/topic/topic.ts";
-import { open, publisher, subscriber, type Client } from "../support/sockets.ts";
+import { open, publisher, subscriber, type Client, hubSockets } from "../support/sockets.ts";
 import { evict, freshTopic } from "../support/topics.ts";
 
 const role = fc.constantFrom("publisher", "subscriber", "dismissed", "relay");
@@ -42,8 +42,7 @@ test("8.1 a socket that cannot be placed is told to come back, and the others no
       const source = await open(topic, publisher());
       const stranger = await open(topic, subscriber());
       await runInDurableObject(topic, (_, ctx) => {
-        for (const socket of ctx.getWebSockets("subscriber"))
-          socket.serializeAttachment(attachment);
+        for (const socket of hubSockets(ctx, "subscriber")) socket.serializeAttachment(attachment);
       });
       const reader = await open(topic, subscriber());
       await evict(topic);
@@ -192,7 +191,7 @@ test("5.2 an exclusive topic whose publisher cannot be placed is in grace, and i
   const lost = await open(topic, publisher());
   const reader = await open(topic, subscriber());
   await runInDurableObject(topic, (_, ctx) => {
-    for (const socket of ctx.getWebSockets("publisher")) socket.serializeAttachment({ v: 2 });
+    for (const socket of hubSockets(ctx, "publisher")) socket.serializeAttachment({ v: 2 });
   });
   await evict(topic);
   expect(await topic.describe()).toEqual({ phase: "grace", publishers: 0, subscribers: 1 });

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { failNextWrite } from "../../support-in-workerd/faults.ts";
-import { open, publisher, subscriber } from "../support/sockets.ts";
+import { open, publisher, subscriber, hubSockets } from "../support/sockets.ts";
 import { evict, freshTopic, wake } from "../support/topics.ts";
 
 const INVALID_CODE = { code: 1002, reason: "" };
@@ -47,7 +47,7 @@ function reportClose(
   reason: string,
 ): Promise<void> {
   return runInDurableObject(topic, (instance, ctx) => {
-    const [socket] = ctx.getWebSockets(role);
+    const [socket] = hubSockets(ctx, role);
     if (socket === undefined) throw new Error(`No ${role}`);
     instance.webSocketClose(socket, code, reason);
     expect(socket.deserializeAttachment()).toEqual({ v: 1, role: "dismissed" });

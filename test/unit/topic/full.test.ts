@@ -3,7 +3,15 @@ import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SOCKET_LIMITS } from "../../../src/topic/socket-limits.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
-import { answerOf, ask, open, publisher, subscriber, upgradeRequest } from "../support/sockets.ts";
+import {
+  answerOf,
+  ask,
+  open,
+  publisher,
+  subscriber,
+  upgradeRequest,
+  hubSockets,
+} from "../support/sockets.ts";
 import { evict, freshTopic, wake } from "../support/topics.ts";
 
 const limits = { ...SOCKET_LIMITS };
@@ -47,7 +55,7 @@ describe.each([
     // A client that reads nothing keeps the object from hibernating: asleep only the mark is left to see.
     for (let n = 0; n < 3; n++) await open(topic, subscriber());
     await runInDurableObject(topic, (_, ctx) => {
-      for (const socket of ctx.getWebSockets("subscriber")) {
+      for (const socket of hubSockets(ctx, "subscriber")) {
         socket.serializeAttachment({ v: 1, role: "dismissed" });
       }
     });
@@ -83,7 +91,7 @@ test("14.7 counts sockets that the hub has closed from the moment it has", async
   }
   // Each is closed for what it sends; none of them ever says goodbye.
   await runInDurableObject(topic, (instance, ctx) => {
-    for (const socket of ctx.getWebSockets("subscriber")) instance.webSocketMessage(socket, "?");
+    for (const socket of hubSockets(ctx, "subscriber")) instance.webSocketMessage(socket, "?");
   });
   expect(await topic.describe()).toMatchObject({ publishers: 1, subscribers: 0 });
   expect(await answerOf(ask(topic, subscriber()))).toBe("topic-full");

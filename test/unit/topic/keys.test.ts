@@ -17,6 +17,7 @@ import {
   publisher,
   subscriber,
   upgradeRequest,
+  hubSockets,
 } from "../support/sockets.ts";
 import { crash, evict, freshDomain, wake } from "../support/topics.ts";
 
@@ -266,7 +267,7 @@ describe.each([
     const source = await open(topic, publisher());
     const reader = await open(topic, subscriber());
     await runInDurableObject(topic, (_, ctx) => {
-      for (const socket of ctx.getWebSockets("publisher")) {
+      for (const socket of hubSockets(ctx, "publisher")) {
         socket.serializeAttachment({
           v: 1,
           role: "publisher",
@@ -274,7 +275,7 @@ describe.each([
           connectedAtMs: 0,
         });
       }
-      for (const socket of ctx.getWebSockets("subscriber")) {
+      for (const socket of hubSockets(ctx, "subscriber")) {
         socket.serializeAttachment({ v: 1, role: "subscriber" });
       }
     });

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Cursor } from "../../../src/core/cursor.ts";
 import type { Message } from "../../../src/core/message.ts";
+import type { Publication } from "../../../src/topic/publication.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
 import { FanOut } from "../../../src/delivery/fan-out.ts";
 import { LINGER_MS, Sequencer, type SequencedTopic } from "../../../src/topic/sequencer.ts";
@@ -13,22 +14,33 @@ interface Pipeline {
 }
 
 /** A sequencer over a log that keeps nothing, and its fan-out. */
-function createPipeline(topic: Partial<SequencedTopic> = {}): Pipeline {
+function createPipeline(
+  topic: Partial<SequencedTopic> = {},
+  onAppend: () => void = () => {},
+): Pipeline {
   const head = { epoch: "epoch", offset: 0 };
-  const fanOut = new FanOut({ maxBacklogBytes: () => Infinity, onSlow: () => {} });
-  const sequencer = new Sequencer({ head, isDurable: false }, fanOut, {
-    append(publications) {
-      const messages = publications.flatMap((publication) => publication.messages);
-      const first = head.offset + 1;
-      head.offset += messages.length;
-      return Batch.ofMessages({ epoch: "epoch", first, last: head.offset, atMs: 0 }, messages);
-    },
+  const append = (publications: readonly Publication[]): Batch => {
+    onAppend();
+    const messages = publications.flatMap((publication) => publication.messages);
+    const first = head.offset + 1;
+    head.offset += messages.length;
+    return Batch.ofMessages({ epoch: "epoch", first, last: head.offset, atMs: 0 }, messages);
+  };
+  const fanOut = new FanOut({ maxBacklogBytes: () => Infinity, close: () => {} });
+  const sequencer = new Sequencer({ append, head, isDurable: false }, fanOut, {
+    onAppended: () => {},
+    onLogFailure: () => {},
     onIdle: () => {},
     hold: (work) => void work(),
     onFailure: () => {},
     ...topic,
   });
   return { sequencer, fanOut };
+}
+
+/** A subscriber of bare messages of which nothing is kept. */
+function bareSubscriber(socket: WebSocket): Subscriber {
+  return new Subscriber({ socket, protocol: "raw", closesOnGap: false, rememberPlace: () => {} });
 }
 
 function publish({ sequencer }: Pipeline, message: Message): void {
@@ -52,7 +64,7 @@ function member({ fanOut }: Pipeline): Member {
     for (const { count, resolve } of waiting) if (received.length >= count) resolve(received);
   });
   socket.accept();
-  fanOut.add(new Subscriber(socket, "raw", false));
+  fanOut.add(bareSubscriber(socket));
   return {
     socket,
     received,
@@ -199,13 +211,13 @@ describe("sequencer and fan-out", () => {
     const slow: WebSocket[] = [];
     const fanOut = new FanOut({
       maxBacklogBytes: () => -1,
-      onSlow: ({ socket }) => {
+      close: (socket) => {
         slow.push(socket);
         fanOut.remove(socket);
       },
     });
     const [slowOne, gone] = [new WebSocketPair()[1], new WebSocketPair()[1]];
-    for (const socket of [slowOne, gone]) fanOut.add(new Subscriber(socket, "raw", false));
+    for (const socket of [slowOne, gone]) fanOut.add(bareSubscriber(socket));
     for (const first of [1, 2]) {
       fanOut.deliver(Batch.ofMessages({ epoch: "epoch", first, last: first, atMs: 0 }, ["x"]));
     }

@@ -5,7 +5,15 @@ import { HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE } from "../../../src/core/heartbe
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
-import { answerOf, ask, open, publisher, subscriber, type Client } from "../support/sockets.ts";
+import {
+  answerOf,
+  ask,
+  open,
+  publisher,
+  subscriber,
+  type Client,
+  hubSockets,
+} from "../support/sockets.ts";
 import { evict, freshTopic, wake } from "../support/topics.ts";
 
 const DISPLACED = { code: 4509, reason: "publisher-displaced" };
@@ -24,8 +32,7 @@ async function refuse(topic: DurableObjectStub<Topic>): Promise<void> {
 /** When the runtime last answered a heartbeat, of each subscriber that sent one, the earliest first. */
 function heartbeats(topic: DurableObjectStub<Topic>): Promise<number[]> {
   return runInDurableObject(topic, (_, ctx) =>
-    ctx
-      .getWebSockets("subscriber")
+    hubSockets(ctx, "subscriber")
       .flatMap((socket) => ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? [])
       .toSorted((one, other) => one - other),
   );
@@ -218,7 +225,7 @@ test("7.7 a frame that a subscriber sends is a sign of life, too", async () => {
   await beat(reader);
   clock.set(clock.nowMs + 60_000);
   await runInDurableObject(topic, (instance, ctx) => {
-    for (const socket of ctx.getWebSockets("subscriber")) instance.webSocketMessage(socket, "here");
+    for (const socket of hubSockets(ctx, "subscriber")) instance.webSocketMessage(socket, "here");
   });
   clock.set(clock.nowMs + SILENCE_MS);
   expect(await answerOf(ask(topic, subscriber()))).toBe("too-many-subscribers");

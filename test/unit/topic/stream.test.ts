@@ -7,7 +7,14 @@ import { describe, expect, test } from "vitest";
 import { parseCursor } from "../../../src/core/cursor.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
-import { open, publisher, subscriber, type Client, type Received } from "../support/sockets.ts";
+import {
+  open,
+  publisher,
+  subscriber,
+  type Client,
+  type Received,
+  hubSockets,
+} from "../support/sockets.ts";
 import { crash, evict, freshTopic, wake } from "../support/topics.ts";
 
 interface Frame {
@@ -408,7 +415,7 @@ describe("10.11 an overloaded topic", () => {
     const messages = numbers(1, 1000);
     // All of them arrive before the loop turns once.
     const answers = await runInDurableObject(topic, (instance, ctx) => {
-      const [socket] = ctx.getWebSockets("publisher");
+      const [socket] = hubSockets(ctx, "publisher");
       if (socket === undefined) throw new Error("There is no publisher");
       for (let n = 1; n <= 12; n++) {
         instance.webSocketMessage(

@@ -6,7 +6,15 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { describe, expect, test } from "vitest";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { evict, freshTopic, wake } from "../support/topics.ts";
-import { answerOf, ask, open, publisher, subscriber, upgradeRequest } from "../support/sockets.ts";
+import {
+  answerOf,
+  ask,
+  open,
+  publisher,
+  subscriber,
+  upgradeRequest,
+  hubSockets,
+} from "../support/sockets.ts";
 
 /** Moves the stored deadline into the past: the alarm is then late, without waiting for it. */
 async function passDeadline(topic: DurableObjectStub<Topic>): Promise<void> {
@@ -216,7 +224,7 @@ describe.each([
     const client = await open(topic, subscriber());
     await settle(topic);
     await runInDurableObject(topic, (instance, ctx) => {
-      const [displaced] = ctx.getWebSockets("publisher");
+      const [displaced] = hubSockets(ctx, "publisher");
       if (displaced === undefined) throw new Error("There is no publisher");
       void instance.fetch(upgradeRequest(publisher({}, { takeover: true })));
       instance.webSocketMessage(displaced, "late");
@@ -234,7 +242,7 @@ describe.each([
     expect(await answerOf(ask(topic, publisher()))).toBe("publisher-conflict");
     // It connected long ago, and sent no heartbeat since.
     await runInDurableObject(topic, (_, ctx) => {
-      for (const socket of ctx.getWebSockets("publisher")) {
+      for (const socket of hubSockets(ctx, "publisher")) {
         socket.serializeAttachment({ ...socket.deserializeAttachment(), connectedAtMs: 0 });
       }
     });

@@ -1,0 +1,126 @@
+/**
+ * A node's subscribers: from the handshake through the replay of the past to the fan-out of the present, and
+ * what they say of how far they are. Knows nothing of phases, publishers or keys.
+ * Invariant: a subscriber is in the replay or in the fan-out, never in both.
+ */
+import { HISTORY_GAP, INVALID_FRAME, TOO_MANY_REQUESTS, type Close } from "../core/close-code.ts";
+import type { Cursor } from "../core/cursor.ts";
+import type { Message } from "../core/message.ts";
+import type { Problem } from "../core/problem.ts";
+import type { Since } from "../core/since.ts";
+import { formatError, parseCredit } from "../core/stream.ts";
+import type { DeliveryNode } from "./delivery-node.ts";
+import { FanOut } from "./fan-out.ts";
+import { FRAMES_A_MINUTE } from "./frame-allowance.ts";
+import type { LogView, Resumption } from "./log-view.ts";
+import { Replay } from "./replay.ts";
+import { sendFrame } from "./send-frame.ts";
+import { Subscriber, type SubscriberSocket } from "./subscriber.ts";
+
+const TOO_MANY_FRAMES: Problem = {
+  slug: "too-many-requests",
+  detail: `Expected an ack for 32 KiB of messages at most, or ${FRAMES_A_MINUTE} frames a minute`,
+};
+
+/** The audience of one node. */
+export class Audience {
+  readonly fanOut: FanOut;
+  readonly #node: DeliveryNode;
+  readonly #log: LogView;
+  readonly #replay: Replay;
+
+  constructor(log: LogView, node: DeliveryNode) {
+    this.#log = log;
+    this.#node = node;
+    this.fanOut = new FanOut(node);
+    this.#replay = new Replay(log, this.fanOut, node);
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.fanOut.size + this.#replay.size;
+  }
+
+  /** Its subscribers, those in replay first, each with the offset up to which it has all, as far as is known. */
+  *places(): Generator<readonly [Subscriber, number | null]> {
+    for (const { subscriber, offset } of this.#replay.places) {
+      yield [subscriber, subscriber.acknowledged ?? offset];
+    }
+    for (const subscriber of this.fanOut.subscribers) yield [subscriber, subscriber.acknowledged];
+  }
+
+  /** Takes a socket that was admitted, and lets it begin where it asked to; `null`: with what comes now. */
+  accept(socket: SubscriberSocket, since: Since | null): void {
+    const subscriber = new Subscriber(socket);
+    if (since === null) {
+      subscriber.open(this.#log.head, null);
+      this.fanOut.add(subscriber);
+      return;
+    }
+    const resumption = this.#log.resume(since, Date.now());
+    subscriber.open(resumption.gapFrom ?? resumption.cursor, resumption.gapFrom === null);
+    this.#follow(subscriber, resumption);
+  }
+
+  /** Takes a socket back after a wake, with the log where it was; `behind`: up to where it has all, if not to the end. */
+  adopt(socket: SubscriberSocket, behind: Cursor | null): void {
+    const subscriber = new Subscriber(socket);
+    if (behind === null) this.fanOut.add(subscriber);
+    else this.#follow(subscriber, this.#log.resume({ type: "cursor", cursor: behind }, Date.now()));
+  }
+
+  /**
+   * Takes a subscriber's word for where it is. A raw one's data is ignored, and what a dismissed socket still
+   * sends is fenced out; too much of it closes either.
+   */
+  hear(socket: WebSocket, message: Message): void {
+    const subscriber = this.fanOut.get(socket) ?? this.#replay.get(socket);
+    if (subscriber === undefined) return;
+    const isRaw = subscriber.protocol === "raw";
+    const units = typeof message === "string" ? message.length : message.byteLength;
+    if (!subscriber.allowance.take(isRaw ? units : 0, Date.now())) {
+      if (!isRaw) sendFrame(socket, formatError(null, TOO_MANY_FRAMES));
+      this.#node.close(socket, TOO_MANY_REQUESTS);
+      return;
+    }
+    if (isRaw) return;
+    const credit = parseCredit(message);
+    if (credit.ok) {
+      const { epoch } = this.#log.head;
+      if (credit.value.epoch === epoch) subscriber.acknowledge(credit.value.offset);
+      return;
+    }
+    const { id, detail } = credit.error;
+    sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
+    this.#node.close(socket, INVALID_FRAME);
+  }
+
+  /** Gives everyone all there is, says goodbye, and has them closed. */
+  end(close: Close): void {
+    this.fanOut.drain();
+    this.#replay.drain();
+    for (const subscriber of this.fanOut.release()) {
+      subscriber.end();
+      this.#node.close(subscriber.socket, close);
+    }
+  }
+
+  /** Forgets a socket. */
+  remove(socket: WebSocket): void {
+    this.fanOut.remove(socket);
+    this.#replay.remove(socket);
+  }
+
+  /** Lets a subscriber go on from a place in the past; tells it of a gap. */
+  #follow(subscriber: Subscriber, { cursor, gapFrom }: Resumption): void {
+    if (gapFrom !== null) {
+      subscriber.gap(gapFrom, cursor);
+      if (subscriber.closesOnGap) {
+        this.#node.close(subscriber.socket, HISTORY_GAP);
+        return;
+      }
+    }
+    if (cursor.offset === this.#log.head.offset) this.fanOut.add(subscriber);
+    else this.#replay.add(subscriber, cursor.offset);
+  }
+}

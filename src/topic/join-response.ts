@@ -1,0 +1,14 @@
+/** How an object answers an upgrade: by 101, or by header to the edge. */
+import { formatAnswer, type Answer, type Admission } from "../core/admission.ts";
+
+/** Anything but a 101; the edge makes of it what the client gets. */
+export function answerWith(answer: Answer): Response {
+  return new Response(null, { status: 403, headers: formatAnswer(answer) });
+}
+
+/** The 101 of an admitted socket; `client` is the end that the client gets. */
+export function upgradeTo(client: WebSocket, { subprotocol }: Admission): Response {
+  const headers = new Headers();
+  if (subprotocol !== null) headers.set("Sec-WebSocket-Protocol", subprotocol);
+  return new Response(null, { status: 101, webSocket: client, headers });
+}

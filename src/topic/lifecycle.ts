@@ -1,0 +1,243 @@
+/**
+ * A topic's life: its state, the policy that holds, and what follows from what happens. The rules are in
+ * core/topic-state.ts; here they are carried out. Knows neither handshakes nor frames.
+ * Invariant: what memory holds of it is what storage and attachments hold, or newer by what is lost without harm.
+ */
+import type { PolicyChange, TopicBound } from "../core/change.ts";
+import { mayPrecede } from "../core/clock.ts";
+import {
+  PUBLISHER_DISPLACED,
+  TOKEN_REQUIRED,
+  TOPIC_ENDED,
+  type Close,
+} from "../core/close-code.ts";
+import { isSamePolicy } from "../core/judge.ts";
+import { DEFAULT_POLICY, type DatedPolicy, type Policy } from "../core/policy.ts";
+import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
+import type { Audience } from "../delivery/audience.ts";
+import type { Alarm } from "./alarm.ts";
+import type { KeyWatch } from "./key-watch.ts";
+import type { Log } from "./log.ts";
+import type { Members } from "./members.ts";
+import type { Sequencer } from "./sequencer.ts";
+import { loadState, storeState } from "./state-store.ts";
+import type { Vacancy } from "./vacancy.ts";
+
+/** The parts of a topic that its life moves. */
+export interface LivingParts {
+  readonly alarm: Alarm;
+  readonly audience: Audience;
+  readonly keyWatch: KeyWatch;
+  readonly log: Log;
+  readonly members: Members;
+  readonly sequencer: Sequencer;
+  readonly storage: DurableObjectStorage;
+  readonly vacancy: Vacancy;
+}
+
+/** The life of one topic. */
+export class Lifecycle {
+  readonly #parts: LivingParts;
+  #state: TopicState = VACANT;
+
+  constructor(parts: LivingParts) {
+    this.#parts = parts;
+  }
+
+  /** Goes on after a wake: takes back the log, and the sockets that the runtime has kept. */
+  load(sockets: Iterable<WebSocket>): void {
+    const { audience, log, members, storage } = this.#parts;
+    const state = loadState(storage);
+    this.#state = state ?? VACANT;
+    log.load(this.#state.phase !== "live");
+    const carried = members.adopt(sockets, state !== null);
+    if (this.#state.phase !== "vacant" && this.#state.policyAtMs < carried.policyAtMs) {
+      this.#state = { ...this.#state, policyAtMs: carried.policyAtMs };
+    }
+    if (carried.log !== null && !log.isDurable) log.restore(carried.log);
+    // One that asked for that is closed at a gap, and is then a member no more.
+    for (const member of members.subscribers.values()) audience.adopt(member, member.behind);
+    // After a restart of the runtime all sockets are gone and nobody was told.
+    if (this.#state.phase === "live" && members.publishers.size === 0) this.#publisherLeft();
+  }
+
+  /** What the topic is in; a grace may have passed. */
+  get state(): TopicState {
+    return this.#state;
+  }
+
+  /** The life that is under way, `null` while the topic is vacant. */
+  get life(): string | null {
+    const state = this.#state;
+    const isOver = state.phase === "grace" && Date.now() >= state.deadlineMs;
+    return state.phase === "vacant" || isOver ? null : state.life;
+  }
+
+  /** What the domain allows; the defaults while nobody has said. */
+  get policy(): Policy {
+    return this.#state.phase === "vacant" ? DEFAULT_POLICY : this.#state.policy;
+  }
+
+  /** The policy that holds; on a vacant topic what the domain last said, `null` while it has said nothing. */
+  get knownPolicy(): DatedPolicy | null {
+    const state = this.#state;
+    return state.phase === "vacant"
+      ? this.#parts.keyWatch.registration.policy
+      : { policy: state.policy, atMs: state.policyAtMs };
+  }
+
+  /** How many topics the domain may have, by the newest policy that is known; `null` while none is. */
+  boundBy(offered: DatedPolicy | null): TopicBound | null {
+    const known = this.knownPolicy;
+    const isNewer = offered !== null && offered.atMs >= (known?.atMs ?? 0);
+    const newest = isNewer ? offered : known;
+    return newest === null ? null : { maxTopics: newest.policy.maxTopics, atMs: newest.atMs };
+  }
+
+  /** When the first thing is due that the alarm is for, `null`: nothing is; milliseconds since the epoch. */
+  get dueAtMs(): number | null {
+    switch (this.#state.phase) {
+      case "vacant":
+        return this.#parts.log.keepUntilMs;
+      case "live":
+        return null;
+      case "grace":
+        return this.#state.deadlineMs;
+    }
+  }
+
+  /** Lets the clock go on: a grace whose deadline has passed ends. */
+  passTime(nowMs: number = Date.now()): void {
+    this.#apply({ type: "time-passes" }, nowMs);
+  }
+
+  /** Goes over to a state that begins with a newcomer: both, or neither (`null`, or a throw). */
+  beginWith<T>(state: TopicState, take: () => T | null): T | null {
+    const before = this.#state;
+    const { storage } = this.#parts;
+    if (state !== before) storeState(storage, state);
+    const taken = take();
+    if (taken !== null) this.#state = state;
+    else if (state !== before) storeState(storage, before);
+    return taken;
+  }
+
+  /**
+   * Makes a policy that is newer hold for those who are there; returns how many sockets were closed for it.
+   * `isFinal`: the key store was asked after all that is known here, or the domain has put it in order.
+   */
+  adopt({ policy, atMs }: DatedPolicy, isFinal: boolean): number {
+    const { alarm, keyWatch, log, members } = this.#parts;
+    const state = this.#state;
+    if (state.phase === "vacant" || state.policyAtMs >= atMs) return 0;
+    if (isSamePolicy(state.policy, policy)) {
+      this.#state = { ...state, policyAtMs: atMs };
+      // In an attachment, which is free: a row each time that somebody looked is not.
+      members.carry({ policyAtMs: atMs });
+      return 0;
+    }
+    if (!isFinal && (mayPrecede(atMs, state.policyAtMs) || log.wouldKeepLess(policy))) {
+      keyWatch.lookAnew();
+      return 0;
+    }
+    const before = members.size;
+    log.configure(policy, atMs);
+    const publishers = members.publishers.size;
+    this.#apply({ type: "policy-changes", policy, policyAtMs: atMs, publishers });
+    this.closeStrangers(policy);
+    this.rememberLog();
+    alarm.rearm();
+    return before - members.size;
+  }
+
+  /** The same, as the domain tells it to its topics. */
+  hearPolicy(change: PolicyChange): number {
+    return this.#parts.keyWatch.registration.hear(change) ? this.adopt(change, true) : 0;
+  }
+
+  /** Closes who presented nothing where the domain is private. */
+  closeStrangers({ subscribers }: Policy): void {
+    if (subscribers === "open") return;
+    const { members } = this.#parts;
+    for (const { socket, grant } of members.subscribers.values()) {
+      if (grant === null) members.dismiss(socket, TOKEN_REQUIRED);
+    }
+  }
+
+  /** Makes room for a newcomer that takes over, or for the one that stays. */
+  displace(publishers: Iterable<WebSocket>): void {
+    for (const socket of publishers) this.#parts.members.dismiss(socket, PUBLISHER_DISPLACED);
+  }
+
+  /** Closes a member in whichever role; no-op for a socket that is none. */
+  close(socket: WebSocket, close: Close): void {
+    const { members } = this.#parts;
+    const isPublisher = members.publishers.has(socket);
+    if (!isPublisher && !members.subscribers.has(socket)) return;
+    members.dismiss(socket, close);
+    if (isPublisher) this.#publisherLeft();
+  }
+
+  /** A socket is gone; a publisher's leaving may begin the grace period. */
+  leave(socket: WebSocket): void {
+    if (this.#parts.members.remove(socket) === "publisher") this.#publisherLeft();
+  }
+
+  /** Lets the place of a log that is not durable outlive hibernation: in a publisher's attachment. */
+  rememberLog(): void {
+    const { log, members, sequencer } = this.#parts;
+    if (log.isDurable || members.carry({ log: log.position })) return;
+    if (this.#state.phase !== "grace") return;
+    // While messages are still on their way any stored place, an older one too, would be given out twice.
+    if (sequencer.isIdle) log.store();
+    else log.forgetStored();
+  }
+
+  /** Applies an event that nobody waits for: carries out its effects, stores the new state. */
+  #apply(
+    event: Exclude<TopicEvent, { readonly type: `${string}-connects` }>,
+    nowMs: number = Date.now(),
+  ): void {
+    const { alarm, storage, vacancy } = this.#parts;
+    const before = this.#state;
+    const { state, effects } = transition(before, event, nowMs);
+    for (const effect of effects) {
+      switch (effect.type) {
+        case "displace-publishers":
+          break;
+        case "keep-first-publisher":
+          this.#keepFirstPublisher();
+          break;
+        case "end-topic":
+          this.#end();
+          break;
+      }
+    }
+    if (state === before) return;
+    this.#state = state;
+    if (state.phase !== "vacant") storeState(storage, state);
+    else if (before.phase !== "vacant") vacancy.begin(before.life);
+    alarm.rearm();
+  }
+
+  #keepFirstPublisher(): void {
+    const [, ...others] = [...this.#parts.members.publishers].toSorted(
+      ([, one], [, other]) => one.attachment.connectedAtMs - other.attachment.connectedAtMs,
+    );
+    this.displace(others.map(([socket]) => socket));
+  }
+
+  /** Gives subscribers all there is, then sends them away. */
+  #end(): void {
+    const { audience, log, sequencer } = this.#parts;
+    sequencer.flush();
+    audience.end(TOPIC_ENDED);
+    log.end();
+  }
+
+  #publisherLeft(): void {
+    const remaining = this.#parts.members.publishers.size;
+    this.#apply({ type: "publisher-leaves", remaining });
+    this.rememberLog();
+  }
+}

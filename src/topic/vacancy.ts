@@ -1,0 +1,104 @@
+/**
+ * What becomes of an object whose topic is over: what it has stored goes, and then the object out of memory.
+ * Invariant: nothing is stored of a vacant topic but a log that is kept for a time, and what those who wait need.
+ */
+import { VACANT } from "../core/topic-state.ts";
+import type { Alarm } from "./alarm.ts";
+import type { KeyWatch } from "./key-watch.ts";
+import type { Log } from "./log.ts";
+import type { Members } from "./members.ts";
+import type { OwnAddress } from "./own-address.ts";
+import type { Sockets } from "./sockets.ts";
+import { storeState } from "./state-store.ts";
+
+/** A deserted object stays in memory for so long at most to remember how much of their rate publishers have used. */
+const MAX_REMEMBER_MS = 2000;
+
+/** The parts of a topic that a vacancy empties. */
+export interface VacantParts {
+  readonly address: OwnAddress;
+  readonly alarm: Alarm;
+  readonly ctx: DurableObjectState;
+  readonly keyWatch: KeyWatch;
+  readonly log: Log;
+  readonly members: Members;
+  readonly sockets: Sockets;
+  isVacant(): boolean;
+}
+
+/** The vacancy of one topic. */
+export class Vacancy {
+  readonly #parts: VacantParts;
+
+  constructor(parts: VacantParts) {
+    this.#parts = parts;
+  }
+
+  /** A life is over: stores nothing, unless there is a log that is kept for a time. */
+  begin(life: string): void {
+    const { ctx, keyWatch, log } = this.#parts;
+    keyWatch.withdraw(life);
+    const keepUntilMs = log.retire(Date.now());
+    if (keepUntilMs === null) this.#deleteAll();
+    else storeState(ctx.storage, VACANT);
+  }
+
+  /** Gives up a log that has outlived its time, or what of it has. */
+  expire(nowMs: number): void {
+    const { log } = this.#parts;
+    if (!this.#parts.isVacant() || !log.isOver(nowMs)) {
+      log.expire(nowMs);
+      return;
+    }
+    log.reset();
+    this.#deleteAll();
+  }
+
+  /** Nothing that those who waited on a vacant topic had stored outlives them. */
+  forgetAddress(): void {
+    const { address, keyWatch, log } = this.#parts;
+    if (!this.#isDeserted || log.keepUntilMs !== null) return;
+    if (!keyWatch.registration.isIncomplete) address.forget();
+  }
+
+  /**
+   * Takes a deserted object out of memory. The runtime keeps the TCP connection of a socket that never
+   * sent anything, and that the hub closed, until the object leaves memory (workerd 1.20261117): the
+   * clients, which wait for its end, would report the close ten seconds late.
+   */
+  resetIfDeserted(): void {
+    if (!this.#isDeserted) return;
+    const { publishers } = this.#parts.members;
+    const rememberMs = Math.min(publishers.msUntilForgotten(Date.now()), MAX_REMEMBER_MS);
+    setTimeout(() => void this.#reset(), rememberMs);
+  }
+
+  async #reset(): Promise<void> {
+    const { ctx, keyWatch, members } = this.#parts;
+    await ctx.storage.sync();
+    await keyWatch.registration.settled();
+    if (!this.#isDeserted || members.publishers.msUntilForgotten(Date.now()) > 0) return;
+    ctx.abort("The topic has ended");
+  }
+
+  /** Whether the topic is over and the last of its sockets gone. */
+  get #isDeserted(): boolean {
+    const { keyWatch, members, sockets } = this.#parts;
+    const count = members.size + sockets.closing;
+    return this.#parts.isVacant() && count === 0 && !keyWatch.isJoining;
+  }
+
+  /** Nothing is stored of a vacant topic, but what those who wait on it need. */
+  #deleteAll(): void {
+    const { address, alarm, ctx, keyWatch, members } = this.#parts;
+    alarm.clear();
+    const { registration } = keyWatch;
+    const { isIncomplete } = registration;
+    void ctx.storage.deleteAll();
+    if (members.subscribers.size === 0) return;
+    if (!members.grants.isEmpty) address.store();
+    if (!isIncomplete) return;
+    registration.isIncomplete = true;
+    keyWatch.completeRegistration();
+  }
+}
