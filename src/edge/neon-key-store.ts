@@ -89,7 +89,7 @@ const PROBE = `with found_key as (${CHECK_KEY}), found_domain as (${FIND_DOMAIN}
 const UNPREPARED: ReadonlySet<string> = new Set(["Postgres error 42P01", "Postgres error 42703"]);
 
 type Row = Record<string, unknown>;
-type Answer<T> = Promise<T | Unreadable | Unavailable>;
+type Asked<T> = Promise<T | Unreadable | Unavailable>;
 
 /** Opens the store; nothing is connected until it is asked. `onSight` hears what came of every question. */
 export function neonKeyStore(
@@ -99,14 +99,14 @@ export function neonKeyStore(
   // The driver has this setting for all databases at once; a Worker has only the one.
   if (database.endpoint !== null) neonConfig.fetchEndpoint = database.endpoint;
 
-  async function ask<T>(text: string, params: unknown[], read: (rows: Row[]) => T): Answer<T> {
+  async function ask<T>(text: string, params: unknown[], read: (rows: Row[]) => T): Asked<T> {
     const rows = await fetchRows(database.url, text, params);
     onSight({ atMs: Date.now(), fault: "type" in rows ? rows.reason : null });
     return readRows(rows, read);
   }
 
   /** That a role may not write is no news of the store: `onSight` does not hear of it. */
-  async function write<T>(text: string, params: unknown[], read: (rows: Row[]) => T): Answer<T> {
+  async function write<T>(text: string, params: unknown[], read: (rows: Row[]) => T): Asked<T> {
     return readRows(await fetchRows(database.url, text, params), read);
   }
 
