@@ -1,20 +1,8 @@
 /**
- * A domain's policy: what its row in `domains` may say and the defaults of a domain without a row,
- * which are the original's behaviour. The same rules stand in schema.sql as checks.
+ * A domain's policy: its fields, what each may be, and what a domain without a row has, which is the original's
+ * behaviour. All else takes it from here; tests hold schema.sql's columns and README's table to it.
  */
 import * as v from "valibot";
-
-/** What may wait for a slow subscriber, unless the domain says otherwise. */
-const DEFAULT_MAX_BACKLOG_BYTES = 1_048_576;
-const LEAST_MAX_BACKLOG_BYTES = 1024;
-const MOST_MAX_BACKLOG_BYTES = 67_108_864;
-
-/** The most a client may send in one message; the runtime itself takes 32 MiB (platform limits). */
-const MAX_MESSAGE_BYTES = 33_554_432;
-
-/** Topics of a domain: beyond what anybody honest has, and little enough for one object to keep. */
-export const DEFAULT_MAX_TOPICS = 100_000;
-const MOST_MAX_TOPICS = 10_000_000;
 
 /** What a domain allows. */
 export interface Policy {
@@ -50,48 +38,118 @@ export interface DatedPolicy {
   readonly atMs: number;
 }
 
-const LimitSchema = v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1)));
+/** One of some words. */
+export interface ChoiceRule<Word extends string = string> {
+  readonly kind: "choice";
+  readonly words: readonly Word[];
+  readonly byDefault: Word;
+}
+
+/** A whole number. */
+export interface NumberRule {
+  readonly kind: "number";
+  readonly least: number;
+  readonly most: number;
+  readonly byDefault: number;
+}
+
+/** A whole number, or `null`, which sets no limit. */
+export interface LimitRule {
+  readonly kind: "limit";
+  readonly least: number;
+  readonly most: number;
+  readonly byDefault: null;
+}
+
+/** On or off. */
+export interface SwitchRule {
+  readonly kind: "switch";
+  readonly byDefault: boolean;
+}
+
+/** What a field may be, and what it is where a domain says nothing. */
+export type PolicyRule = ChoiceRule | NumberRule | LimitRule | SwitchRule;
+
+/** The name of a field. */
+export type PolicyField = keyof Policy;
+
+type RuleOf<Value> = [Value] extends [string]
+  ? ChoiceRule<Value>
+  : [Value] extends [boolean]
+    ? SwitchRule
+    : [Value] extends [number]
+      ? NumberRule
+      : LimitRule;
+
+const LIMIT: LimitRule = {
+  kind: "limit",
+  least: 1,
+  // Of Postgres's type integer.
+  most: 2_147_483_647,
+  byDefault: null,
+};
+
+/** The rule of each field, in the order in which people see them. */
+export const POLICY_RULES: { readonly [Field in PolicyField]: RuleOf<Policy[Field]> } = {
+  publishers: { kind: "choice", words: ["exclusive", "shared"], byDefault: "exclusive" },
+  graceSeconds: { kind: "number", least: 0, most: 3600, byDefault: 10 },
+  historyMessages: { kind: "number", least: 0, most: 100_000, byDefault: 0 },
+  // 30 days.
+  historySeconds: { kind: "number", least: 0, most: 2_592_000, byDefault: 0 },
+  subscribers: { kind: "choice", words: ["open", "token"], byDefault: "open" },
+  // The runtime itself takes 32 MiB in one message (platform limits).
+  maxMessageBytes: { kind: "number", least: 1, most: 33_554_432, byDefault: 1_048_576 },
+  maxBacklogBytes: { kind: "number", least: 1024, most: 67_108_864, byDefault: 1_048_576 },
+  pathKeys: { kind: "switch", byDefault: true },
+  messagesPerSecond: LIMIT,
+  maxPublishers: LIMIT,
+  maxSubscribers: LIMIT,
+  // Beyond what anybody honest has, and little enough for one object to keep.
+  maxTopics: { kind: "number", least: 1, most: 10_000_000, byDefault: 100_000 },
+};
+
+/** The fields, in the order of their rules. */
+export const POLICY_FIELDS: readonly PolicyField[] = Object.keys(POLICY_RULES).filter(isField);
 
 /** Validates a policy that comes from Postgres, an admission or storage. */
 export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
-  publishers: v.picklist(["exclusive", "shared"]),
-  graceSeconds: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(3600)),
-  historyMessages: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(100_000)),
-  historySeconds: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2_592_000)),
-  subscribers: v.picklist(["open", "token"]),
-  maxMessageBytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_MESSAGE_BYTES)),
-  // Stored policies and admissions of version 0.1 lack these four, and `maxTopics`.
+  publishers: choice(POLICY_RULES.publishers),
+  graceSeconds: number(POLICY_RULES.graceSeconds),
+  historyMessages: number(POLICY_RULES.historyMessages),
+  historySeconds: number(POLICY_RULES.historySeconds),
+  subscribers: choice(POLICY_RULES.subscribers),
+  maxMessageBytes: number(POLICY_RULES.maxMessageBytes),
+  messagesPerSecond: v.nullable(number(POLICY_RULES.messagesPerSecond)),
+  // Stored policies and admissions of version 0.1 lack these.
   maxBacklogBytes: v.optional(
-    v.pipe(
-      v.number(),
-      v.integer(),
-      v.minValue(LEAST_MAX_BACKLOG_BYTES),
-      v.maxValue(MOST_MAX_BACKLOG_BYTES),
-    ),
-    DEFAULT_MAX_BACKLOG_BYTES,
+    number(POLICY_RULES.maxBacklogBytes),
+    POLICY_RULES.maxBacklogBytes.byDefault,
   ),
-  pathKeys: v.optional(v.boolean(), true),
-  maxPublishers: v.optional(LimitSchema, null),
-  maxSubscribers: v.optional(LimitSchema, null),
-  messagesPerSecond: LimitSchema,
-  maxTopics: v.optional(
-    v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_MAX_TOPICS)),
-    DEFAULT_MAX_TOPICS,
-  ),
+  pathKeys: v.optional(v.boolean(), POLICY_RULES.pathKeys.byDefault),
+  maxPublishers: v.optional(v.nullable(number(POLICY_RULES.maxPublishers)), null),
+  maxSubscribers: v.optional(v.nullable(number(POLICY_RULES.maxSubscribers)), null),
+  maxTopics: v.optional(number(POLICY_RULES.maxTopics), POLICY_RULES.maxTopics.byDefault),
 });
 
 /** The policy of a domain without a row. */
-export const DEFAULT_POLICY: Policy = {
-  publishers: "exclusive",
-  graceSeconds: 10,
-  historyMessages: 0,
-  historySeconds: 0,
-  subscribers: "open",
-  maxMessageBytes: 1_048_576,
-  maxBacklogBytes: DEFAULT_MAX_BACKLOG_BYTES,
-  pathKeys: true,
-  messagesPerSecond: null,
-  maxPublishers: null,
-  maxSubscribers: null,
-  maxTopics: DEFAULT_MAX_TOPICS,
-};
+export const DEFAULT_POLICY: Policy = v.parse(
+  PolicySchema,
+  Object.fromEntries(POLICY_FIELDS.map((field) => [field, POLICY_RULES[field].byDefault])),
+);
+
+/** The column of `domains` that holds a field. */
+export function columnOf(field: PolicyField): string {
+  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function isField(name: string): name is PolicyField {
+  return Object.hasOwn(POLICY_RULES, name);
+}
+
+function choice<Word extends string>({ words }: ChoiceRule<Word>): v.GenericSchema<unknown, Word> {
+  return v.picklist(words);
+}
+
+function number({ least, most }: NumberRule | LimitRule): v.GenericSchema<unknown, number> {
+  return v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
+}

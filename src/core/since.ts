@@ -1,5 +1,6 @@
 /** What a subscriber may ask for with `?since=` (PROTOCOL.md, 9.4). */
 import { parseCursor, type Cursor } from "./cursor.ts";
+import { POLICY_RULES } from "./policy.ts";
 import { err, ok, type Result } from "./result.ts";
 
 /** Where in the past a subscriber begins. */
@@ -11,8 +12,8 @@ export type Since =
   | { readonly type: "last"; readonly count: number };
 
 /** What the log may keep at most, and hence the most that makes sense to ask for. */
-const MAX_COUNT = 100_000;
-const MAX_DURATION_MS = 30 * 86_400_000;
+const MAX_COUNT = POLICY_RULES.historyMessages.most;
+const MAX_DURATION_MS = POLICY_RULES.historySeconds.most * 1000;
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   s: 1000,

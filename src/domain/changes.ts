@@ -43,7 +43,7 @@ const KeySchema = v.object({
 
 const BeforeSchema = v.object({ keyId: v.number(), atMs: v.number(), isTold: v.boolean() });
 
-const PolicySchema = v.object({ change: PolicyChangeSchema, changedMs: v.number() });
+const StoredPolicySchema = v.object({ change: PolicyChangeSchema, changedMs: v.number() });
 
 const PendingSchema = v.object({
   /** The key of which it is, `null` for the policy. */
@@ -100,7 +100,7 @@ export class Changes {
   /** The last change of the policy, `null` when there was none of late. */
   ofPolicy(): PolicyChange | null {
     const value = this.#kv.get(POLICY);
-    return value === undefined ? null : v.parse(PolicySchema, value).change;
+    return value === undefined ? null : v.parse(StoredPolicySchema, value).change;
   }
 
   /** Records what the key store says of a key; `null` when something newer is known. */
@@ -250,7 +250,7 @@ export class Changes {
     }
     const policy = this.#kv.get(POLICY);
     if (policy !== undefined) {
-      const { change, changedMs } = v.parse(PolicySchema, policy);
+      const { change, changedMs } = v.parse(StoredPolicySchema, policy);
       if (changedMs + KEEP_MS > nowMs) oldestMs = Math.min(oldestMs, changedMs);
       else this.#drop(POLICY, change.number);
     }

@@ -18,7 +18,7 @@ import {
 } from "../core/change.ts";
 import { askAgain } from "../core/fresh-stub.ts";
 import type { Grant } from "../core/grant.ts";
-import { DEFAULT_MAX_TOPICS, type Policy } from "../core/policy.ts";
+import { DEFAULT_POLICY, type Policy } from "../core/policy.ts";
 import { logError } from "../log.ts";
 import { Changes, NUMBER } from "./changes.ts";
 import { COUNT } from "./register-count.ts";
@@ -257,7 +257,7 @@ export class Domain extends DurableObject<Env> {
     if (bound === undefined) return Infinity;
     const told = this.#changes.ofPolicy();
     if (told !== null && told.atMs > (bound?.atMs ?? 0)) return told.policy.maxTopics;
-    return bound?.maxTopics ?? DEFAULT_MAX_TOPICS;
+    return bound?.maxTopics ?? DEFAULT_POLICY.maxTopics;
   }
 
   async #tell(change: Change | null): Promise<Told> {

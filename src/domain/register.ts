@@ -27,8 +27,8 @@ export interface Registered {
   readonly seenMs: number;
 }
 
-/** Whom to tell: who holds a key, or all live topics. */
-export type Audience = { readonly keyId: number } | "live topics";
+/** Whom a change concerns: who holds a key, or all live topics. */
+export type Concerned = { readonly keyId: number } | "live topics";
 
 const TOPIC = "topic:";
 const HOLDING = "holding:";
@@ -138,20 +138,20 @@ export class Register {
     }));
   }
 
-  /** The next so many rows of an audience after a row, `""` for the first ones. */
-  page(audience: Audience, after: string, limit: number): Registered[] {
+  /** The next so many rows of whom a change concerns, after a row, `""` for the first ones. */
+  page(concerned: Concerned, after: string, limit: number): Registered[] {
     const prefixes =
-      audience === "live topics"
+      concerned === "live topics"
         ? [TOPIC]
-        : [`${HOLDING}${ANY_KEY}/`, `${HOLDING}${audience.keyId}/`];
+        : [`${HOLDING}${ANY_KEY}/`, `${HOLDING}${concerned.keyId}/`];
     return this.#page(prefixes, after, limit);
   }
 
-  /** An object's row of an audience, `null` when it is not in it. */
-  find(audience: Audience, holder: string): Registered | null {
-    if (audience === "live topics") return this.#read(TOPIC + holder.slice(HOLDER.length));
+  /** The row of an object, `null` where the change does not concern it. */
+  find(concerned: Concerned, holder: string): Registered | null {
+    if (concerned === "live topics") return this.#read(TOPIC + holder.slice(HOLDER.length));
     return (
-      this.#read(holdingRow(audience.keyId, holder)) ?? this.#read(holdingRow(ANY_KEY, holder))
+      this.#read(holdingRow(concerned.keyId, holder)) ?? this.#read(holdingRow(ANY_KEY, holder))
     );
   }
 

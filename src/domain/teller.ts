@@ -6,7 +6,7 @@
 import type { Change, Heard, Told } from "../core/change.ts";
 import { logError } from "../log.ts";
 import type { Changes, Pending } from "./changes.ts";
-import { keyOfRow, type Audience, type Register, type Registered } from "./register.ts";
+import { keyOfRow, type Concerned, type Register, type Registered } from "./register.ts";
 import type { TopicStubs } from "./topic-stubs.ts";
 
 /** Objects that are told at the same time. */
@@ -25,7 +25,7 @@ type Tellable = (Registered | { readonly row: null; readonly holder: string }) &
   readonly wasMissed?: true;
 };
 
-interface Outcome {
+interface RoundOutcome {
   readonly closed: number;
   readonly told: number;
   readonly missed: number;
@@ -71,7 +71,7 @@ export class Teller {
   }
 
   /** First those who were missed before, then the rest of the register. */
-  async *#rounds(begun: Pending): AsyncGenerator<Outcome> {
+  async *#rounds(begun: Pending): AsyncGenerator<RoundOutcome> {
     for (let after = ""; ;) {
       const missed = this.#changes.missed(begun, after, CALLS_AT_ONCE);
       const last = missed.at(-1);
@@ -85,7 +85,7 @@ export class Teller {
     for (let pending = begun; pending.after !== null;) {
       const change = this.#changes.find(pending);
       if (change === null) return;
-      const page = this.#register.page(audienceOf(change), pending.after, CALLS_AT_ONCE);
+      const page = this.#register.page(concernedBy(change), pending.after, CALLS_AT_ONCE);
       const last = page.at(-1);
       if (last === undefined) {
         pending = this.#changes.proceed(pending, null);
@@ -105,7 +105,7 @@ export class Teller {
     const after = this.#changes.pendingOf(change)?.after ?? null;
     let count = 0;
     for (let row = after; row !== null;) {
-      const page = this.#register.page(audienceOf(change), row, CALLS_AT_ONCE);
+      const page = this.#register.page(concernedBy(change), row, CALLS_AT_ONCE);
       count += page.length;
       row = page.at(-1)?.row ?? null;
     }
@@ -118,7 +118,7 @@ export class Teller {
     return { ...(row ?? { row: null, holder }), wasMissed: true };
   }
 
-  async #round(pending: Pending, rows: readonly Tellable[]): Promise<Outcome> {
+  async #round(pending: Pending, rows: readonly Tellable[]): Promise<RoundOutcome> {
     let [closed, told, missed] = [0, 0, 0];
     let isSpent = false;
     await Promise.all(
@@ -156,7 +156,7 @@ export class Teller {
   }
 }
 
-function audienceOf(change: Change): Audience {
+function concernedBy(change: Change): Concerned {
   return change.type === "key" ? { keyId: change.keyId } : "live topics";
 }
 

@@ -15,6 +15,7 @@ import { issueTicket } from "./issue-ticket.ts";
 import { revokeKey, syncKey, type ChangedKey } from "./key-changes.ts";
 import { noteRefusal } from "./note-refusal.ts";
 import { problemResponse } from "./problem-response.ts";
+import { rawParam } from "./raw-param.ts";
 import { syncDomain } from "./sync-domain.ts";
 import { describeTopic, listSockets, listTopics } from "./topic-reports.ts";
 
@@ -43,7 +44,7 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
 
   admin.get("/domains/:domain/topics", (c) =>
     respond(c, async (caller, authorization) => {
-      const domain = domainOf(c);
+      const domain = parseDomainParam(c);
       if (!domain.ok) return domain;
       const allowed = await requireDomain(caller, authorization, domain.value);
       if (!allowed.ok) return allowed;
@@ -54,7 +55,7 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
 
   admin.get("/domains/:domain/topics/:topic", (c) =>
     respond(c, async (caller, authorization) => {
-      const address = addressOf(c);
+      const address = parseAddressParams(c);
       if (!address.ok) return address;
       const allowed = await requireDomain(caller, authorization, address.value.domain);
       return allowed.ok ? succeed(200, await describeTopic(caller, address.value)) : allowed;
@@ -63,7 +64,7 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
 
   admin.get("/domains/:domain/topics/:topic/sockets", (c) =>
     respond(c, async (caller, authorization) => {
-      const address = addressOf(c);
+      const address = parseAddressParams(c);
       if (!address.ok) return address;
       // Who is connected is the operator's to know: no key opens this.
       const allowed = await requireAdmin(caller, authorization);
@@ -78,7 +79,7 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
   admin.use("/domains/:domain/topics/:topic/tickets", cors({ origin: "*" }));
   admin.post("/domains/:domain/topics/:topic/tickets", (c) =>
     respond(c, async (caller, authorization) => {
-      const address = addressOf(c);
+      const address = parseAddressParams(c);
       if (!address.ok) return address;
       return succeed(201, await issueTicket(caller, authorization, address.value));
     }),
@@ -86,27 +87,27 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
 
   admin.post("/domains/:domain/sync", (c) =>
     respond(c, async (caller, authorization) => {
-      const domain = domainOf(c);
+      const domain = parseDomainParam(c);
       if (!domain.ok) return domain;
       const allowed = await requireAdmin(caller, authorization);
       return allowed.ok ? succeed(200, await syncDomain(caller, domain.value)) : allowed;
     }),
   );
 
-  admin.post("/domains/:domain/keys/:id/sync", (c) => changeKey(c, syncKey));
-  admin.delete("/domains/:domain/keys/:id", (c) => changeKey(c, revokeKey));
+  admin.post("/domains/:domain/keys/:id/sync", (c) => answerKeyChange(c, syncKey));
+  admin.delete("/domains/:domain/keys/:id", (c) => answerKeyChange(c, revokeKey));
 
   return admin;
 }
 
-function changeKey(
+function answerKeyChange(
   c: AdminContext,
   change: (caller: Caller, domain: string, keyId: number) => Promise<Result<ChangedKey, Problem>>,
 ): Promise<Response> {
   return respond(c, async (caller, authorization) => {
-    const domain = domainOf(c);
+    const domain = parseDomainParam(c);
     if (!domain.ok) return domain;
-    const id = segment(c, 5);
+    const id = rawParam(c, "id");
     if (!/^[1-9]\d{0,9}$/.test(id) || Number(id) > MAX_KEY_ID) {
       return invalidAddress("The key's number is not one");
     }
@@ -147,19 +148,14 @@ function succeed(
   return result.ok ? ok({ status, body: result.value }) : result;
 }
 
-function domainOf(c: AdminContext): Result<string, Problem> {
-  const domain = parseDomain(segment(c, 3));
+function parseDomainParam(c: AdminContext): Result<string, Problem> {
+  const domain = parseDomain(rawParam(c, "domain"));
   return domain.ok ? domain : invalidAddress(domain.error);
 }
 
-function addressOf(c: AdminContext): Result<Address, Problem> {
-  const address = parseAddress(segment(c, 3), segment(c, 5));
+function parseAddressParams(c: AdminContext): Result<Address, Problem> {
+  const address = parseAddress(rawParam(c, "domain"), rawParam(c, "topic"));
   return address.ok ? ok(address.value) : invalidAddress(address.error);
-}
-
-/** A segment of `/v1/domains/…` as it came: the router decodes leniently, addresses are decoded once and strictly. */
-function segment(c: AdminContext, index: number): string {
-  return new URL(c.req.url).pathname.split("/")[index] ?? "";
 }
 
 function invalidAddress(detail: string): Result<never, Problem> {

@@ -22,7 +22,7 @@ const MAX_TURNS = 20;
 const MAX_ANSWERS = 2000;
 
 /** What the store says, or said. */
-export interface Answer<T> {
+export interface CachedAnswer<T> {
   readonly value: T;
   /** The store was asked for this very call: not out of memory, nor by a question that was under way before. */
   readonly isFresh: boolean;
@@ -37,7 +37,7 @@ export interface Question<T> {
 }
 
 /** For an answer that must not be older than its question. */
-export interface Since {
+export interface NotBefore {
   /** What `mark` said. */
   readonly mark: number;
   /** Asked before the store is: 0 for go, milliseconds to wait before that, `null` for never. Counts what it lets go. */
@@ -73,7 +73,7 @@ export class AnswerCache<T extends { readonly type: string }> {
   }
 
   /** Answers out of memory where that is fresh, else asks, else makes do with what is stale. */
-  async get(question: Question<T>): Promise<Answer<T | Unavailable>> {
+  async get(question: Question<T>): Promise<CachedAnswer<T | Unavailable>> {
     const known = this.#recallFresh(question.name) ?? this.#makeDo(question.name);
     if (known !== null) return { value: known.value, isFresh: false };
     const asked = await this.#share(question);
@@ -84,7 +84,7 @@ export class AnswerCache<T extends { readonly type: string }> {
   }
 
   /** Asks, whatever is known or under way. */
-  async askAnew(question: Question<T>): Promise<Answer<T | Unavailable>> {
+  async askAnew(question: Question<T>): Promise<CachedAnswer<T | Unavailable>> {
     return { value: await this.#ask(question), isFresh: true };
   }
 
@@ -92,7 +92,7 @@ export class AnswerCache<T extends { readonly type: string }> {
   async getSuch(
     question: Question<T>,
     isGoodEnough: (value: T) => boolean,
-  ): Promise<Answer<T | Unavailable>> {
+  ): Promise<CachedAnswer<T | Unavailable>> {
     const fresh = this.#recall(question.name, FRESH_MS);
     if (fresh !== null && isGoodEnough(fresh.value)) return { value: fresh.value, isFresh: false };
     const asked = await this.#share(question);
@@ -108,8 +108,8 @@ export class AnswerCache<T extends { readonly type: string }> {
   /** Answers with what was asked since a mark, by whomever; `null` where it must not ask. Never with what is stale. */
   async getSince(
     question: Question<T>,
-    { mark, turn }: Since,
-  ): Promise<Answer<T | Unavailable> | null> {
+    { mark, turn }: NotBefore,
+  ): Promise<CachedAnswer<T | Unavailable> | null> {
     const { name } = question;
     for (let tries = 0; tries < MAX_TURNS; tries += 1) {
       const known = this.#entries.peek(name);
@@ -159,7 +159,7 @@ export class AnswerCache<T extends { readonly type: string }> {
   }
 
   /** Asks, or waits for who asks already; where that one was cut off, for who asks then. */
-  async #share(question: Question<T>): Promise<Answer<T | Unavailable>> {
+  async #share(question: Question<T>): Promise<CachedAnswer<T | Unavailable>> {
     for (let wait = 0; wait < MAX_WAITS; wait += 1) {
       const joined = this.#questions.join(question.name);
       if (joined === null) return this.askAnew(question);

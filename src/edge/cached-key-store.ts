@@ -5,7 +5,7 @@
  */
 import { Allowance } from "./allowance.ts";
 import QuickLRU from "quick-lru";
-import { AnswerCache, type Answer, type Question } from "./answer-cache.ts";
+import { AnswerCache, type CachedAnswer, type Question } from "./answer-cache.ts";
 import type {
   DomainLookup,
   KeyCheck,
@@ -231,7 +231,7 @@ export class CachedKeyStore {
   }
 }
 
-function dated({ value, isFresh }: Answer<DomainLookup>): CachedDomainLookup {
+function dated({ value, isFresh }: CachedAnswer<DomainLookup>): CachedDomainLookup {
   return value.type === "found" ? { ...value, isFresh } : value;
 }
 
@@ -239,7 +239,7 @@ function answerTo<T extends { readonly type: string }>(
   cache: AnswerCache<T>,
   question: Question<T>,
   { isAnew }: Asking,
-): Promise<Answer<T | Unavailable>> {
+): Promise<CachedAnswer<T | Unavailable>> {
   return isAnew ? cache.askAnew(question) : cache.get(question);
 }
 

@@ -15,7 +15,7 @@ const MAX_LENGTH = 253;
 /** Names the client of a request by Cloudflare's headers, which it overwrites when a client sends them. */
 export function clientNameOf(headers: Headers): string {
   const address = headers.get("CF-Connecting-IP") ?? "unknown";
-  const groups = parseAddress(address);
+  const groups = parseIpAddress(address);
   if (groups === null) return address.slice(0, MAX_LENGTH).toLowerCase();
   const text = groups.join(":");
   const zone = text === ALL_WORKERS ? headers.get("CF-Worker") : null;
@@ -26,7 +26,7 @@ export function clientNameOf(headers: Headers): string {
 }
 
 /** The eight groups of an address in lower-case hex without leading zeros, IPv4 as mapped; `null` if it is none. */
-function parseAddress(address: string): readonly string[] | null {
+function parseIpAddress(address: string): readonly string[] | null {
   const text = address.includes(":") ? address : `::ffff:${address}`;
   // WHATWG's parser knows every spelling (URL, section 3.5), and says an address in the one of RFC 5952.
   const host = URL.parse(`http://[${text}]/`)?.hostname;

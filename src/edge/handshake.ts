@@ -1,6 +1,6 @@
 /**
  * The checks of a socket request that need neither database nor object, as guard clauses, cheapest
- * first: path, method, Upgrade, version, address, parameters, key. Owns the routes.
+ * first: path, method, Upgrade, version, address, parameters, key.
  */
 import { decodeSegment, parseAddress, type Address } from "../core/address.ts";
 import {
@@ -21,6 +21,7 @@ import {
   type Credential,
   type PresentedKey,
 } from "./credential.ts";
+import { matchSocketRoute } from "./socket-route.ts";
 
 /** A socket request in order. */
 export type Handshake = PublisherHandshake | SubscriberHandshake;
@@ -52,7 +53,7 @@ export function isHandshake(request: Request): boolean {
 /** Checks a request to `/ws/pub/…` or `/ws/sub/…`. */
 export function checkHandshake(request: Request): Result<Handshake, Problem> {
   const url = new URL(request.url);
-  const route = matchRoute(url.pathname);
+  const route = matchSocketRoute(url.pathname);
   if (route === null) return refuse("not-found", describeNowhere(url.pathname));
   if (request.method !== "GET") {
     return refuse("method-not-allowed", "Open a WebSocket with a GET request");
@@ -104,30 +105,6 @@ export function checkHandshake(request: Request): Result<Handshake, Problem> {
       return ok({ role: "publisher", ...target, options: options.value, key: key.value });
     }
   }
-}
-
-interface Route {
-  readonly role: "publisher" | "subscriber";
-  /** `null` where the path has no place for one. */
-  readonly rawKey: string | null;
-  readonly rawDomain: string;
-  readonly rawTopic: string;
-}
-
-/** Splits the path itself: a router would decode the segments, and an encoded slash is the topic's. */
-function matchRoute(pathname: string): Route | null {
-  const [root, ws, kind, ...rest] = pathname.split("/");
-  if (root !== "" || ws !== "ws") return null;
-  const role = kind === "pub" ? "publisher" : "subscriber";
-  if (kind === "pub" && rest.length === 3) {
-    const [rawKey = "", rawDomain = "", rawTopic = ""] = rest;
-    return { role, rawKey, rawDomain, rawTopic };
-  }
-  if ((kind === "pub" || kind === "sub") && rest.length === 2) {
-    const [rawDomain = "", rawTopic = ""] = rest;
-    return { role, rawKey: null, rawDomain, rawTopic };
-  }
-  return null;
 }
 
 /**

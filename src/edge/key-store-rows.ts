@@ -9,9 +9,9 @@ import type { DomainLookup, KeyCheck, KeyRecord, KeysLookup, Revoked } from "./k
 
 type Row = Record<string, unknown>;
 type Granted = Extract<KeyCheck, { type: "granted" }>;
-type Domain = Extract<DomainLookup, { type: "found" }>;
-type Keys = Extract<KeysLookup, { type: "found" }>;
-type Done = Extract<Revoked, { type: "done" }>;
+type FoundDomain = Extract<DomainLookup, { type: "found" }>;
+type FoundKeys = Extract<KeysLookup, { type: "found" }>;
+type RevokedKey = Extract<Revoked, { type: "done" }>;
 
 /** Postgres counts microseconds. */
 const DateSchema = v.pipe(
@@ -21,7 +21,7 @@ const DateSchema = v.pipe(
 );
 
 const ClockSchema = v.object({ atMs: DateSchema });
-const DomainRowSchema = v.object({ hasRow: v.boolean() });
+const HasRowSchema = v.object({ hasRow: v.boolean() });
 const DomainKeySchema = v.object({ hasKey: v.boolean() });
 const KeySchema = v.object({ keyId: v.number(), expiresAtMs: v.nullable(DateSchema) });
 const HasKeySchema = v.object({ keyId: v.nullable(v.number()) });
@@ -42,8 +42,8 @@ export function readGrant(row: Row): Granted {
 }
 
 /** A domain, or none: then its columns are null. */
-export function readDomain([row]: Row[]): Domain {
-  const { hasRow } = v.parse(DomainRowSchema, row);
+export function readDomain([row]: Row[]): FoundDomain {
+  const { hasRow } = v.parse(HasRowSchema, row);
   const { hasKey } = v.parse(DomainKeySchema, row);
   return {
     type: "found",
@@ -55,7 +55,7 @@ export function readDomain([row]: Row[]): Domain {
 }
 
 /** Keys, each in a row with their domain; one row without a key where there is none. */
-export function readKeys(rows: Row[]): Keys {
+export function readKeys(rows: Row[]): FoundKeys {
   const policy = v.safeParse(PolicySchema, policyColumns(rows[0]));
   return {
     type: "found",
@@ -66,14 +66,14 @@ export function readKeys(rows: Row[]): Keys {
 }
 
 /** The key that was revoked, or a row without one. */
-export function readRevoked(rows: Row[]): Done {
+export function readRevoked(rows: Row[]): RevokedKey {
   const { atMs } = v.parse(ClockSchema, rows[0]);
   return { type: "done", key: readRecords(rows)[0] ?? null, atMs };
 }
 
 /** Where a policy is to be read from; a domain without a row has the defaults. */
 function policyColumns(row: Row | undefined): unknown {
-  return v.parse(DomainRowSchema, row).hasRow ? row : DEFAULT_POLICY;
+  return v.parse(HasRowSchema, row).hasRow ? row : DEFAULT_POLICY;
 }
 
 function readRecords(rows: Row[]): KeyRecord[] {

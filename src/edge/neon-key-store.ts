@@ -5,6 +5,7 @@
 import { neon, neonConfig, NeonDbError } from "@neondatabase/serverless";
 import * as v from "valibot";
 import type { DatabaseUrl } from "../core/database-url.ts";
+import { columnOf, POLICY_FIELDS } from "../core/policy.ts";
 import {
   NO_ANSWER,
   QUERY_TIMEOUT_MS,
@@ -22,13 +23,11 @@ const NO_CONNECTION = "No connection to the database";
 /** Postgres's own clock. It is read after the row is: what it is newer than was not overlooked. */
 const CLOCK = `(extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs"`;
 
-/** The members of a Policy, and whether the domain has a row at all. */
-const POLICY_COLUMNS = `d.domain is not null as "hasRow", d.publishers,
-  d.grace_seconds as "graceSeconds", d.history_messages as "historyMessages",
-  d.history_seconds as "historySeconds", d.subscribers, d.max_message_bytes as "maxMessageBytes",
-  d.max_backlog_bytes as "maxBacklogBytes", d.path_keys as "pathKeys",
-  d.messages_per_second as "messagesPerSecond", d.max_publishers as "maxPublishers",
-  d.max_subscribers as "maxSubscribers", d.max_topics as "maxTopics"`;
+/** Whether the domain has a row at all, and its policy by the names of the fields. */
+const POLICY_OF_ROW = [
+  `d.domain is not null as "hasRow"`,
+  ...POLICY_FIELDS.map((field) => `d.${columnOf(field)} as "${field}"`),
+].join(", ");
 
 /**
  * What is too far away for an alarm ("This API doesn't support dates after 2189"), such as "infinity", is never.
@@ -43,7 +42,7 @@ function endOf(column: string, name: string): string {
 const EXPIRY_COLUMN = endOf("k.expires_at", "expiresAtMs");
 
 /** Served by the unique index on `apikey_hash`. */
-const CHECK_KEY = `select k.id as "keyId", ${EXPIRY_COLUMN}, ${POLICY_COLUMNS}, ${CLOCK}
+const CHECK_KEY = `select k.id as "keyId", ${EXPIRY_COLUMN}, ${POLICY_OF_ROW}, ${CLOCK}
   from apikeys k left join domains d on d.domain = k.domain
   where k.apikey_hash = $1 and k.domain = $2 and k.active and k.revoked_at is null
     and (k.expires_at is null or k.expires_at > now())`;
@@ -52,7 +51,7 @@ const CHECK_KEY = `select k.id as "keyId", ${EXPIRY_COLUMN}, ${POLICY_COLUMNS}, 
  * There is a row even where there is no domain: the clock must come with every answer. The key is found by the index
  * on `domain`.
  */
-const FIND_DOMAIN = `select ${POLICY_COLUMNS}, d.token_issuer as "tokenIssuer",
+const FIND_DOMAIN = `select ${POLICY_OF_ROW}, d.token_issuer as "tokenIssuer",
   d.token_secret as "tokenSecret", ${endOf("d.token_secret_expires_at", "tokenSecretExpiresAtMs")},
   d.token_secret_previous as "tokenSecretPrevious",
   ${endOf("d.token_secret_previous_expires_at", "tokenSecretPreviousExpiresAtMs")},
@@ -66,7 +65,7 @@ const KEY_COLUMNS = `k.id as "keyId", ${EXPIRY_COLUMN}, case
     when k.expires_at <= now() then 'expired'
     when k.active then 'live' else 'inactive' end as "state"`;
 
-const FIND_KEYS = `select ${KEY_COLUMNS}, ${POLICY_COLUMNS}, ${CLOCK}
+const FIND_KEYS = `select ${KEY_COLUMNS}, ${POLICY_OF_ROW}, ${CLOCK}
   from (select 1) one left join domains d on d.domain = $1
     left join apikeys k on k.domain = $1 and k.id = any($2::int[])`;
 
@@ -90,7 +89,7 @@ const PROBE = `with found_key as (${CHECK_KEY}), found_domain as (${FIND_DOMAIN}
 const UNPREPARED: ReadonlySet<string> = new Set(["Postgres error 42P01", "Postgres error 42703"]);
 
 type Row = Record<string, unknown>;
-type Answer<T> = Promise<T | Unreadable | Unavailable>;
+type Asked<T> = Promise<T | Unreadable | Unavailable>;
 
 /** Opens the store; nothing is connected until it is asked. `onSight` hears what came of every question. */
 export function neonKeyStore(
@@ -100,14 +99,14 @@ export function neonKeyStore(
   // The driver has this setting for all databases at once; a Worker has only the one.
   if (database.endpoint !== null) neonConfig.fetchEndpoint = database.endpoint;
 
-  async function ask<T>(text: string, params: unknown[], read: (rows: Row[]) => T): Answer<T> {
+  async function ask<T>(text: string, params: unknown[], read: (rows: Row[]) => T): Asked<T> {
     const rows = await fetchRows(database.url, text, params);
     onSight({ atMs: Date.now(), fault: "type" in rows ? rows.reason : null });
     return readRows(rows, read);
   }
 
   /** That a role may not write is no news of the store: `onSight` does not hear of it. */
-  async function write<T>(text: string, params: unknown[], read: (rows: Row[]) => T): Answer<T> {
+  async function write<T>(text: string, params: unknown[], read: (rows: Row[]) => T): Asked<T> {
     return readRows(await fetchRows(database.url, text, params), read);
   }
 

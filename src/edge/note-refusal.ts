@@ -10,6 +10,7 @@ import { countryOf } from "./country.ts";
 import { findCredential } from "./credential.ts";
 import { knowsDomain } from "./open-key-store.ts";
 import { RefusalLog } from "./refusal-log.ts";
+import { matchSocketRoute } from "./socket-route.ts";
 
 /** Domains that are remembered because somebody was let in; the library keeps up to twice as many. */
 const MAX_DOMAINS = 2000;
@@ -47,11 +48,8 @@ function domainToShow(request: Request, env: Env): string | null {
 
 /** The segment of a path that is, or should be, the domain. */
 function domainSegment(pathname: string): string | null {
-  const [, root, kind, ...rest] = pathname.split("/");
-  if (root === "v1" && kind === "domains") return rest[0] ?? null;
-  if (root !== "ws" || (kind !== "pub" && kind !== "sub")) return null;
-  if (rest.length === 2) return rest[0] ?? null;
-  return kind === "pub" && rest.length === 3 ? (rest[1] ?? null) : null;
+  const [, inDomain] = /^\/v1\/domains\/([^/]*)/.exec(pathname) ?? [];
+  return inDomain ?? matchSocketRoute(pathname)?.rawDomain ?? null;
 }
 
 /** Whether a request has a credential beside the path: then none stands in the path by mistake. */

@@ -28,7 +28,7 @@ const POSTGRES_PORT = 15_432;
 const START_LIMIT_MS = Number(process.env["WSPUBSUB_START_LIMIT_MS"] ?? 60_000);
 
 /** The database that the hub is given. */
-interface Database {
+interface DevDatabase {
   readonly url: string;
   /** The same for the hub, which speaks Neon's HTTP only. */
   readonly hubUrl: string;
@@ -81,7 +81,7 @@ async function main(): Promise<void> {
   await stopAll(1);
 }
 
-async function startPostgres({ state, fresh }: DevOptions): Promise<Database> {
+async function startPostgres({ state, fresh }: DevOptions): Promise<DevDatabase> {
   // Not looked for before: another hub may take it while this one's database opens.
   const args = ["--port", String(POSTGRES_PORT), "--or-any", "--data", join(state, "postgres")];
   const url = await startServer("Postgres", {
@@ -124,7 +124,7 @@ async function startServer(
 
 async function startWorker(
   { port, state }: DevOptions,
-  database: Database,
+  database: DevDatabase,
   adminToken: string,
 ): Promise<void> {
   const lines: string[] = [];
@@ -161,7 +161,7 @@ function start(file: string, args: string[], options: ChildOptions): Child {
   return child;
 }
 
-function printUrls({ port }: DevOptions, { label, domain, key }: Database): void {
+function printUrls({ port }: DevOptions, { label, domain, key }: DevDatabase): void {
   const publisher = `ws://localhost:${port}/ws/pub/${key}/${domain}/hello`;
   const subscriber = `ws://localhost:${port}/ws/sub/${domain}/hello`;
   console.log(`Publisher   ${publisher}

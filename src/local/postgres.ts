@@ -71,7 +71,7 @@ function readOptions(): Options {
   }
 }
 
-async function prepareDatabase(data: string | null, fresh: boolean): Promise<PGlite> {
+async function openSeeded(data: string | null, fresh: boolean): Promise<PGlite> {
   const path = data && join(data, "data");
   if (path && fresh) rmSync(path, { recursive: true, force: true });
   const database = await openDatabase(path);
@@ -83,7 +83,7 @@ async function prepareDatabase(data: string | null, fresh: boolean): Promise<PGl
 async function main(): Promise<void> {
   const { port, orAny, data, fresh } = readOptions();
   if (data !== null) takeFolder(data, POSTGRES_CONTENTS, describeUse);
-  const database = await prepareDatabase(data, fresh);
+  const database = await openSeeded(data, fresh);
   const postgres = await EmbeddedPostgres.open(database);
   const server = createNeonServer(postgres);
   serveBoth(server, postgres);

@@ -63,7 +63,7 @@ export const DomainRowSchema: v.GenericSchema<unknown, DomainRow> = v.pipe(
 
 /** What a domain without a row has. */
 export const DEFAULT_DOMAIN: DomainRow = {
-  policy: new Map(POLICY_COLUMNS.map(({ name, fallback }) => [name, fallback])),
+  policy: new Map(POLICY_COLUMNS.map(({ name, byDefault }) => [name, byDefault])),
   tokenSecret: null,
   previousTokenSecret: null,
   tokenKeys: null,

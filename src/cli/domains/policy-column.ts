@@ -1,7 +1,9 @@
 /**
- * The columns of a domain's policy that are plain values: what each may be and what a domain without a row
- * has. The same rules stand in schema.sql as checks.
+ * The columns of a domain's row that are plain values, as people write them: the fields of its policy, and the issuer of
+ * its tokens. What a field may be is core's to say; here are only the words for it.
  */
+import { columnOf, POLICY_FIELDS, POLICY_RULES } from "../../core/policy.ts";
+import type { PolicyField, PolicyRule } from "../../core/policy.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { parseInteger } from "../input/arguments.ts";
 
@@ -9,85 +11,92 @@ import { parseInteger } from "../input/arguments.ts";
 export type PolicyValue = string | number | boolean | null;
 
 /** A column, and how people write its value. */
-export interface PolicyColumn {
+export interface PolicyColumn extends Writing {
   readonly name: string;
-  readonly fallback: PolicyValue;
+  /** What a domain without a row has. */
+  readonly byDefault: PolicyValue;
+}
+
+interface Writing {
   /** For `--help`: the form of a value, and what it is for. */
   readonly form: string;
   readonly purpose: string;
   readonly parse: (text: string) => Result<PolicyValue>;
 }
 
-/** Of Postgres's type integer. */
-const MOST_INTEGER = 2_147_483_647;
+const PURPOSES: Readonly<Record<PolicyField, string>> = {
+  publishers: "who may send at once: one publisher, or many",
+  graceSeconds: "how long an exclusive topic outlives its publisher",
+  historyMessages: "how many messages a topic's log keeps",
+  historySeconds: "how long a topic's log keeps a message",
+  subscribers: "who may read: anyone, or who has a token or a key",
+  maxMessageBytes: "a larger message closes its publisher",
+  maxBacklogBytes: "what may wait for a subscriber that does not read",
+  pathKeys: "whether a key may stand in the path, where logs see it",
+  messagesPerSecond: "a limit of one publisher",
+  maxPublishers: "a limit of one topic at a time",
+  maxSubscribers: "a limit of one topic at a time",
+  maxTopics: "how many topics may be live at a time",
+};
+
+/** It is no part of the policy: no topic hears of it. */
+const TOKEN_ISSUER: PolicyColumn = {
+  name: "token_issuer",
+  byDefault: null,
+  form: "issuer|none",
+  purpose: 'what "iss" of a token must be',
+  parse: (text) => {
+    if (text === "none") return ok(null);
+    return text === "" ? err('Give an issuer, or "none"') : ok(text);
+  },
+};
 
 /** Every one of them, as `domains show` lists them. */
 export const POLICY_COLUMNS: readonly PolicyColumn[] = [
-  oneOf("publishers", ["exclusive", "shared"], "who may send at once: one publisher, or many"),
-  integer("grace_seconds", [0, 3600, 10], "how long an exclusive topic outlives its publisher"),
-  integer("history_messages", [0, 100_000, 0], "how many messages a topic's log keeps"),
-  integer("history_seconds", [0, 2_592_000, 0], "how long a topic's log keeps a message"),
-  oneOf("subscribers", ["open", "token"], "who may read: anyone, or who has a token or a key"),
-  integer("max_message_bytes", [1, 33_554_432, 1_048_576], "a larger message closes its publisher"),
-  integer(
-    "max_backlog_bytes",
-    [1024, 67_108_864, 1_048_576],
-    "what may wait for a subscriber that does not read",
-  ),
-  {
-    name: "path_keys",
-    fallback: true,
-    form: "true|false",
-    purpose: "whether a key may stand in the path, where logs see it",
-    parse: (text) =>
-      text === "true" || text === "false" ? ok(text === "true") : err('Give "true" or "false"'),
-  },
-  limit("messages_per_second", "of one publisher"),
-  limit("max_publishers", "of one topic at a time"),
-  limit("max_subscribers", "of one topic at a time"),
-  integer("max_topics", [1, 10_000_000, 100_000], "how many topics may be live at a time"),
-  {
-    name: "token_issuer",
-    fallback: null,
-    form: "issuer|none",
-    purpose: 'what "iss" of a token must be',
-    parse: (text) => {
-      if (text === "none") return ok(null);
-      return text === "" ? err('Give an issuer, or "none"') : ok(text);
-    },
-  },
+  ...POLICY_FIELDS.map((field) => ({
+    name: columnOf(field),
+    byDefault: POLICY_RULES[field].byDefault,
+    ...writingOf(POLICY_RULES[field], PURPOSES[field]),
+  })),
+  TOKEN_ISSUER,
 ];
 
-function oneOf(name: string, values: readonly [string, string], purpose: string): PolicyColumn {
-  const [first, second] = values;
-  return {
-    name,
-    fallback: first,
-    form: values.join("|"),
-    purpose,
-    parse: (text) => (values.includes(text) ? ok(text) : err(`Give "${first}" or "${second}"`)),
-  };
+function writingOf(rule: PolicyRule, purpose: string): Writing {
+  switch (rule.kind) {
+    case "choice":
+      return { form: rule.words.join("|"), purpose, parse: (text) => parseWord(text, rule.words) };
+    case "number": {
+      const { least, most } = rule;
+      return {
+        form: "n",
+        purpose: `${purpose}; ${least} to ${most}`,
+        parse: (text) => parseInteger(text, least, most),
+      };
+    }
+    case "limit":
+      return {
+        form: "n|none",
+        purpose: `${purpose}; none: no limit`,
+        parse: (text) => {
+          if (text === "none") return ok(null);
+          const count = parseInteger(text, rule.least, rule.most);
+          return count.ok ? count : err(`${count.error}, or "none"`);
+        },
+      };
+    case "switch":
+      return {
+        form: "true|false",
+        purpose,
+        parse: (text) => {
+          const word = parseWord(text, ["true", "false"]);
+          return word.ok ? ok(word.value === "true") : word;
+        },
+      };
+  }
 }
 
-function integer(
-  name: string,
-  [least, most, fallback]: readonly [number, number, number],
-  purpose: string,
-): PolicyColumn {
-  const parse = (text: string): Result<number> => parseInteger(text, least, most);
-  return { name, fallback, form: "n", purpose: `${purpose}; ${least} to ${most}`, parse };
-}
-
-function limit(name: string, purpose: string): PolicyColumn {
-  return {
-    name,
-    fallback: null,
-    form: "n|none",
-    purpose: `a limit ${purpose}; none: no limit`,
-    parse: (text) => {
-      if (text === "none") return ok(null);
-      const count = parseInteger(text, 1, MOST_INTEGER);
-      return count.ok ? count : err(`${count.error}, or "none"`);
-    },
-  };
+function parseWord(text: string, words: readonly string[]): Result<string> {
+  return words.includes(text)
+    ? ok(text)
+    : err(`Give ${words.map((word) => `"${word}"`).join(" or ")}`);
 }

@@ -48,7 +48,9 @@ export async function showDomain(session: Session, domain: string): Promise<void
 
 /** For scripts. */
 export function domainJson(domain: string, row: DomainRow): DomainJson {
-  const defaults = POLICY_COLUMNS.filter(({ name, fallback }) => row.policy.get(name) === fallback);
+  const defaults = POLICY_COLUMNS.filter(
+    ({ name, byDefault }) => row.policy.get(name) === byDefault,
+  );
   const previous = row.previousTokenSecret;
   return {
     domain,

@@ -17,22 +17,24 @@ export function parsed<T>(parse: (text: string) => Result<T>): (text: string) =>
 
 /** The domain a command is about. */
 export function domainArgument(): Argument {
-  return new Argument("<domain>", "the domain").argParser(parsed(parseDomain));
+  return new Argument("<domain>", "the domain").argParser(parsed(parseDomainName));
 }
 
 /** The key a command is about. */
 export function keyArgument(): Argument {
-  return new Argument("<id>", "the key's number, as keys list shows it").argParser(parsed(parseId));
+  return new Argument("<id>", "the key's number, as keys list shows it").argParser(
+    parsed(parseKeyId),
+  );
 }
 
 /** A domain as people write it, not percent-encoded. */
-export function parseDomain(text: string): Result<string> {
+export function parseDomainName(text: string): Result<string> {
   const address = parseAddress(encodeURIComponent(text), "any");
   return address.ok ? ok(address.value.domain) : address;
 }
 
 /** A topic as people write it, not percent-encoded. */
-export function parseTopic(text: string): Result<string> {
+export function parseTopicName(text: string): Result<string> {
   const address = parseAddress("any", encodeURIComponent(text));
   return address.ok ? ok(address.value.topic) : address;
 }
@@ -45,7 +47,7 @@ export function parseInteger(text: string, least: number, most: number): Result<
     : err(`Give a whole number from ${least} to ${most}`);
 }
 
-function parseId(text: string): Result<number> {
+function parseKeyId(text: string): Result<number> {
   const id = parseInteger(text, 1, MOST_ID);
   return id.ok ? id : err("Give the number of a key, as keys list shows it");
 }

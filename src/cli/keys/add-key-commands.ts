@@ -3,7 +3,7 @@
  */
 import { Option, type Command } from "commander";
 import { err, ok, type Result } from "../../core/result.ts";
-import { domainArgument, keyArgument, parseDomain, parsed } from "../input/arguments.ts";
+import { domainArgument, keyArgument, parseDomainName, parsed } from "../input/arguments.ts";
 import { createKey, type CreateKeyOptions } from "./create-key.ts";
 import { importKey } from "./import-key.ts";
 import { listKeys } from "./list-keys.ts";
@@ -104,7 +104,7 @@ Examples:
     .option(
       "--domain <domain>",
       "whose key it is: the hub then revokes it where Postgres does not answer",
-      parsed(parseDomain),
+      parsed(parseDomainName),
     )
     .action((id: number, options: RevokeKeyOptions) => revokeKey(session, id, options))
     .addHelpText(

@@ -2,7 +2,7 @@
  * What stands on the line of `tokens mint` beside its options: the domain, and patterns that follow a --topic.
  */
 import type { Result } from "../../core/result.ts";
-import { parseDomain } from "../input/arguments.ts";
+import { parseDomainName } from "../input/arguments.ts";
 import { UsageError } from "../usage-error.ts";
 import { parseTopicPattern } from "./parse-topic-pattern.ts";
 
@@ -23,7 +23,7 @@ export function readOperands(operands: readonly string[], line: readonly string[
   );
   const at = beforeTopic.includes(operands[0] ?? "") ? 0 : operands.length - 1;
   return {
-    domain: take("domain", parseDomain(operands[at] ?? "")),
+    domain: take("domain", parseDomainName(operands[at] ?? "")),
     patterns: operands.toSpliced(at, 1).map((text) => take("--topic", parseTopicPattern(text))),
   };
 }

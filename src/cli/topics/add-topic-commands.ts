@@ -2,7 +2,7 @@
  * `wspubsub topics …`: its commands, their arguments and help.
  */
 import { Argument, Option, type Command } from "commander";
-import { domainArgument, parsed, parseInteger, parseTopic } from "../input/arguments.ts";
+import { domainArgument, parsed, parseInteger, parseTopicName } from "../input/arguments.ts";
 import { listSockets } from "./list-sockets.ts";
 import { listTopics, type ListTopicsOptions } from "./list-topics.ts";
 import type { Session } from "../session.ts";
@@ -31,7 +31,7 @@ export function addTopicCommands(program: Command, session: Session): void {
         parsed((text) => parseInteger(text, 1, MOST_TOPICS)),
       ),
     )
-    .addOption(new Option("--after <topic>", "begin after it").argParser(parsed(parseTopic)))
+    .addOption(new Option("--after <topic>", "begin after it").argParser(parsed(parseTopicName)))
     .action((domain: string, options: ListTopicsOptions) => listTopics(session, domain, options))
     .addHelpText(
       "after",
@@ -45,7 +45,7 @@ Examples:
     .command("show")
     .description("show a topic: its phase, how many publish, how many subscribe")
     .addArgument(domainArgument())
-    .addArgument(new Argument("<topic>", "the topic").argParser(parsed(parseTopic)))
+    .addArgument(new Argument("<topic>", "the topic").argParser(parsed(parseTopicName)))
     .option("--sockets", "list who is connected, publishers first, then who is farthest behind")
     .addOption(
       new Option("--limit <n>", "at most so many sockets; 1 to 1000 (default: 100)").argParser(

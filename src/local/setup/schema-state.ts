@@ -1,4 +1,5 @@
 /** Whether a database has the tables and columns of schema.sql. */
+import { columnOf, POLICY_FIELDS } from "../../core/policy.ts";
 import type { Database } from "../database/database.ts";
 
 /** How far it is. */
@@ -12,10 +13,12 @@ export type SchemaState =
 export const COLUMNS: Readonly<Record<"apikeys" | "domains", readonly string[]>> = {
   apikeys: words(`id domain username apikey insert_ts active apikey_hash expires_at revoked_at
     last_used_at`),
-  domains: words(`domain publishers grace_seconds history_messages history_seconds subscribers
-    max_message_bytes messages_per_second max_backlog_bytes path_keys max_publishers
-    max_subscribers max_topics token_issuer token_secret token_keys token_secret_expires_at
-    token_secret_previous token_secret_previous_expires_at`),
+  domains: [
+    "domain",
+    ...POLICY_FIELDS.map(columnOf),
+    ...words(`token_issuer token_secret token_keys token_secret_expires_at token_secret_previous
+      token_secret_previous_expires_at`),
+  ],
 };
 
 /** Read from the catalog: a table that is not there is no error, and a column that was dropped has another name. */

@@ -1,10 +1,10 @@
 /** PROTOCOL.md, 4.3 and 12.10: what the edge remembers of the key store, and for how long. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { AnswerCache, type Answer } from "../../../src/edge/answer-cache.ts";
+import { AnswerCache, type CachedAnswer } from "../../../src/edge/answer-cache.ts";
 import type { Unavailable, Unreadable } from "../../../src/edge/key-store.ts";
 
 type Value = { readonly type: "found"; readonly n: number } | Unreadable;
-type Given = Answer<Value | Unavailable>;
+type Given = CachedAnswer<Value | Unavailable>;
 
 const DOWN: Unavailable = { type: "unavailable", reason: "down" };
 const BAD: Unreadable = { type: "unreadable", reason: "bad" };
