@@ -4,6 +4,7 @@
  * Invariant: a subscriber is in the replay or in the fan-out, never in both.
  */
 import type { SubscriberAdmission } from "../core/admission.ts";
+import { byteLengthOf } from "../core/byte-size.ts";
 import {
   HISTORY_GAP,
   INVALID_FRAME,
@@ -139,8 +140,7 @@ export class Audience {
     const subscriber = this.#find(socket);
     if (subscriber === undefined) return;
     const isRaw = subscriber.protocol === "raw";
-    const units = typeof message === "string" ? message.length : message.byteLength;
-    if (!subscriber.allowance.take(isRaw ? units : 0, Date.now())) {
+    if (!subscriber.allowance.take(isRaw ? byteLengthOf(message) : 0, Date.now())) {
       if (!isRaw) sendFrame(socket, formatError(null, TOO_MANY_FRAMES));
       this.dismiss(socket, TOO_MANY_REQUESTS);
       return;

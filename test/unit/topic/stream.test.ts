@@ -248,6 +248,24 @@ describe.each([
     expect((await takeMessages(fast, 1)).messages).toEqual(["still there"]);
   });
 
+  test("11.3 what was not acknowledged counts in bytes as they go over the wire", async () => {
+    const topic = freshTopic();
+    const bare = { type: "messages", cursor: "", messages: ["€".repeat(500)] };
+    const cursorBytes = "0123456789ab-1".length;
+    const frameBytes = new TextEncoder().encode(JSON.stringify(bare)).length + cursorBytes;
+    const maxBacklogBytes = 2 * frameBytes;
+    const source = await openPublisher(topic, { ...policy, maxBacklogBytes });
+    const slow = await openStream(topic);
+    const { cursor } = await nextFrame(slow);
+    expect(cursor).toHaveLength(cursorBytes);
+    slow.send(JSON.stringify({ type: "ack", cursor }));
+    for (let n = 1; n <= 4; n++) await publish(source, `${n}`, "€".repeat(500));
+    // Two are as much as may wait; the third is over the bound when the fourth is due.
+    const seen = await slow.take(4);
+    expect(seen.slice(0, 3).map((item) => frameOf(item).type)).toEqual(Array(3).fill("messages"));
+    expect(seen[3]).toEqual({ code: 4408, reason: "slow-consumer" });
+  });
+
   test("10.10 a stream subscriber that sends anything but an ack is closed", async () => {
     const topic = freshTopic();
     await openPublisher(topic, policy);
