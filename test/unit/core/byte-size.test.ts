@@ -39,7 +39,7 @@ describe("byteLengthOf", () => {
     },
   );
 
-  test.each(["\ud800", "\udc00", "\udc00\ud800", "a\ud800a", "\ud800".repeat(60)])(
+  test.each(["\ud800", "\udc00", "\udc00\ud800", "a\ud800a", "\ud800".repeat(60), "\ud800é"])(
     "half a pair counts as what is sent in its place, case %#",
     (text) => expect(byteLengthOf(text)).toBe(truth(text)),
   );
@@ -54,6 +54,11 @@ describe("several messages", () => {
         expect(mostBytesOf(messages)).toBeGreaterThanOrEqual(bytes);
       }),
     );
+  });
+
+  test("are counted whole, however many short ones there are", () => {
+    const texts = Array.from({ length: 100 }, () => "é".repeat(500));
+    expect(bytesOf(texts)).toBe(100_000);
   });
 
   test("three bytes a unit are not too few, and no more than needed", () => {

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { Message } from "../../../src/core/message.ts";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
+import { LogRows } from "../../../src/topic/log-rows.ts";
 import { Log } from "../../../src/topic/log.ts";
 import type { Publication } from "../../../src/topic/publication.ts";
 
@@ -381,5 +382,7 @@ test.each([
       const batch = reader.read(0);
       expect(batch instanceof Batch && batch.messages.length).toBe(4);
     }
+    // No more rows than it takes.
+    expect(new LogRows(storage.sql).after(0, 128 * 1024, log.head.epoch)).toHaveLength(4);
   }),
 );
