@@ -3,6 +3,7 @@
  * JSON text is made when it is first needed, and once.
  */
 import { byteLengthOf } from "../core/byte-size.ts";
+import { reached } from "../core/coverage-mark.ts";
 import { formatCursor } from "../core/cursor.ts";
 import type { Message } from "../core/message.ts";
 import {
@@ -49,11 +50,12 @@ export class Batch {
       messages = parseMessageList(list);
     } catch {
       // Error, SyntaxError: `formatMessageList` did not write it, or it was cut.
+      reached("list-unreadable");
       return null;
     }
-    return messages.length === place.last - place.first + 1
-      ? new Batch(place, messages, list)
-      : null;
+    if (messages.length === place.last - place.first + 1) return new Batch(place, messages, list);
+    reached("list-miscounted");
+    return null;
   }
 
   /** Batches that follow each other, as one. */

@@ -4,6 +4,7 @@
  * Invariants: a socket gets a batch whole; rounds never overlap; what was handed over after a socket was added is
  * sent to it, unless it leaves first.
  */
+import { reached } from "../core/coverage-mark.ts";
 import type { Batch } from "./batch.ts";
 import type { Subscriber } from "./subscriber.ts";
 
@@ -108,7 +109,12 @@ export class FanOut {
       if (subscriber === undefined) break;
       if (subscriber.backlog > maxBacklog) {
         // It may have left since the batch was handed over: nobody is closed twice.
-        if (this.#members.has(subscriber.socket)) this.#node.onSlow(subscriber);
+        if (this.#members.has(subscriber.socket)) {
+          reached("slow-in-round");
+          this.#node.onSlow(subscriber);
+        } else {
+          reached("gone-when-slow");
+        }
         continue;
       }
       subscriber.send(batch);

@@ -4,6 +4,8 @@
  * so many a minute (PROTOCOL.md, 11.4). It does not outlive hibernation, in which nobody sends. Knows no clock.
  */
 
+import { reached } from "../core/coverage-mark.ts";
+
 /** Frames that were not earned, a minute. */
 export const FRAMES_A_MINUTE = 120;
 const MINUTE_MS = 60_000;
@@ -31,7 +33,9 @@ export class FrameAllowance {
       return true;
     }
     // A clock that was set back must not make the minute longer.
-    if (nowMs - this.#sinceMs >= MINUTE_MS || nowMs < this.#sinceMs) {
+    const isClockBack = nowMs < this.#sinceMs;
+    if (isClockBack) reached("minute-begun-by-clock");
+    if (nowMs - this.#sinceMs >= MINUTE_MS || isClockBack) {
       this.#sinceMs = nowMs;
       this.#taken = 0;
     }

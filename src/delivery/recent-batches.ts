@@ -3,6 +3,7 @@
  * most reads. Bounded, and empty after the object slept.
  */
 import { bytesOf, mostBytesOf } from "../core/byte-size.ts";
+import { reached } from "../core/coverage-mark.ts";
 import type { Batch } from "./batch.ts";
 
 /** Bounds: enough for a reconnect within seconds, little beside an object's 128 MB. */
@@ -57,7 +58,10 @@ export class RecentBatches {
     if (this.#messages > MAX_MESSAGES) return true;
     while (this.#bytes > MAX_BYTES) {
       const recent = this.#recent[this.#counted];
-      if (recent === undefined) return true;
+      if (recent === undefined) {
+        reached("recent-over-bytes");
+        return true;
+      }
       const bytes = bytesOf(recent.batch.messages);
       this.#bytes += bytes - recent.bytes;
       recent.bytes = bytes;

@@ -3,6 +3,7 @@
  * and hands each over to the fan-out in the very moment in which it lacks nothing, so that there is
  * neither hole nor repeat. Nobody is filled faster than they read.
  */
+import { reached } from "../core/coverage-mark.ts";
 import type { LogView } from "./log-view.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { turn } from "./turn.ts";
@@ -94,6 +95,7 @@ export class Replay {
     for (const behind of this.#behind.values()) {
       while (this.#behind.has(behind.subscriber.socket)) {
         if (behind.subscriber.backlog > this.#node.maxBacklogBytes()) {
+          reached("replay-drained-slow");
           this.#node.onSlow(behind.subscriber);
         } else {
           this.#feed(behind);
@@ -110,7 +112,10 @@ export class Replay {
         let fed = 0;
         for (const behind of this.#behind.values()) {
           if (this.#isFull(behind.subscriber)) {
-            if (Date.now() - behind.fedAtMs > STALL_MS) this.#node.onSlow(behind.subscriber);
+            if (Date.now() - behind.fedAtMs > STALL_MS) {
+              reached("replay-stalled");
+              this.#node.onSlow(behind.subscriber);
+            }
             continue;
           }
           behind.fedAtMs = Date.now();
@@ -137,9 +142,13 @@ export class Replay {
     const { subscriber } = behind;
     // Not what is over the bound by now: it was not when the subscriber joined.
     const { gone } = this.#log;
-    if (behind.offset < gone && !this.#skip(behind, gone)) return;
+    if (behind.offset < gone) {
+      reached("replay-overtaken");
+      if (!this.#skip(behind, gone)) return;
+    }
     const batch = this.#log.read(behind.offset);
     if (typeof batch === "number") {
+      reached("replay-unreadable");
       // This reader's loss alone: whoever follows the topic has what is published now.
       this.#node.onUnreadable(batch - behind.offset);
       if (!this.#skip(behind, batch)) return;
@@ -159,6 +168,7 @@ export class Replay {
   #skip(behind: Behind, offset: number): boolean {
     const { subscriber } = behind;
     if (subscriber.closesOnGap) {
+      reached("replay-ended-by-gap");
       this.#node.onGap(subscriber);
       return false;
     }

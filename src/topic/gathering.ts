@@ -4,6 +4,7 @@
  * Invariants: a publication is never split; a batch has no more bytes than it may, unless one publication has more.
  */
 import { bytesOf, mostBytesOf } from "../core/byte-size.ts";
+import { reached } from "../core/coverage-mark.ts";
 import type { Message } from "../core/message.ts";
 import type { Publication } from "./publication.ts";
 
@@ -60,7 +61,10 @@ export class Gathering {
       last.bytes += mostBytes;
       return;
     }
-    this.#bytesBeforeLast += last?.bytes ?? 0;
+    if (last !== undefined) {
+      reached("batch-full");
+      this.#bytesBeforeLast += last.bytes;
+    }
     const publications = [publication];
     this.#batches.push({ publications, bytes: mostBytes, counted: 0, countedBytes: 0 });
   }
@@ -85,6 +89,7 @@ function hasRoom(batch: Gathered, messages: readonly Message[], mostBytes: numbe
 function exceeds(batch: Gathered, maxBytes: number): boolean {
   if (batch.bytes <= maxBytes) return false;
   if (batch.counted < batch.publications.length) {
+    reached("gathered-counted");
     const uncounted = batch.publications.slice(batch.counted);
     batch.countedBytes += bytesOf(uncounted.flatMap(({ messages }) => messages));
     batch.counted = batch.publications.length;

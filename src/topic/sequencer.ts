@@ -4,6 +4,7 @@
  * Fan-out, has the measurements). Knows nothing of phases, publishers or sockets.
  * Invariants: a batch is in the log before anyone sees it, or an ack; acks wait for the log, never for a delivery.
  */
+import { reached } from "../core/coverage-mark.ts";
 import type { FanOut } from "../delivery/fan-out.ts";
 import type { Batch } from "../delivery/batch.ts";
 import { Gathering } from "./gathering.ts";
@@ -75,6 +76,7 @@ export class Sequencer {
     this.#gathering.add(publication);
     // Who gets no receipt cannot be told to wait, and is held up instead.
     if (this.isFull && publication.receipt === null && !this.#isHolding) {
+      reached("sender-held-up");
       this.#isHolding = true;
       this.#topic.hold(() => this.#catchUp());
     }
@@ -112,10 +114,16 @@ export class Sequencer {
     while (!this.#fanOut.isIdle || this.#sequence()) {
       while (this.#fanOut.serve()) {
         await turn(0);
-        if (pace.isOver()) return;
+        if (pace.isOver()) {
+          reached("hold-cut-short-in-round");
+          return;
+        }
       }
       await pace.rest();
-      if (pace.isOver()) return;
+      if (pace.isOver()) {
+        reached("hold-cut-short-between-rounds");
+        return;
+      }
     }
   }
 
@@ -123,20 +131,26 @@ export class Sequencer {
   async #beReadTo(): Promise<void> {
     for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += LOOK_MS) {
       if (!this.#fanOut.isAnybodySlow) return;
+      reached("patience-taken");
       await turn(LOOK_MS);
     }
+    reached("patience-at-its-end");
   }
 
   async #linger(): Promise<void> {
     // There was more than one batch takes.
     if (this.#gathering.exceedsBatch) {
+      reached("linger-left-out");
       await turn(0);
       return this.#beReadTo();
     }
     await turn(LINGER_MS);
     if (!this.#log.isDurable || this.#gathering.messages >= ENOUGH_MESSAGES) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#endLinger = resolve;
+    this.#endLinger = () => {
+      reached("linger-cut-short");
+      resolve();
+    };
     await Promise.race([promise, turn(DURABLE_LINGER_MS - LINGER_MS)]);
     this.#endLinger = null;
   }
@@ -152,7 +166,8 @@ export class Sequencer {
       offset += messages.length;
       receipt?.ack({ epoch, offset });
     }
-    if (batch !== null) this.#fanOut.deliver(batch);
+    if (batch === null) reached("receipts-alone");
+    else this.#fanOut.deliver(batch);
     return true;
   }
 }

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Message } from "../../../src/core/message.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
 import { RecentBatches } from "../../../src/delivery/recent-batches.ts";
+import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -29,9 +30,18 @@ describe("RecentBatches", () => {
     ["ASCII", "a".repeat(64 * KIB)],
     ["non-ASCII", "€".repeat((64 * KIB) / 3) + "a"],
     ["binary", new ArrayBuffer(64 * KIB)],
-  ])("keeps 1 MiB, %s", (_, message) => {
+  ])("keeps 1 MiB, %s", async (_, message) => {
     expect(oldestOf(16, message)).toBe(1);
-    expect(oldestOf(40, message)).toBe(25);
+    expect(await expectReached("recent-over-bytes", () => oldestOf(40, message))).toBe(25);
+  });
+
+  test("keeps 1 MiB, also after many small messages", () => {
+    const recent = new RecentBatches();
+    for (let offset = 1; offset <= 2000; offset++) recent.push(batchAt(offset, "a"));
+    for (let offset = 2001; offset <= 2024; offset++) {
+      recent.push(batchAt(offset, "a".repeat(64 * KIB)));
+    }
+    expect(recent.oldest?.place.first).toBe(2009);
   });
 
   test("keeps the newest batch, however large it is", () => {

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Message } from "../../../src/core/message.ts";
 import { Gathering } from "../../../src/topic/gathering.ts";
+import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -42,11 +43,11 @@ describe("a batch", () => {
     expect(gathering.messages).toBe(0);
   });
 
-  test("one byte more is too much", () => {
+  test("one byte more is too much", async () => {
     const gathering = new Gathering();
     add(gathering, "a".repeat(512 * KIB - 3));
-    add(gathering, "€");
-    add(gathering, "a");
+    await expectReached("gathered-counted", () => add(gathering, "€"));
+    await expectReached("batch-full", () => add(gathering, "a"));
     expect(takeAll(gathering)).toEqual([2, 1]);
   });
 
