@@ -3,6 +3,7 @@
  * what they say of how far they are. Knows nothing of phases, publishers or keys.
  * Invariant: a subscriber is in the replay or in the fan-out, never in both.
  */
+import { byteLengthOf } from "../core/byte-size.ts";
 import { HISTORY_GAP, INVALID_FRAME, TOO_MANY_REQUESTS, type Close } from "../core/close-code.ts";
 import type { Cursor } from "../core/cursor.ts";
 import type { Message } from "../core/message.ts";
@@ -77,8 +78,7 @@ export class Audience {
     const subscriber = this.fanOut.get(socket) ?? this.#replay.get(socket);
     if (subscriber === undefined) return;
     const isRaw = subscriber.protocol === "raw";
-    const units = typeof message === "string" ? message.length : message.byteLength;
-    if (!subscriber.allowance.take(isRaw ? units : 0, Date.now())) {
+    if (!subscriber.allowance.take(isRaw ? byteLengthOf(message) : 0, Date.now())) {
       if (!isRaw) sendFrame(socket, formatError(null, TOO_MANY_FRAMES));
       this.#node.close(socket, TOO_MANY_REQUESTS);
       return;

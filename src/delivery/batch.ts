@@ -2,6 +2,8 @@
  * A batch: messages with consecutive offsets, which are stored, delivered and replayed together. Its
  * JSON text is made when it is first needed, and once.
  */
+import { byteLengthOf } from "../core/byte-size.ts";
+import { reached } from "../core/coverage-mark.ts";
 import { formatCursor } from "../core/cursor.ts";
 import type { Message } from "../core/message.ts";
 import {
@@ -28,7 +30,7 @@ export class Batch {
   readonly messages: readonly Message[];
   #list: string | null;
   #frame: string | null = null;
-  #units: number | null = null;
+  #frameBytes: number | null = null;
 
   private constructor(place: Place, messages: readonly Message[], list: string | null) {
     this.place = place;
@@ -48,11 +50,12 @@ export class Batch {
       messages = parseMessageList(list);
     } catch {
       // Error, SyntaxError: `formatMessageList` did not write it, or it was cut.
+      reached("list-unreadable");
       return null;
     }
-    return messages.length === place.last - place.first + 1
-      ? new Batch(place, messages, list)
-      : null;
+    if (messages.length === place.last - place.first + 1) return new Batch(place, messages, list);
+    reached("list-miscounted");
+    return null;
   }
 
   /** Batches that follow each other, as one. */
@@ -79,9 +82,9 @@ export class Batch {
     return (this.#frame ??= formatMessages(formatCursor({ epoch, offset }), this.list));
   }
 
-  /** How much it is: UTF-16 units of text, bytes of binary. */
-  get units(): number {
-    return (this.#units ??= unitsOf(this.messages));
+  /** Bytes of that frame, which every subscriber of the stream is sent. */
+  get frameBytes(): number {
+    return (this.#frameBytes ??= byteLengthOf(this.frame));
   }
 
   /** The part of it that lies behind an offset, which must not be its last. */
@@ -90,13 +93,4 @@ export class Batch {
     const messages = this.messages.slice(offset - this.place.first + 1);
     return Batch.ofMessages({ ...this.place, first: offset + 1 }, messages);
   }
-}
-
-/** How much messages are: UTF-16 units of text, bytes of binary. */
-export function unitsOf(messages: readonly Message[]): number {
-  let units = 0;
-  for (const message of messages) {
-    units += typeof message === "string" ? message.length : message.byteLength;
-  }
-  return units;
 }

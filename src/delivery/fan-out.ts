@@ -5,6 +5,7 @@
  * sent to it, unless it leaves first.
  */
 import { SLOW_CONSUMER } from "../core/close-code.ts";
+import { reached } from "../core/coverage-mark.ts";
 import type { Batch } from "./batch.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import type { Subscriber } from "./subscriber.ts";
@@ -97,8 +98,12 @@ export class FanOut {
       if (subscriber === undefined) break;
       if (subscriber.backlog > maxBacklog) {
         // It may have left since the batch was handed over: nobody is closed twice.
-        const isHere = this.#subscribers.has(subscriber.socket);
-        if (isHere) this.#node.close(subscriber.socket, SLOW_CONSUMER);
+        if (this.#subscribers.has(subscriber.socket)) {
+          reached("slow-in-round");
+          this.#node.close(subscriber.socket, SLOW_CONSUMER);
+        } else {
+          reached("gone-when-slow");
+        }
         continue;
       }
       subscriber.send(batch);

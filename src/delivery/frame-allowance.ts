@@ -4,38 +4,42 @@
  * so many a minute (PROTOCOL.md, 11.4). It does not outlive hibernation, in which nobody sends. Knows no clock.
  */
 
+import { reached } from "../core/coverage-mark.ts";
+
 /** Frames that were not earned, a minute. */
 export const FRAMES_A_MINUTE = 120;
 const MINUTE_MS = 60_000;
-/** UTF-16 units sent to a subscriber that earn it one frame. */
-const UNITS_A_FRAME = 32_768;
+/** Bytes sent to a subscriber that earn it one frame. */
+const BYTES_A_FRAME = 32_768;
 /** What is earned and not used is worth no more: the largest backlog that a domain can allow. */
-const MAX_EARNED_UNITS = 67_108_864;
+const MAX_EARNED_BYTES = 67_108_864;
 
 /** The frames of one subscriber. */
 export class FrameAllowance {
-  #earnedUnits = 0;
+  #earnedBytes = 0;
   /** When the minute began, and what it has seen. */
   #sinceMs = -Infinity;
   #taken = 0;
 
-  /** So many units were sent to it. */
-  earn(units: number): void {
-    this.#earnedUnits = Math.min(MAX_EARNED_UNITS, this.#earnedUnits + units);
+  /** So many bytes were sent to it. */
+  earn(bytes: number): void {
+    this.#earnedBytes = Math.min(MAX_EARNED_BYTES, this.#earnedBytes + bytes);
   }
 
-  /** Whether it may send a frame of so many units; a large one counts as several. */
-  take(units: number, nowMs: number): boolean {
-    if (this.#earnedUnits >= UNITS_A_FRAME && units <= UNITS_A_FRAME) {
-      this.#earnedUnits -= UNITS_A_FRAME;
+  /** Whether it may send a frame of so many bytes; a large one counts as several. */
+  take(bytes: number, nowMs: number): boolean {
+    if (this.#earnedBytes >= BYTES_A_FRAME && bytes <= BYTES_A_FRAME) {
+      this.#earnedBytes -= BYTES_A_FRAME;
       return true;
     }
     // A clock that was set back must not make the minute longer.
-    if (nowMs - this.#sinceMs >= MINUTE_MS || nowMs < this.#sinceMs) {
+    const isClockBack = nowMs < this.#sinceMs;
+    if (isClockBack) reached("minute-begun-by-clock");
+    if (nowMs - this.#sinceMs >= MINUTE_MS || isClockBack) {
       this.#sinceMs = nowMs;
       this.#taken = 0;
     }
-    this.#taken += Math.max(1, Math.ceil(units / UNITS_A_FRAME));
+    this.#taken += Math.max(1, Math.ceil(bytes / BYTES_A_FRAME));
     return this.#taken <= FRAMES_A_MINUTE;
   }
 }

@@ -6,6 +6,7 @@
 import { HISTORY_GAP, SLOW_CONSUMER } from "../core/close-code.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import type { FanOut } from "./fan-out.ts";
+import { reached } from "../core/coverage-mark.ts";
 import type { LogView } from "./log-view.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { turn } from "./turn.ts";
@@ -76,6 +77,7 @@ export class Replay {
     for (const behind of this.#behind.values()) {
       while (this.#behind.has(behind.subscriber.socket)) {
         if (behind.subscriber.backlog > this.#node.maxBacklogBytes()) {
+          reached("replay-drained-slow");
           this.#node.close(behind.subscriber.socket, SLOW_CONSUMER);
         } else {
           this.#feed(behind);
@@ -92,8 +94,10 @@ export class Replay {
         let fed = 0;
         for (const behind of this.#behind.values()) {
           if (this.#isFull(behind.subscriber)) {
-            if (Date.now() - behind.fedAtMs > STALL_MS)
+            if (Date.now() - behind.fedAtMs > STALL_MS) {
+              reached("replay-stalled");
               this.#node.close(behind.subscriber.socket, SLOW_CONSUMER);
+            }
             continue;
           }
           behind.fedAtMs = Date.now();
@@ -120,9 +124,13 @@ export class Replay {
     const { subscriber } = behind;
     // Not what is over the bound by now: it was not when the subscriber joined.
     const { gone } = this.#log;
-    if (behind.offset < gone && !this.#skip(behind, gone)) return;
+    if (behind.offset < gone) {
+      reached("replay-overtaken");
+      if (!this.#skip(behind, gone)) return;
+    }
     const batch = this.#log.read(behind.offset);
     if (typeof batch === "number") {
+      reached("replay-unreadable");
       // This reader's loss alone: whoever follows the topic has what is published now.
       this.#node.onUnreadable(batch - behind.offset);
       if (!this.#skip(behind, batch)) return;
@@ -147,6 +155,7 @@ export class Replay {
   #skip(behind: Behind, offset: number): boolean {
     const { subscriber } = behind;
     if (subscriber.closesOnGap) {
+      reached("replay-ended-by-gap");
       this.#node.close(subscriber.socket, HISTORY_GAP);
       return false;
     }

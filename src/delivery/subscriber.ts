@@ -20,7 +20,7 @@ export interface SubscriberSocket {
 /** What was sent to a subscriber that acknowledges, and not acknowledged. */
 interface Unacknowledged {
   readonly offset: number;
-  readonly units: number;
+  readonly bytes: number;
 }
 
 /** A subscriber. */
@@ -32,7 +32,7 @@ export class Subscriber {
   readonly #kept: SubscriberSocket;
   /** `null` until it acknowledges for the first time. */
   #unacknowledged: Unacknowledged[] | null = null;
-  #unacknowledgedUnits = 0;
+  #unacknowledgedBytes = 0;
   /** The last offset that it has acknowledged, `null` until it does. */
   #acknowledged: number | null = null;
 
@@ -75,11 +75,11 @@ export class Subscriber {
       return;
     }
     sendFrame(this.socket, batch.frame);
-    this.allowance.earn(batch.frame.length);
+    const { frameBytes: bytes } = batch;
+    this.allowance.earn(bytes);
     if (this.#unacknowledged === null) return;
-    const { units } = batch;
-    this.#unacknowledged.push({ offset: batch.place.last, units });
-    this.#unacknowledgedUnits += units;
+    this.#unacknowledged.push({ offset: batch.place.last, bytes });
+    this.#unacknowledgedBytes += bytes;
   }
 
   /** Takes its word for what it has received; from the first time on what it has not counts. */
@@ -87,8 +87,8 @@ export class Subscriber {
     this.#acknowledged = offset;
     const rest = (this.#unacknowledged ??= []);
     const kept = rest.findIndex((sent) => sent.offset > offset);
-    for (const { units } of rest.splice(0, kept < 0 ? rest.length : kept)) {
-      this.#unacknowledgedUnits -= units;
+    for (const { bytes } of rest.splice(0, kept < 0 ? rest.length : kept)) {
+      this.#unacknowledgedBytes -= bytes;
     }
   }
 
@@ -97,12 +97,12 @@ export class Subscriber {
     return this.#acknowledged;
   }
 
-  /** What it has not read, in bytes (UTF-16 units where it acknowledges), as far as can be known. */
+  /** What it has not read, or not acknowledged where it does, in bytes, as far as can be known. */
   get backlog(): number {
     // Runtimes before 1.20261117 lack it, and then it is undefined whatever the types say.
     const { bufferedAmount } = this.socket;
     const buffered = typeof bufferedAmount === "number" ? bufferedAmount : 0;
-    return Math.max(buffered, this.#unacknowledgedUnits);
+    return Math.max(buffered, this.#unacknowledgedBytes);
   }
 
   #tell(frame: string): void {

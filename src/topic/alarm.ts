@@ -5,6 +5,7 @@
  * Invariant: where something is due, the alarm fires by then. It may fire earlier: what is due has then moved, and
  * moving the alarm along would cost a row each time.
  */
+import { reached } from "../core/coverage-mark.ts";
 
 /** The runtime takes no alarm before 1970 or after 2189; what an attachment says may be anything. */
 const FIRST_MS = 1;
@@ -32,6 +33,7 @@ export class Alarm {
     }
     void this.#ctx.blockConcurrencyWhile(async () => {
       this.#setAtMs = await this.#ctx.storage.getAlarm();
+      if (this.#setAtMs === null) reached("alarm-lost");
       this.rearm();
     });
   }
@@ -43,6 +45,7 @@ export class Alarm {
     if (dueAtMs === null) return;
     const atMs = Math.min(Math.max(dueAtMs, FIRST_MS), LAST_MS);
     if (this.#setAtMs !== null && this.#setAtMs <= atMs) return;
+    if (atMs !== dueAtMs) reached("alarm-clamped");
     this.#setAtMs = atMs;
     // Not awaited: the output gate holds every answer until it is durable.
     void this.#ctx.storage.setAlarm(atMs);

@@ -3,6 +3,7 @@
  * are taken as they are; a frame of the stream is taken whole or refused, and a publish that is repeated
  * is acknowledged again and not taken again (PROTOCOL.md, 10.7 to 10.11).
  */
+import { isLargerThan } from "../core/byte-size.ts";
 import {
   INVALID_FRAME,
   MESSAGE_TOO_LARGE,
@@ -28,7 +29,6 @@ import {
 } from "../core/unread-publish.ts";
 import type { Log } from "./log.ts";
 import type { RateVerdict } from "./message-rate.ts";
-import { isLargerThan } from "./message-size.ts";
 import type { Receipt } from "./publication.ts";
 import type { Publisher } from "./publisher.ts";
 import { sendFrame } from "../delivery/send-frame.ts";

@@ -5,10 +5,11 @@
  * Written rows are what storage costs, deleted ones too, so a row that may go is overwritten by the new one.
  */
 import * as v from "valibot";
+import { byteLengthOf } from "../core/byte-size.ts";
 import { Batch } from "../delivery/batch.ts";
 import type { PublishedId } from "./publish-window.ts";
 
-/** A row holds at most 2 MB (platform limits); a UTF-16 unit takes up to three bytes. */
+/** A row holds at most 2 MB (platform limits); a UTF-16 unit takes up to three bytes, and a text is cut by units. */
 const MAX_PART_UNITS = 600_000;
 /** Rows that one batch may need: 32 MiB of text at six units of JSON a character. */
 const PARTS = 512;
@@ -18,7 +19,7 @@ const MAX_ID_ROWS = 2000;
 const MAX_BYTES = 256 * 1024 * 1024;
 /** Rows that are read at a time. */
 const MAX_ROWS_AT_ONCE = 64;
-/** Units written between two looks at how much there is. */
+/** UTF-16 units written between two looks at how much there is: when to look need not be exact. */
 const UNITS_BETWEEN_LOOKS = 4 * 1024 * 1024;
 
 /** What decides whether a row may go. */
@@ -131,7 +132,7 @@ export class LogRows {
    * What follows an offset, up to a size or one batch; begins right behind it, and ends before what cannot be read. A
    * number: nothing right behind it can, up to that offset.
    */
-  after(offset: number, maxUnits: number, epoch: string): Batch[] | number {
+  after(offset: number, maxBytes: number, epoch: string): Batch[] | number {
     const next = (offset + 1) * PARTS;
     // The batch that holds the next message may begin before it.
     const [at] = this.#sql
@@ -140,7 +141,7 @@ export class LogRows {
     const from = Math.floor((at?.id ?? 0) / PARTS) * PARTS;
     const batches: Batch[] = [];
     let expected = offset + 1;
-    let units = 0;
+    let bytes = 0;
     for (const { first, last, atMs, list } of joinParts(this.#read(from, offset))) {
       const isMissing = first > expected;
       const batch = isMissing ? null : Batch.ofList({ epoch, first, last, atMs }, list);
@@ -150,8 +151,8 @@ export class LogRows {
       }
       batches.push(batch.after(offset));
       expected = last + 1;
-      units += list.length;
-      if (units >= maxUnits) break;
+      bytes += byteLengthOf(list);
+      if (bytes >= maxBytes) break;
     }
     return batches;
   }

@@ -4,6 +4,7 @@
  * Knows no sockets. Invariant: an epoch and an offset never stand for two messages.
  */
 import * as v from "valibot";
+import { bytesOf } from "../core/byte-size.ts";
 import { epochOf, type Cursor } from "../core/cursor.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Since } from "../core/since.ts";
@@ -32,8 +33,8 @@ export interface LogPosition {
 
 /** Messages that are kept when the policy bounds only their age. */
 const MAX_MESSAGES = 100_000;
-/** Units of a batch that is read for replay. */
-const READ_UNITS = 128 * 1024;
+/** Bytes of a batch that is read for replay. */
+const READ_BYTES = 128 * 1024;
 /** Reads that are remembered: subscribers who come back together ask for the same. */
 const MAX_REMEMBERED_READS = 8;
 /** Ids in a position: with 64 characters each they fit an attachment of 16 KiB (platform limits). */
@@ -319,11 +320,11 @@ export class Log implements LogView {
     const [first, ...rest] = batches;
     if (first === undefined) return this.#head;
     const taken: [Batch, ...Batch[]] = [first];
-    let units = first.units;
+    let bytes = bytesOf(first.messages);
     for (const batch of rest) {
-      if (units >= READ_UNITS) break;
+      if (bytes >= READ_BYTES) break;
       taken.push(batch);
-      units += batch.units;
+      bytes += bytesOf(batch.messages);
     }
     const batch = Batch.join(taken);
     this.#reads.set(offset, batch);
@@ -357,7 +358,7 @@ export class Log implements LogView {
 
   #readRows(offset: number): Batch[] | number {
     try {
-      return this.#rows?.after(offset, READ_UNITS, this.#epoch) ?? [];
+      return this.#rows?.after(offset, READ_BYTES, this.#epoch) ?? [];
     } catch {
       // SQLITE_IOERR and the like: which rows are sound cannot be told.
       return this.#head;

@@ -4,8 +4,10 @@
  * Fan-out, has the measurements). Knows nothing of phases, publishers or sockets.
  * Invariants: a batch is in the log before anyone sees it, or an ack; acks wait for the log, never for a delivery.
  */
+import { reached } from "../core/coverage-mark.ts";
 import type { FanOut } from "../delivery/fan-out.ts";
-import { unitsOf, type Batch } from "../delivery/batch.ts";
+import type { Batch } from "../delivery/batch.ts";
+import { Gathering } from "./gathering.ts";
 import type { Log } from "./log.ts";
 import type { Publication } from "./publication.ts";
 import { turn } from "../delivery/turn.ts";
@@ -29,12 +31,6 @@ export const LINGER_MS = 4;
 /** The same where a batch costs a row, unless there are enough messages to share its price. */
 const DURABLE_LINGER_MS = 125;
 const ENOUGH_MESSAGES = 16;
-/** Units of a batch, unless one publication has more: clients bound the size of a frame. */
-const MAX_BATCH_UNITS = 512 * 1024;
-/** Messages that may gather: beyond them a publish is refused, and who sends raw frames is held up. */
-const MAX_GATHERED_MESSAGES = 4096;
-/** Bytes (UTF-16 units of text) that may gather, likewise. */
-const MAX_GATHERED_UNITS = 8 * 1024 * 1024;
 /** While more than a batch is waiting, how long subscribers have between rounds to get below their bound. */
 const PATIENCE_MS = 250;
 const LOOK_MS = 5;
@@ -54,9 +50,7 @@ export class Sequencer {
   readonly #log: Pick<Log, "append" | "head" | "isDurable">;
   readonly #fanOut: FanOut;
   readonly #topic: SequencedTopic;
-  #gathered: Publication[] = [];
-  #gatheredMessages = 0;
-  #gatheredUnits = 0;
+  readonly #gathering: Gathering = new Gathering();
   /** Whether the loop is under way; it is started once and ends when all is out. */
   #isRunning = false;
   #isHolding = false;
@@ -80,23 +74,20 @@ export class Sequencer {
 
   /** Whether no more should be taken from whoever can be told to wait. */
   get isFull(): boolean {
-    return (
-      this.#gatheredMessages > MAX_GATHERED_MESSAGES || this.#gatheredUnits > MAX_GATHERED_UNITS
-    );
+    return this.#gathering.isFull;
   }
 
   /** Takes a publication for every subscriber. Synchronous up to the first slice of an idle topic. */
   publish(publication: Publication): void {
-    this.#gathered.push(publication);
-    this.#gatheredMessages += publication.messages.length;
-    this.#gatheredUnits += unitsOf(publication.messages);
+    this.#gathering.add(publication);
     // Who gets no receipt cannot be told to wait, and is held up instead.
     if (this.isFull && publication.receipt === null && !this.#isHolding) {
+      reached("sender-held-up");
       this.#isHolding = true;
       this.#topic.hold(() => this.#catchUp());
     }
     if (!this.#isRunning) this.#start().catch((error: unknown) => this.#topic.onFailure(error));
-    else if (this.#gatheredMessages >= ENOUGH_MESSAGES) this.#endLinger?.();
+    else if (this.#gathering.messages >= ENOUGH_MESSAGES) this.#endLinger?.();
   }
 
   /** Puts all that has gathered into the log, and answers for it; it is delivered in its turn. */
@@ -129,10 +120,16 @@ export class Sequencer {
     while (!this.#fanOut.isIdle || this.#sequence()) {
       while (this.#fanOut.serve()) {
         await turn(0);
-        if (pace.isOver()) return;
+        if (pace.isOver()) {
+          reached("hold-cut-short-in-round");
+          return;
+        }
       }
       await pace.rest();
-      if (pace.isOver()) return;
+      if (pace.isOver()) {
+        reached("hold-cut-short-between-rounds");
+        return;
+      }
     }
   }
 
@@ -140,28 +137,34 @@ export class Sequencer {
   async #beReadTo(): Promise<void> {
     for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += LOOK_MS) {
       if (!this.#fanOut.isAnybodySlow) return;
+      reached("patience-taken");
       await turn(LOOK_MS);
     }
+    reached("patience-at-its-end");
   }
 
   async #linger(): Promise<void> {
     // There was more than one batch takes.
-    if (this.#gathered.length > 0 && this.#gatheredUnits > MAX_BATCH_UNITS) {
+    if (this.#gathering.exceedsBatch) {
+      reached("linger-left-out");
       await turn(0);
       return this.#beReadTo();
     }
     await turn(LINGER_MS);
-    if (!this.#log.isDurable || this.#gatheredMessages >= ENOUGH_MESSAGES) return;
+    if (!this.#log.isDurable || this.#gathering.messages >= ENOUGH_MESSAGES) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#endLinger = resolve;
+    this.#endLinger = () => {
+      reached("linger-cut-short");
+      resolve();
+    };
     await Promise.race([promise, turn(DURABLE_LINGER_MS - LINGER_MS)]);
     this.#endLinger = null;
   }
 
   /** Makes a batch of what has gathered; false when there is nothing. */
   #sequence(): boolean {
-    if (this.#gathered.length === 0) return false;
-    const publications = this.#take();
+    const publications = this.#gathering.take();
+    if (publications === null) return false;
     const batch = this.#append(publications);
     const { epoch, offset: head } = this.#log.head;
     let offset = batch === null ? head : batch.place.first - 1;
@@ -169,7 +172,8 @@ export class Sequencer {
       offset += messages.length;
       receipt?.ack({ epoch, offset });
     }
-    if (batch !== null) this.#fanOut.deliver(batch);
+    if (batch === null) reached("receipts-alone");
+    else this.#fanOut.deliver(batch);
     return true;
   }
 
@@ -183,23 +187,5 @@ export class Sequencer {
       this.#topic.onLogFailure(error);
       throw error;
     }
-  }
-
-  /** Takes as many publications as a batch should have, never a part of one. */
-  #take(): Publication[] {
-    const all = this.#gathered;
-    let count = all.length;
-    if (this.#gatheredUnits > MAX_BATCH_UNITS) {
-      let units = 0;
-      count = all.findIndex(({ messages }) => (units += unitsOf(messages)) > MAX_BATCH_UNITS);
-      count = Math.max(1, count < 0 ? all.length : count);
-    }
-    const taken = count === all.length ? all : all.slice(0, count);
-    this.#gathered = count === all.length ? [] : all.slice(count);
-    for (const { messages } of taken) {
-      this.#gatheredMessages -= messages.length;
-      this.#gatheredUnits -= unitsOf(messages);
-    }
-    return taken;
   }
 }

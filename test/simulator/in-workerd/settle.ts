@@ -12,8 +12,6 @@ import type { World } from "./world.ts";
 
 /** How often publishers may be lost before the marker is in the log. */
 const ATTEMPTS = 10;
-/** How far over the bound a backlog may have been seen: it is counted in other units than the hub's. */
-const BACKLOG_TOLERANCE = 2;
 
 /** Brings the world to rest. */
 export async function settle(world: World, protocol: Protocol): Promise<void> {
@@ -91,7 +89,7 @@ function mark(world: World, publisher: PublisherConnection): string {
 
 function checkBacklog(world: World, client: SubscriberConnection, backlog: number): void {
   const { maxBacklogBytes } = world.policy;
-  if (client.isOpen && backlog > BACKLOG_TOLERANCE * maxBacklogBytes) {
+  if (client.isOpen && backlog > maxBacklogBytes) {
     throw new Violation(`${client.name} is ${backlog} behind and was not closed (11.3)`);
   }
 }

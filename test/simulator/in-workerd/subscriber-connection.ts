@@ -44,15 +44,15 @@ export class SubscriberConnection {
   isReading = false;
   /** With which code the hub closed it. */
   closeCode: number | null = null;
-  /** UTF-16 units that it has not acknowledged, the last frame aside; `null` before they count. */
+  /** Bytes of the frames that it has not acknowledged, the last frame aside; `null` before they count. */
   unacknowledged: number | null = null;
   readonly #socket: WebSocket;
   readonly #observer: Observer;
   readonly #waiting: Map<string, (() => void)[]> = new Map();
   #lastFrame = 0;
   #hasAcknowledged = false;
-  /** UTF-16 units of all that came since it stopped to acknowledge. */
-  #unitsSince = 0;
+  /** Bytes of all that came since it stopped to acknowledge. */
+  #bytesSince = 0;
   #hasLeft = false;
 
   constructor(options: SubscriberOptions, socket: WebSocket, surroundings: Surroundings) {
@@ -108,7 +108,7 @@ export class SubscriberConnection {
   /** The object slept, and has forgotten that it acknowledges: it does so once more. */
   renewCredit(): void {
     this.#hasAcknowledged = false;
-    this.#unitsSince = 0;
+    this.#bytesSince = 0;
     this.unacknowledged = null;
   }
 
@@ -123,7 +123,7 @@ export class SubscriberConnection {
 
   /** Whether the hub may wait for it to acknowledge, which it does while a subscriber catches up. */
   get #isHeldBack(): boolean {
-    return this.#unitsSince > this.options.maxBacklogBytes;
+    return this.#bytesSince > this.options.maxBacklogBytes;
   }
 
   #take(data: string | ArrayBuffer): void {
@@ -135,7 +135,7 @@ export class SubscriberConnection {
       this.#observer.note(`${this.name} < ${JSON.stringify(frame)}`);
       if (reader.cursor !== null) this.#observer.sawCursor(reader.cursor);
       if (frame.type === "messages") {
-        this.#acknowledge(frame.cursor, JSON.stringify(frame.messages).length);
+        this.#acknowledge(frame.cursor, new Blob([data]).size);
       }
     }
     for (const [key, resolves] of this.#waiting) {
@@ -145,16 +145,16 @@ export class SubscriberConnection {
     }
   }
 
-  #acknowledge(cursor: string, units: number): void {
+  #acknowledge(cursor: string, bytes: number): void {
     const { credit } = this.options.subscribe;
     if (credit === "all" || (credit === "first" && !this.#hasAcknowledged)) {
       this.#hasAcknowledged = true;
       if (this.isOpen) this.#socket.send(JSON.stringify({ type: "ack", cursor }));
       return;
     }
-    if (this.#hasAcknowledged) this.#unitsSince += units;
+    if (this.#hasAcknowledged) this.#bytesSince += bytes;
     if (this.unacknowledged !== null) this.unacknowledged += this.#lastFrame;
-    this.#lastFrame = units;
+    this.#lastFrame = bytes;
   }
 
   #closed(code: number, reason: string): void {

@@ -8,6 +8,7 @@ import { Alarm } from "../../../src/topic/alarm.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { atRest } from "../../support-in-workerd/at-rest.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
+import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import { failNextCall } from "../../support-in-workerd/faults.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
 import { open, publisher, subscriber, type Client } from "../support/sockets.ts";
@@ -104,7 +105,7 @@ describe("an alarm that the runtime has given up is set again", () => {
     const source = await open(topic, publisher());
     await leave(source);
     await loseAlarm(topic);
-    await clock.advance(11_000, topic);
+    await expectReached("alarm-lost", () => clock.advance(11_000, topic));
     expect(await reader.next()).toEqual({ code: 1000, reason: "topic-ended" });
   });
 
@@ -173,9 +174,11 @@ describe("the alarm costs little", () => {
       });
       const alarm = new Alarm(ctx, () => dueAtMs);
       alarm.clear();
-      alarm.rearm();
-      alarm.rearm();
-      expect(times).toEqual([atMs]);
+      return expectReached("alarm-clamped", () => {
+        alarm.rearm();
+        alarm.rearm();
+        expect(times).toEqual([atMs]);
+      });
     }),
   );
 

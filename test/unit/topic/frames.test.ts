@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { parseCursor } from "../../../src/core/cursor.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
+import { atRest } from "../../support-in-workerd/at-rest.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
 import { keyGrant } from "../support/grants.ts";
 import { open, publisher, subscriber, type Client, type Received } from "../support/sockets.ts";
@@ -141,6 +142,41 @@ describe.each([
     expect(frameOf(await stream.next())).toMatchObject({ type: "messages", messages: ["a"] });
     stream.send(ack);
     expect((await untilClosed(stream))[1]).toEqual(TOO_MANY);
+  });
+
+  test("11.4 what was sent counts in bytes: an ack for each 32 KiB of UTF-8 lives", async () => {
+    using _ = new Clock();
+    const topic = freshTopic();
+    const source = await open(topic, publisher({}, { protocol: "stream" }));
+    const stream = await openStream(topic);
+    // Three bytes each, 96 KiB in all.
+    const text = "€".repeat(32 * 1024);
+    for (let n = 0; n < 70; n++) {
+      await publish(source, `${n}`, text);
+      const { cursor } = frameOf(await stream.next());
+      for (let acks = 0; acks < 3; acks++) stream.send(JSON.stringify({ type: "ack", cursor }));
+    }
+    await publish(source, "heard", "a");
+    expect(frameOf(await stream.next())).toMatchObject({ type: "messages", messages: ["a"] });
+  });
+
+  test.each([
+    ["a".repeat(64 * 1024), 60],
+    // A third of the characters, and as many bytes.
+    ["€".repeat(64 * 1024).slice(0, (64 * 1024) / 3), 60],
+    ["€".repeat(32 * 1024), 40],
+  ])("11.4 a raw subscriber's text counts in bytes, case %#", async (text, count) => {
+    using _ = new Clock();
+    const topic = freshTopic();
+    const source = await open(topic, publisher());
+    const raw = await open(topic, subscriber());
+    await settle(topic);
+    for (let n = 0; n < count; n++) raw.send(text);
+    await atRest();
+    source.send("heard");
+    expect(await raw.next()).toBe("heard");
+    raw.send(text);
+    expect(await raw.next()).toEqual(TOO_MANY);
   });
 });
 

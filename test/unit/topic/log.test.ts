@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { Message } from "../../../src/core/message.ts";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
+import { LogRows } from "../../../src/topic/log-rows.ts";
 import { Log } from "../../../src/topic/log.ts";
 import type { Publication } from "../../../src/topic/publication.ts";
 
@@ -368,3 +369,20 @@ test("9.4 what went by its age is no gap for who asks for less", () =>
     expect(cursor.offset).toBe(3);
     expect(gapFrom).toBeNull();
   }));
+
+test.each([
+  ["ASCII", "a".repeat(32 * 1024)],
+  ["non-ASCII", `${"€".repeat((32 * 1024) / 3)}aa`],
+])("9.5 a replay reads 128 KiB at a time, %s", (_, text) =>
+  onStorage((storage) => {
+    const log = openLog(storage, { historyMessages: 100 });
+    for (let n = 1; n <= 10; n++) log.append(raw(text), START_MS);
+    // Out of memory, and out of the rows.
+    for (const reader of [log, openLog(storage, { historyMessages: 100 })]) {
+      const batch = reader.read(0);
+      expect(batch instanceof Batch && batch.messages.length).toBe(4);
+    }
+    // No more rows than it takes.
+    expect(new LogRows(storage.sql).after(0, 128 * 1024, log.head.epoch)).toHaveLength(4);
+  }),
+);

@@ -1,83 +1,11 @@
 /** Sequencer and fan-out over real sockets: order, rounds, bounds, and members that come and go in mid-round. */
 import { describe, expect, test } from "vitest";
 import type { Cursor } from "../../../src/core/cursor.ts";
-import type { Message } from "../../../src/core/message.ts";
-import type { Publication } from "../../../src/topic/publication.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
 import { FanOut } from "../../../src/delivery/fan-out.ts";
-import { LINGER_MS, Sequencer, type SequencedTopic } from "../../../src/topic/sequencer.ts";
-import { Subscriber } from "../../../src/delivery/subscriber.ts";
-
-interface Pipeline {
-  readonly sequencer: Sequencer;
-  readonly fanOut: FanOut;
-}
-
-/** A sequencer over a log that keeps nothing, and its fan-out. */
-function createPipeline(
-  topic: Partial<SequencedTopic> = {},
-  onAppend: () => void = () => {},
-): Pipeline {
-  const head = { epoch: "epoch", offset: 0 };
-  const append = (publications: readonly Publication[]): Batch => {
-    onAppend();
-    const messages = publications.flatMap((publication) => publication.messages);
-    const first = head.offset + 1;
-    head.offset += messages.length;
-    return Batch.ofMessages({ epoch: "epoch", first, last: head.offset, atMs: 0 }, messages);
-  };
-  const fanOut = new FanOut({ maxBacklogBytes: () => Infinity, close: () => {} });
-  const sequencer = new Sequencer({ append, head, isDurable: false }, fanOut, {
-    onAppended: () => {},
-    onLogFailure: () => {},
-    onIdle: () => {},
-    hold: (work) => void work(),
-    onFailure: () => {},
-    ...topic,
-  });
-  return { sequencer, fanOut };
-}
-
-/** A subscriber of bare messages of which nothing is kept. */
-function bareSubscriber(socket: WebSocket): Subscriber {
-  return new Subscriber({ socket, protocol: "raw", closesOnGap: false, rememberPlace: () => {} });
-}
-
-function publish({ sequencer }: Pipeline, message: Message): void {
-  sequencer.publish({ messages: [message], receipt: null });
-}
-
-interface Member {
-  readonly socket: WebSocket;
-  readonly received: Message[];
-  /** Resolves once so many messages have arrived. */
-  arrived(count: number): Promise<Message[]>;
-}
-
-function member({ fanOut }: Pipeline): Member {
-  const { 0: client, 1: socket } = new WebSocketPair();
-  const received: Message[] = [];
-  const waiting: { count: number; resolve: (messages: Message[]) => void }[] = [];
-  client.accept();
-  client.addEventListener("message", ({ data }) => {
-    received.push(data);
-    for (const { count, resolve } of waiting) if (received.length >= count) resolve(received);
-  });
-  socket.accept();
-  fanOut.add(bareSubscriber(socket));
-  return {
-    socket,
-    received,
-    arrived: (count) => {
-      if (received.length >= count) return Promise.resolve(received);
-      return new Promise((resolve) => waiting.push({ count, resolve }));
-    },
-  };
-}
-
-function numbers(count: number): string[] {
-  return Array.from({ length: count }, (_, n) => String(n));
-}
+import { LINGER_MS } from "../../../src/topic/sequencer.ts";
+import { expectReached } from "../../support-in-workerd/expect-reached.ts";
+import { bareSubscriber, createPipeline, member, numbers, publish } from "../support/pipeline.ts";
 
 describe("sequencer and fan-out", () => {
   test("6.6 an idle topic sends at once, a busy one gathers", async () => {
@@ -105,7 +33,9 @@ describe("sequencer and fan-out", () => {
     const pipeline = createPipeline();
     const members = [member(pipeline), member(pipeline)];
     const sent = numbers(10_000);
-    for (const message of sent) publish(pipeline, message);
+    await expectReached("sender-held-up", () => {
+      for (const message of sent) publish(pipeline, message);
+    });
     for (const one of members) expect(await one.arrived(10_000)).toEqual(sent);
   });
 
@@ -129,7 +59,7 @@ describe("sequencer and fan-out", () => {
       const sent = numbers(4200);
       for (const message of sent) publish(pipeline, message);
       expect(held).toHaveLength(1);
-      await Promise.all(held);
+      await expectReached("hold-cut-short-in-round", () => Promise.all(held));
       // The round goes on without them being held up.
       expect(sentToLast).toBeLessThan(4200);
       for (const one of members) expect(await one.arrived(4200)).toEqual(sent);
@@ -147,10 +77,12 @@ describe("sequencer and fan-out", () => {
     members[150]?.socket.close(1000);
     const late = member(pipeline);
     publish(pipeline, "second");
-    for (const one of members) {
-      const expected = one === members[150] ? [] : ["first", "second"];
-      expect(await one.arrived(expected.length)).toEqual(expected);
-    }
+    await expectReached("send-too-late", async () => {
+      for (const one of members) {
+        const expected = one === members[150] ? [] : ["first", "second"];
+        expect(await one.arrived(expected.length)).toEqual(expected);
+      }
+    });
     expect(await late.arrived(1)).toEqual(["second"]);
   });
 
@@ -207,7 +139,7 @@ describe("sequencer and fan-out", () => {
     expect(await later.arrived(1)).toEqual(["3"]);
   });
 
-  test("who is too slow, or has left, is told of once, however many batches wait", () => {
+  test("who is too slow, or has left, is told of once, however many batches wait", async () => {
     const slow: WebSocket[] = [];
     const fanOut = new FanOut({
       maxBacklogBytes: () => -1,
@@ -217,12 +149,20 @@ describe("sequencer and fan-out", () => {
       },
     });
     const [slowOne, gone] = [new WebSocketPair()[1], new WebSocketPair()[1]];
-    for (const socket of [slowOne, gone]) fanOut.add(bareSubscriber(socket));
+    let sends = 0;
+    for (const socket of [slowOne, gone]) {
+      socket.accept();
+      socket.send = () => void (sends += 1);
+      fanOut.add(bareSubscriber(socket));
+    }
     for (const first of [1, 2]) {
       fanOut.deliver(Batch.ofMessages({ epoch: "epoch", first, last: first, atMs: 0 }, ["x"]));
     }
     fanOut.remove(gone);
-    fanOut.drain();
+    await expectReached("slow-in-round", () =>
+      expectReached("gone-when-slow", () => fanOut.drain()),
+    );
     expect(slow).toEqual([slowOne]);
+    expect(sends).toBe(0);
   });
 });

@@ -255,6 +255,23 @@ describe.each([
     expect((await takeMessages(fast, 1)).messages).toEqual(["still there"]);
   });
 
+  test("11.3 what was not acknowledged counts in bytes as they go over the wire", async () => {
+    const topic = freshTopic();
+    // A short text, so that the frame around it counts, and one that has three bytes a character.
+    const text = "€".repeat(20);
+    const bare = JSON.stringify({ type: "messages", cursor: "0123456789ab-12", messages: [text] });
+    const maxBacklogBytes = 10 * new TextEncoder().encode(bare).length;
+    const source = await openPublisher(topic, { ...policy, maxBacklogBytes });
+    const slow = await openStream(topic);
+    const { cursor } = await nextFrame(slow);
+    slow.send(JSON.stringify({ type: "ack", cursor }));
+    for (let n = 1; n <= 12; n++) await publish(source, `${n}`, text);
+    // With the eleventh it is over the bound, when the twelfth is due.
+    const seen = await slow.take(12);
+    expect(seen.slice(0, 11).map((item) => frameOf(item).type)).toEqual(Array(11).fill("messages"));
+    expect(seen[11]).toEqual({ code: 4408, reason: "slow-consumer" });
+  });
+
   test("10.10 a stream subscriber that sends anything but an ack is closed", async () => {
     const topic = freshTopic();
     await openPublisher(topic, policy);

@@ -1,0 +1,53 @@
+/**
+ * Coverage marks: a branch that is rarely taken says its name, and a test demands that it was taken. So a test cannot
+ * pass beside the branch that it is there for. Nobody listens where the hub runs: a mark then costs a look at one
+ * variable, and none is on the way of a message.
+ * Invariant: each mark stands in the code once, and is demanded by a test (test/unit/core/coverage-mark.test.ts).
+ */
+
+/** All of them: what has happened where the mark stands. */
+export const MARKS = [
+  // The sequencer.
+  "sender-held-up",
+  "hold-cut-short-in-round",
+  "hold-cut-short-between-rounds",
+  "linger-cut-short",
+  "linger-left-out",
+  "patience-taken",
+  "patience-at-its-end",
+  "receipts-alone",
+  "batch-full",
+  "gathered-counted",
+  // Delivery.
+  "slow-in-round",
+  "gone-when-slow",
+  "send-too-late",
+  "send-failed",
+  "replay-stalled",
+  "replay-overtaken",
+  "replay-unreadable",
+  "replay-ended-by-gap",
+  "replay-drained-slow",
+  "recent-over-bytes",
+  "list-unreadable",
+  "list-miscounted",
+  "minute-begun-by-clock",
+  // The alarm.
+  "alarm-lost",
+  "alarm-clamped",
+] as const;
+
+/** One of them. */
+export type Mark = (typeof MARKS)[number];
+
+let listener: ((mark: Mark) => void) | null = null;
+
+/** Says that a branch was taken. */
+export function reached(mark: Mark): void {
+  listener?.(mark);
+}
+
+/** Hears of every branch that is taken from now on: for tests alone. */
+export function listenForMarks(onReached: (mark: Mark) => void): void {
+  listener = onReached;
+}
