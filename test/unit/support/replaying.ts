@@ -16,7 +16,7 @@ export interface Replaying {
   /** Resolves when nobody is behind any more. */
   readonly idle: Promise<void>;
   /** A subscriber of the stream, and its client. */
-  streamSubscriber(gap?: "skip" | "close"): {
+  readonly streamSubscriber: (gap?: "skip" | "close") => {
     readonly subscriber: Subscriber;
     readonly client: Client;
   };
