@@ -48,6 +48,8 @@ export interface SubscriberAttachment {
   readonly behind: string | null;
   /** The key or token that opened it, `null` where it needed none. */
   readonly grant: Grant | null;
+  /** Where a log that is not durable is, while no publisher carries it; one subscriber carries it for all. */
+  readonly log?: LogPosition | null | undefined;
   /** None where the version before accepted it. */
   readonly connectedAtMs?: number | undefined;
   /** Where its client is, as far as its edge knew. */
@@ -80,6 +82,7 @@ const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role",
     gap: v.optional(v.picklist(["skip", "close"]), "skip"),
     behind: v.optional(v.nullable(v.string()), null),
     grant: SocketGrantSchema,
+    log: v.optional(v.nullable(LogPositionSchema)),
     connectedAtMs: v.optional(v.number()),
     country: v.optional(v.string()),
   }),

@@ -195,6 +195,7 @@ export class Joins {
       throw error;
     }
     for (const { socket } of vanished) members.dismiss(socket, HEARTBEATS_MISSED);
+    lifecycle.ensureLogRemembered();
     this.#ensureRegistered(grant);
     return upgradeTo(accepted.client, admission);
   }

@@ -39,13 +39,15 @@ export interface LivingParts {
 export class Lifecycle {
   readonly #parts: LivingParts;
   #state: TopicState = VACANT;
+  /** That of the last life, as far as memory reaches: what it left behind is still on its way. */
+  #lastPolicy: DatedPolicy | null = null;
 
   constructor(parts: LivingParts) {
     this.#parts = parts;
   }
 
   /** Goes on after a wake: takes back the log, and the sockets that the runtime has kept. */
-  load(sockets: Iterable<WebSocket>): void {
+  load(sockets: readonly WebSocket[]): void {
     const { audience, log, members, storage } = this.#parts;
     const state = loadState(storage);
     this.#state = state ?? VACANT;
@@ -57,8 +59,8 @@ export class Lifecycle {
     if (carried.log !== null && !log.isDurable) log.restore(carried.log);
     // One that asked for that is closed at a gap, and is then a member no more.
     for (const member of members.subscribers.values()) audience.adopt(member, member.behind);
-    // After a restart of the runtime all sockets are gone and nobody was told.
-    if (this.#state.phase === "live" && members.publishers.size === 0) this.#publisherLeft();
+    // It could not be placed. After a restart of the runtime, when all are gone, the first client begins the grace.
+    if (sockets.length > 0) this.#missPublishers();
   }
 
   /** What the topic is in; a grace may have passed. */
@@ -73,9 +75,13 @@ export class Lifecycle {
     return state.phase === "vacant" || isOver ? null : state.life;
   }
 
-  /** What the domain allows; the defaults while nobody has said. */
+  /** What the domain allows, or last did; the defaults while nobody has said. */
   get policy(): Policy {
-    return this.#state.phase === "vacant" ? DEFAULT_POLICY : this.#state.policy;
+    if (this.#state.phase !== "vacant") return this.#state.policy;
+    const told = this.knownPolicy;
+    const last = this.#lastPolicy;
+    const newest = (told?.atMs ?? 0) > (last?.atMs ?? 0) ? told : (last ?? told);
+    return newest?.policy ?? DEFAULT_POLICY;
   }
 
   /** The policy that holds; on a vacant topic what the domain last said, `null` while it has said nothing. */
@@ -106,8 +112,9 @@ export class Lifecycle {
     }
   }
 
-  /** Lets the clock go on: a grace whose deadline has passed ends. */
+  /** Lets the clock go on: a grace whose deadline has passed ends, and one begins that nobody has told of. */
   passTime(nowMs: number = Date.now()): void {
+    this.#missPublishers();
     this.#apply({ type: "time-passes" }, nowMs);
   }
 
@@ -176,21 +183,35 @@ export class Lifecycle {
     if (!isPublisher && !members.subscribers.has(socket)) return;
     members.dismiss(socket, close);
     if (isPublisher) this.#publisherLeft();
+    else this.ensureLogRemembered();
   }
 
   /** A socket is gone; a publisher's leaving may begin the grace period. */
   leave(socket: WebSocket): void {
-    if (this.#parts.members.remove(socket) === "publisher") this.#publisherLeft();
+    const role = this.#parts.members.remove(socket);
+    if (role === "publisher") this.#publisherLeft();
+    else this.#missPublishers();
+    if (role === "subscriber") this.ensureLogRemembered();
   }
 
-  /** Lets the place of a log that is not durable outlive hibernation: in a publisher's attachment. */
+  /** Lets the place of a log that is not durable outlive hibernation: with a member, or in storage during a grace. */
   rememberLog(): void {
     const { log, members, sequencer } = this.#parts;
-    if (log.isDurable || members.carry({ log: log.position })) return;
-    if (this.#state.phase !== "grace") return;
-    // While messages are still on their way any stored place, an older one too, would be given out twice.
-    if (sequencer.isIdle) log.store();
-    else log.forgetStored();
+    if (log.isDurable) {
+      members.dropLog();
+    } else if (this.#state.phase !== "grace") {
+      members.carryLog(log.position);
+    } else if (sequencer.isIdle) {
+      log.store();
+    } else {
+      // While messages are still on their way any stored place, an older one too, would be given out twice.
+      log.forgetStored();
+    }
+  }
+
+  /** The same where nobody carries it any more, or yet: those who wait on a vacant topic come and go. */
+  ensureLogRemembered(): void {
+    if (this.#state.phase === "vacant" && !this.#parts.members.isLogCarried) this.rememberLog();
   }
 
   /** Applies an event that nobody waits for: carries out its effects, stores the new state. */
@@ -216,7 +237,10 @@ export class Lifecycle {
     if (state === before) return;
     this.#state = state;
     if (state.phase !== "vacant") storeState(storage, state);
-    else if (before.phase !== "vacant") vacancy.begin(before.life);
+    else if (before.phase !== "vacant") {
+      this.#lastPolicy = { policy: before.policy, atMs: before.policyAtMs };
+      vacancy.begin(before.life);
+    }
     alarm.rearm();
   }
 
@@ -233,6 +257,16 @@ export class Lifecycle {
     sequencer.flush();
     audience.end(TOPIC_ENDED);
     log.end();
+  }
+
+  /**
+   * After a restart of the runtime all sockets are gone and nobody was told; and of one that left while the object
+   * slept, which its leaving wakes, nothing is known.
+   */
+  #missPublishers(): void {
+    if (this.#state.phase === "live" && this.#parts.members.publishers.size === 0) {
+      this.#publisherLeft();
+    }
   }
 
   #publisherLeft(): void {

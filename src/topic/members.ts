@@ -16,7 +16,7 @@ import type { Sockets } from "./sockets.ts";
 import { SubscriberMember } from "./subscriber-member.ts";
 import { Vanished } from "./vanished.ts";
 
-/** What one publisher carries through hibernation for the whole topic. */
+/** What one member carries through hibernation for the whole topic. */
 export type Carried = Pick<PublisherAttachment, "log" | "lookedAtMs" | "policyAtMs">;
 
 /** The members of one topic. */
@@ -27,6 +27,8 @@ export class Members {
   readonly #audience: Audience;
   readonly #sockets: Sockets;
   readonly #vanished: Vanished;
+  /** Who carries the place of the log, and nobody else does. */
+  #carrier: Publisher | SubscriberMember | null = null;
 
   constructor(audience: Audience, sockets: Sockets) {
     this.#audience = audience;
@@ -54,7 +56,6 @@ export class Members {
   /** Takes back the sockets after a wake; those that cannot be placed are told to come back. Says what they carried. */
   adopt(sockets: Iterable<WebSocket>, isStateKnown: boolean): Carried {
     const members: (Publisher | SubscriberMember)[] = [];
-    let log: LogPosition | null = null;
     let lookedAtMs = 0;
     let policyAtMs = 0;
     for (const socket of sockets) {
@@ -64,8 +65,6 @@ export class Members {
           members.push(new Publisher(socket, attachment));
           lookedAtMs = Math.max(lookedAtMs, attachment.lookedAtMs);
           policyAtMs = Math.max(policyAtMs, attachment.policyAtMs);
-          // One of them was given the place, others may still carry an older one.
-          if ((attachment.log?.offset ?? -1) > (log?.offset ?? -1)) log = attachment.log;
           break;
         case "subscriber":
           members.push(new SubscriberMember(socket, attachment));
@@ -79,14 +78,36 @@ export class Members {
       }
     }
     for (const member of members) this.add(member, lookedAtMs);
-    return { log, lookedAtMs, policyAtMs };
+    this.#adoptCarrier(members);
+    return { log: this.#carrier?.attachment.log ?? null, lookedAtMs, policyAtMs };
   }
 
-  /** Lets what is the topic's outlive hibernation, which is free there; `false` without a publisher to carry it. */
-  carry(changes: Partial<Carried>): boolean {
+  /** Whether anybody carries the place of the log. */
+  get isLogCarried(): boolean {
+    return this.#carrier !== null;
+  }
+
+  /** Lets the place of the log outlive hibernation, which is free there; `false`: nobody is here to carry it. */
+  carryLog(log: LogPosition): boolean {
+    const [publisher] = this.publishers.values();
+    const [subscriber] = this.#subscribers.values();
+    const carrier = publisher ?? subscriber ?? null;
+    if (carrier !== this.#carrier) this.dropLog();
+    this.#carrier = carrier;
+    carrier?.remember({ log });
+    return carrier !== null;
+  }
+
+  /** Lets nobody carry it any longer: an older place must never be gone on from. */
+  dropLog(): void {
+    this.#carrier?.remember({ log: null });
+    this.#carrier = null;
+  }
+
+  /** Lets what is the topic's outlive hibernation likewise, while there is a publisher. */
+  carry(changes: Partial<Omit<Carried, "log">>): void {
     const [first] = this.publishers.values();
     first?.remember(changes);
-    return first !== undefined;
   }
 
   /** Closes a socket from the hub's side; from here on it counts for nothing, after a wake neither. */
@@ -99,6 +120,7 @@ export class Members {
   remove(socket: WebSocket): "publisher" | "subscriber" | null {
     const member = this.publishers.get(socket) ?? this.#subscribers.get(socket);
     if (member === undefined) return null;
+    if (member === this.#carrier) this.#carrier = null;
     this.grants.delete(member);
     if (member instanceof Publisher) {
       this.publishers.delete(socket);
@@ -122,4 +144,16 @@ export class Members {
     const excess = excessOf(this.#subscribers.size, limit);
     return excess === 0 ? [] : this.#vanished.find(excess, this.#subscribers.values(), nowMs);
   }
+
+  /** Takes back who carries the place; where a version before left older ones, the newest counts. */
+  #adoptCarrier(members: readonly (Publisher | SubscriberMember)[]): void {
+    const carriers = members.filter(({ attachment }) => (attachment.log ?? null) !== null);
+    const [newest, ...others] = carriers.toSorted((one, two) => offsetOf(two) - offsetOf(one));
+    for (const other of others) other.remember({ log: null });
+    this.#carrier = newest ?? null;
+  }
+}
+
+function offsetOf({ attachment }: Publisher | SubscriberMember): number {
+  return attachment.log?.offset ?? -1;
 }

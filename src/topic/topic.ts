@@ -92,7 +92,7 @@ export class Topic extends DurableObject<Env> {
       bound: () => this.#lifecycle.boundBy(null),
       close: (socket, close) => this.#lifecycle.close(socket, close),
       adopt: (policy, isFinal) => void this.#lifecycle.adopt(policy, isFinal),
-      looked: (lookedAtMs) => void members.carry({ lookedAtMs }),
+      looked: (lookedAtMs) => members.carry({ lookedAtMs }),
       rearm: () => alarm.rearm(),
     }));
     const isVacant = (): boolean => this.#lifecycle.state.phase === "vacant";
@@ -124,6 +124,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Says what the domain should know of it. */
   audit(): Audit {
+    this.#lifecycle.passTime();
     return { life: this.#lifecycle.life, keyIds: this.#keyWatch.takeStock() };
   }
 
@@ -191,6 +192,7 @@ export class Topic extends DurableObject<Env> {
     const nowMs = Date.now();
     this.#keyWatch.expire(nowMs);
     this.#vacancy.expire(nowMs);
+    this.#lifecycle.ensureLogRemembered();
     this.#keyWatch.completeRegistration();
     // Whatever it fired for, the rest is still due.
     this.#alarm.rearm();

@@ -84,6 +84,8 @@ test("8.2 who leaves is answered even where its leaving cannot be stored", async
   source.close(4000, "bye");
   expect(await source.next()).toEqual({ code: 4000, reason: "bye" });
   const left = { phase: "grace", publishers: 0 };
+  // Whoever comes next notices.
+  await open(topic, subscriber());
   expect(await topic.describe()).toMatchObject(left);
   await evict(topic);
   expect(await topic.describe()).toMatchObject(left);
