@@ -3,13 +3,9 @@
  * JSON text is made when it is first needed, and once.
  */
 import { formatCursor } from "../core/cursor.ts";
+import { formatMessages } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
-import {
-  formatMessageList,
-  formatMessages,
-  joinMessageLists,
-  parseMessageList,
-} from "../core/stream.ts";
+import { formatMessageList, joinMessageLists, parseMessageList } from "../core/stream.ts";
 
 /** Where a batch stands in the log. */
 export interface Place {

@@ -4,6 +4,7 @@
  * Invariant: a subscriber is in the replay or in the fan-out, never in both.
  */
 import type { SubscriberAdmission } from "../core/admission.ts";
+import { parseSubscriberAck } from "../core/client-frame.ts";
 import {
   HISTORY_GAP,
   INVALID_FRAME,
@@ -13,10 +14,10 @@ import {
 } from "../core/close-code.ts";
 import { formatCursor, parseCursor, type Cursor } from "../core/cursor.ts";
 import type { Grant } from "../core/grant.ts";
+import { formatError } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
 import type { Problem } from "../core/problem.ts";
 import { parseSince } from "../core/since.ts";
-import { formatError, parseCredit } from "../core/stream.ts";
 import { protocolOf } from "../core/subprotocol.ts";
 import { logError } from "../log.ts";
 import { readAttachment, writeAttachment, type SubscriberAttachment } from "./attachment.ts";
@@ -146,13 +147,13 @@ export class Audience {
       return;
     }
     if (isRaw) return;
-    const credit = parseCredit(message);
-    if (credit.ok) {
+    const ack = parseSubscriberAck(message);
+    if (ack.ok) {
       const { epoch } = this.#log.head;
-      if (credit.value.epoch === epoch) subscriber.acknowledge(credit.value.offset);
+      if (ack.value.epoch === epoch) subscriber.acknowledge(ack.value.offset);
       return;
     }
-    const { id, detail } = credit.error;
+    const { id, detail } = ack.error;
     sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
     this.dismiss(socket, INVALID_FRAME);
   }
