@@ -47,10 +47,9 @@ describe("publish", () => {
     "10.10 is refused where it has a lone surrogate: %j",
     (text) => {
       const detail = 'Expected "messages[1]" to be well-formed: it has a lone surrogate';
-      expect(parsePublish(formatPublish({ id: "1", messages: ["a", text] }))).toEqual({
-        ok: false,
-        error: { id: "1", detail },
-      });
+      const parsed = parsePublish(formatPublish({ id: "1", messages: ["a", text] }));
+      // Not the value, if there is one: the runner could not report it, which sends it as UTF-8.
+      expect(parsed.ok ? null : parsed.error).toEqual({ id: "1", detail });
     },
   );
 
