@@ -3,7 +3,8 @@
  * to nothing (PROTOCOL.md, 14.4 and 14.5). Parsing takes seconds and a gigabyte for a frame of 32 MiB that is
  * made for it, and a twentieth of a second for an honest one. Pure; what it lets pass may still be no frame.
  */
-import { MAX_PUBLISH_MESSAGES, parseId } from "./stream.ts";
+import { MAX_PUBLISH_MESSAGES } from "./client-frame.ts";
+import { parseId } from "./frame.ts";
 
 /** How far into a frame its id is looked for. */
 const HEAD_UNITS = 256;

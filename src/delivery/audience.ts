@@ -4,12 +4,13 @@
  * Invariant: a subscriber is in the replay or in the fan-out, never in both.
  */
 import { byteLengthOf } from "../core/byte-size.ts";
+import { parseSubscriberAck } from "../core/client-frame.ts";
 import { HISTORY_GAP, INVALID_FRAME, TOO_MANY_REQUESTS, type Close } from "../core/close-code.ts";
 import type { Cursor } from "../core/cursor.ts";
+import { formatError } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
 import type { Problem } from "../core/problem.ts";
 import type { Since } from "../core/since.ts";
-import { formatError, parseCredit } from "../core/stream.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import { FanOut } from "./fan-out.ts";
 import { FRAMES_A_MINUTE } from "./frame-allowance.ts";
@@ -84,13 +85,13 @@ export class Audience {
       return;
     }
     if (isRaw) return;
-    const credit = parseCredit(message);
-    if (credit.ok) {
+    const ack = parseSubscriberAck(message);
+    if (ack.ok) {
       const { epoch } = this.#log.head;
-      if (credit.value.epoch === epoch) subscriber.acknowledge(credit.value.offset);
+      if (ack.value.epoch === epoch) subscriber.acknowledge(ack.value.offset);
       return;
     }
-    const { id, detail } = credit.error;
+    const { id, detail } = ack.error;
     sendFrame(socket, formatError(id, { slug: "invalid-frame", detail }));
     this.#node.close(socket, INVALID_FRAME);
   }

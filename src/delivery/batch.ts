@@ -5,13 +5,9 @@
 import { byteLengthOf } from "../core/byte-size.ts";
 import { reached } from "../core/coverage-mark.ts";
 import { formatCursor } from "../core/cursor.ts";
+import { formatMessages } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
-import {
-  formatMessageList,
-  formatMessages,
-  joinMessageLists,
-  parseMessageList,
-} from "../core/stream.ts";
+import { formatMessageList, joinMessageLists, parseMessageList } from "../core/stream.ts";
 
 /** Where a batch stands in the log. */
 export interface Place {

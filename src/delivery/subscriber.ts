@@ -2,7 +2,8 @@
  * One subscriber's socket: what is sent to it in its own protocol, and how far it is behind.
  */
 import { formatCursor, type Cursor } from "../core/cursor.ts";
-import { END_FRAME, formatGap, formatOpen, type Protocol } from "../core/stream.ts";
+import { END_FRAME, formatGap, formatOpen } from "../core/hub-frame.ts";
+import type { Protocol } from "../core/stream.ts";
 import type { Batch } from "./batch.ts";
 import { FrameAllowance } from "./frame-allowance.ts";
 import { sendFrame, sendFrames } from "./send-frame.ts";

@@ -2,8 +2,9 @@
  * A refusal that a browser can read (PROTOCOL.md, 4.6): its WebSocket says nothing of a refused
  * handshake, but it does report what a socket received and how it was closed.
  */
+import { formatError } from "../core/hub-frame.ts";
 import { PROBLEMS, type Problem } from "../core/problem.ts";
-import { formatError, STREAM_PROTOCOL } from "../core/stream.ts";
+import { STREAM_PROTOCOL } from "../core/stream.ts";
 import { parseOffer } from "../core/subprotocol.ts";
 import { isHandshake } from "./handshake.ts";
 import { problemResponse } from "./problem-response.ts";

@@ -4,6 +4,7 @@
  * is acknowledged again and not taken again (PROTOCOL.md, 10.7 to 10.11).
  */
 import { isLargerThan } from "../core/byte-size.ts";
+import { parsePublish, type InvalidFrame, type PublishFrame } from "../core/client-frame.ts";
 import {
   INVALID_FRAME,
   MESSAGE_TOO_LARGE,
@@ -11,16 +12,10 @@ import {
   type Close,
 } from "../core/close-code.ts";
 import { formatCursor, type Cursor } from "../core/cursor.ts";
+import { formatAck, formatError } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
-import {
-  formatAck,
-  formatError,
-  parsePublish,
-  type InvalidFrame,
-  type Publish,
-} from "../core/stream.ts";
 import {
   countMessages,
   isOverstructured,
@@ -114,7 +109,7 @@ export class Intake {
     return isIgnored ? TOO_MANY_REQUESTS : null;
   }
 
-  #takePublish(socket: WebSocket, { id, messages }: Publish, maxBytes: number): void {
+  #takePublish(socket: WebSocket, { id, messages }: PublishFrame, maxBytes: number): void {
     const outcome = this.#underWay.get(id) ?? this.#findOutcome(id);
     if (outcome !== null) {
       // It waits its turn all the same: acks come in the order of their frames.

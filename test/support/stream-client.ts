@@ -1,8 +1,11 @@
 /**
  * The stream (PROTOCOL.md, section 10) as the integration tests speak it: npm `ws` behind a queue, and
- * every frame of the hub's held against the grammar of 10.12. Knows nothing of the hub's code.
+ * every frame of the hub's held against the grammar of 10.12. What it sends the hub's codec writes. What it reads
+ * it reads by a grammar of its own, and so it must stay: a test that reads by the code that it tests asserts
+ * nothing. Knows nothing else of the hub's code.
  */
 import * as v from "valibot";
+import { formatPublish, formatSubscriberAck } from "../../src/core/client-frame.ts";
 import { open, type Client } from "./client.ts";
 
 /** The subprotocol. */
@@ -52,11 +55,11 @@ export function messagesOf({ messages }: FrameOf<"messages">): Message[] {
 
 /** A `publish` frame. */
 export function publishFrame(id: string, messages: readonly Message[]): string {
-  return JSON.stringify({
-    type: "publish",
+  return formatPublish({
     id,
     messages: messages.map((message) =>
-      typeof message === "string" ? message : { base64: message.toString("base64") },
+      // A copy: the bytes of a buffer may lie among those of others.
+      typeof message === "string" ? message : new Uint8Array(message).buffer,
     ),
   });
 }
@@ -173,7 +176,7 @@ export class StreamSubscriber implements Subscriber {
 
   /** Tells the hub how far it has come (11.3). */
   ack(cursor = this.cursor): void {
-    this.client.send(JSON.stringify({ type: "ack", cursor }));
+    this.client.send(formatSubscriberAck(cursor));
   }
 
   leave(): void {

@@ -1,4 +1,7 @@
-/** What a publisher of `wspubsub.v1` does with the hub's answers: count the acks, mind the errors. */
+/**
+ * What a publisher of `wspubsub.v1` does with the hub's answers: count the acks, mind the errors. It looks for an
+ * ack's id only: the hub's codec takes ten times as long, and an ingest run has an ack for each frame.
+ */
 import type { PayloadSink } from "./frame-reader.ts";
 
 export class AckSink implements PayloadSink {

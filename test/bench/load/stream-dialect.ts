@@ -1,4 +1,5 @@
 /** The hub's `wspubsub.v1`: JSON objects in text frames, with many messages in one. */
+import { STREAM_PROTOCOL } from "../../../src/core/stream.ts";
 import { AckSink } from "./ack-sink.ts";
 import type { Dialect } from "./dialect.ts";
 import { createFormat } from "./message-format.ts";
@@ -6,7 +7,7 @@ import { StreamFramer } from "./stream-framer.ts";
 import { StreamSink } from "./stream-sink.ts";
 
 export const stream: Dialect = {
-  subprotocol: () => "wspubsub.v1",
+  subprotocol: () => STREAM_PROTOCOL,
   greeting: () => undefined,
   format: (messageBytes) =>
     createFormat(messageBytes, { prefix: Buffer.from('"'), suffix: Buffer.from('",') }),

@@ -4,6 +4,7 @@
  * A frame's id is the sequence number of its first message: unique on a topic, and an ack tells which
  * messages it is for. All digits have a fixed place, so a frame is a copy of a template plus digits.
  */
+import { formatPublish } from "../../../src/core/client-frame.ts";
 import { MASK, maskedFrame } from "./client-frame.ts";
 import type { Framer } from "./dialect.ts";
 import {
@@ -14,8 +15,8 @@ import {
 } from "./message-format.ts";
 
 const OPCODE_TEXT = 1;
-const BEFORE_ID = '{"type":"publish","id":"';
-const BEFORE_MESSAGES = '","messages":[';
+/** Stands for a sequence number in a template. */
+const NO_SEQUENCE = "0".repeat(SEQUENCE_DIGITS);
 
 /** As many messages as a publisher that has more to say than fits a frame puts into one. */
 export const MOST_MESSAGES_PER_FRAME = 100;
@@ -23,6 +24,9 @@ export const MOST_MESSAGES_PER_FRAME = 100;
 interface Template {
   readonly frame: Buffer;
   readonly payloadAt: number;
+  /** Where its id stands in the payload, and where its first unit does. */
+  readonly idAt: number;
+  readonly unitsAt: number;
 }
 
 export class StreamFramer implements Framer {
@@ -50,10 +54,10 @@ export class StreamFramer implements Framer {
   #buildFrame(firstSequence: number, count: number): Buffer {
     const template = this.#template(count);
     const frame = Buffer.from(template.frame);
-    const { payloadAt } = template;
-    this.#patch(frame, payloadAt, BEFORE_ID.length, firstSequence);
+    const { payloadAt, idAt, unitsAt } = template;
+    this.#patch(frame, payloadAt, idAt, firstSequence);
     const { prefix, unitBytes } = this.#format;
-    let at = BEFORE_ID.length + SEQUENCE_DIGITS + BEFORE_MESSAGES.length + prefix.length;
+    let at = unitsAt + prefix.length;
     for (let index = 0; index < count; index++, at += unitBytes) {
       this.#patch(frame, payloadAt, at, firstSequence + index);
     }
@@ -71,13 +75,18 @@ export class StreamFramer implements Framer {
   #template(count: number): Template {
     const known = this.#templates.get(count);
     if (known !== undefined) return known;
+    const { prefix, messageBytes } = this.#format;
     const unit = Buffer.from(unitTemplate(this.#format)).toString("latin1");
-    // Each unit ends in a comma, the last one's gives way to the bracket.
-    const messages = unit.repeat(count).slice(0, -1);
-    const id = "0".repeat(SEQUENCE_DIGITS);
-    const payload = Buffer.from(`${BEFORE_ID}${id}${BEFORE_MESSAGES}${messages}]}`);
+    const message = unit.slice(prefix.length, prefix.length + messageBytes);
+    const messages = Array.from({ length: count }, () => message);
+    const payload = Buffer.from(formatPublish({ id: NO_SEQUENCE, messages }));
     const frame = maskedFrame(OPCODE_TEXT, payload);
-    const template = { frame, payloadAt: frame.length - payload.length };
+    const template: Template = {
+      frame,
+      payloadAt: frame.length - payload.length,
+      idAt: payload.indexOf(NO_SEQUENCE),
+      unitsAt: payload.indexOf("[") + 1,
+    };
     this.#templates.set(count, template);
     return template;
   }

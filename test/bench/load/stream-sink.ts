@@ -2,8 +2,10 @@
  * What a subscriber of `wspubsub.v1` does with its frames: `{…"cursor":"…","messages":["…","…"]}`.
  *
  * The number of messages follows from the frame's length and that of its head, so counting touches
- * the first bytes of a frame only. With `onUnit` every message is assembled as well.
+ * the first bytes of a frame only, where the hub's codec would parse it whole. With `onUnit` every message is
+ * assembled as well.
  */
+import { parseHubFrame } from "../../../src/core/hub-frame.ts";
 import { FrameHead } from "./frame-head.ts";
 import type { PayloadSink } from "./frame-reader.ts";
 import type { MessageFormat } from "./message-format.ts";
@@ -84,7 +86,8 @@ export class StreamSink implements PayloadSink {
 
   #readControl(): void {
     const text = this.#head.text();
-    if (text.startsWith('{"type":"open",')) this.isReady = true;
+    const frame = parseHubFrame(text);
+    if (frame.ok && frame.value.type === "open") this.isReady = true;
     else this.fault ??= `the server sent ${text}`;
   }
 }

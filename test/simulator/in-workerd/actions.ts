@@ -24,7 +24,7 @@ export interface Subscribe {
   /** `late` lets what arrives wait until a `read` or the next `settle`. */
   readonly reads: "at once" | "late";
   /** Whether a stream subscriber acknowledges: not, everything, or its first messages only. */
-  readonly credit: "none" | "all" | "first";
+  readonly acks: "none" | "all" | "first";
   /** How many of them come at once. */
   readonly count: number;
 }

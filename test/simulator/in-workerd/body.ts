@@ -2,7 +2,6 @@
  * The messages that the simulator publishes. Each is unique by its number, so that whoever receives it
  * knows which one it is; its key is its whole content, so that a changed byte makes it a stranger.
  */
-import type { WireMessage } from "./hub-frame.ts";
 
 /** What kinds of content there are. */
 export const BODY_KINDS = ["text", "binary", "long", "unicode"] as const;
@@ -37,16 +36,4 @@ export function shortKey(key: string): string {
     .split(" ", 2)
     .join(" ")
     .replaceAll(/[^ -~]/g, "");
-}
-
-/** A message as a stream carries it (PROTOCOL.md, 10.2). */
-export function toWire(body: Body): WireMessage {
-  if (typeof body === "string") return body;
-  return { base64: btoa(String.fromCharCode(...new Uint8Array(body))) };
-}
-
-/** The message that a stream carried. */
-export function fromWire(message: WireMessage): Body {
-  if (typeof message === "string") return message;
-  return Uint8Array.from(atob(message.base64), (character) => character.charCodeAt(0)).buffer;
 }

@@ -40,7 +40,7 @@ export async function perform(world: World, action: Action): Promise<void> {
       await makeEvictable(world);
       world.happened("memory-lost");
       await world.topic.evict("hibernate");
-      for (const client of world.allSubscribers) client.renewCredit();
+      for (const client of world.allSubscribers) client.ackAnew();
       break;
     case "restart":
       await makeEvictable(world);

@@ -2,8 +2,8 @@
  * A simulated publisher: sends, and holds the hub to its answers (PROTOCOL.md, 10.8, 10.9). What an ack
  * says goes into the ledger.
  */
+import { formatPublish } from "../../../src/core/client-frame.ts";
 import type { Protocol } from "./actions.ts";
-import { toWire } from "./body.ts";
 import { parseToPublisher, type ToPublisher } from "./hub-frame.ts";
 import type { Ledger } from "./ledger.ts";
 import { parsePlace, type Place } from "./place.ts";
@@ -81,7 +81,7 @@ export class PublisherConnection {
       return;
     }
     this.#outstanding.push(publication);
-    this.#socket.send(JSON.stringify({ type: "publish", id, messages: bodies.map(toWire) }));
+    this.#socket.send(formatPublish({ id, messages: bodies }));
   }
 
   /** Resolves once every publication was answered, or none can be any more. */

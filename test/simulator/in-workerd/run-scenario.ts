@@ -17,7 +17,7 @@ const READ_BACK: Subscribe = {
   since: { kind: "earliest" },
   gap: "close",
   reads: "at once",
-  credit: "none",
+  acks: "none",
   count: 1,
 };
 

@@ -72,7 +72,7 @@ const subscribe: fc.Arbitrary<Subscribe> = fc.record({
   since,
   gap: fc.constantFrom("skip", "skip", "close"),
   reads: fc.constantFrom("at once", "at once", "at once", "late"),
-  credit: fc.constantFrom("none", "all", "first"),
+  acks: fc.constantFrom("none", "all", "first"),
   // A crowd: the hub does not serve it in one go.
   count: fc.constantFrom(1, 1, 1, 1, 1, 1, 9, 30),
 });

@@ -2,7 +2,7 @@
  * Follows what a stream subscriber receives (PROTOCOL.md, 10.3 to 10.6): the chain from `open` through
  * messages and gaps must be unbroken. Every message goes into the ledger.
  */
-import { fromWire, keyOf } from "./body.ts";
+import { keyOf } from "./body.ts";
 import { parseToSubscriber, type ToSubscriber } from "./hub-frame.ts";
 import type { Ledger } from "./ledger.ts";
 import { formatPlace, parsePlace, type Place, type Step } from "./place.ts";
@@ -125,7 +125,7 @@ export class StreamReader {
       );
     }
     messages.forEach((message, index) => {
-      const key = keyOf(fromWire(message));
+      const key = keyOf(message);
       if (this.seen.has(key) && first.epoch === place.epoch) {
         throw new Violation(`"${key}" came twice (9.5)`);
       }

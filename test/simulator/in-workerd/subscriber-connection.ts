@@ -2,6 +2,7 @@
  * A simulated subscriber: reads at once or late, acknowledges or not, and hands what arrives to its
  * reader.
  */
+import { formatSubscriberAck } from "../../../src/core/client-frame.ts";
 import type { Subscribe } from "./actions.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Observer } from "./observer.ts";
@@ -100,13 +101,13 @@ export class SubscriberConnection {
 
   /** The hub knows by now that it acknowledges: what comes from here on counts, if it does no more. */
   countBacklog(): void {
-    if (this.options.subscribe.credit !== "first" || !this.#hasAcknowledged) return;
+    if (this.options.subscribe.acks !== "first" || !this.#hasAcknowledged) return;
     if (this.unacknowledged === null) this.#lastFrame = 0;
     this.unacknowledged ??= 0;
   }
 
   /** The object slept, and has forgotten that it acknowledges: it does so once more. */
-  renewCredit(): void {
+  ackAnew(): void {
     this.#hasAcknowledged = false;
     this.#bytesSince = 0;
     this.unacknowledged = null;
@@ -132,7 +133,8 @@ export class SubscriberConnection {
       reader.take(data);
     } else {
       const frame = reader.take(data);
-      this.#observer.note(`${this.name} < ${JSON.stringify(frame)}`);
+      // Its reader took it, so it is.
+      if (typeof data === "string") this.#observer.note(`${this.name} < ${data}`);
       if (reader.cursor !== null) this.#observer.sawCursor(reader.cursor);
       if (frame.type === "messages") {
         this.#acknowledge(frame.cursor, new Blob([data]).size);
@@ -146,10 +148,10 @@ export class SubscriberConnection {
   }
 
   #acknowledge(cursor: string, bytes: number): void {
-    const { credit } = this.options.subscribe;
-    if (credit === "all" || (credit === "first" && !this.#hasAcknowledged)) {
+    const { acks } = this.options.subscribe;
+    if (acks === "all" || (acks === "first" && !this.#hasAcknowledged)) {
       this.#hasAcknowledged = true;
-      if (this.isOpen) this.#socket.send(JSON.stringify({ type: "ack", cursor }));
+      if (this.isOpen) this.#socket.send(formatSubscriberAck(cursor));
       return;
     }
     if (this.#hasAcknowledged) this.#bytesSince += bytes;

@@ -23,7 +23,7 @@ const WITNESS: Subscribe = {
   since: { kind: "earliest" },
   gap: "skip",
   reads: "at once",
-  credit: "none",
+  acks: "none",
   count: 1,
 };
 

@@ -1,7 +1,7 @@
 /** PROTOCOL.md, 14.4 and 14.5: what is told of a publisher's frame without parsing it. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parsePublish } from "../../../src/core/stream.ts";
+import { parsePublish } from "../../../src/core/client-frame.ts";
 import {
   countMessages,
   isOverstructured,

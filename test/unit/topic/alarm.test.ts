@@ -4,6 +4,7 @@
  */
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
+import { formatPublish, formatSubscriberAck } from "../../../src/core/client-frame.ts";
 import { Alarm } from "../../../src/topic/alarm.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { atRest } from "../../support-in-workerd/at-rest.ts";
@@ -212,14 +213,14 @@ describe("the alarm costs little", () => {
     const policy = { historySeconds: 100, maxBacklogBytes: 1024 };
     const source = await open(topic, publisher(policy, { protocol: "stream" }));
     for (let n = 1; n <= 40; n++) {
-      source.send(JSON.stringify({ type: "publish", id: `${n}`, messages: [LARGE] }));
+      source.send(formatPublish({ id: `${n}`, messages: [LARGE] }));
     }
     for (let n = 1; n <= 40; n++) expect(await source.next()).toContain('"ack"');
     await evict(topic);
     const reader = await open(topic, subscriber(null, { protocol: "stream", since: "earliest" }));
     // It acknowledges nothing of what it gets, and is closed when that has gone on for ten seconds.
     const { cursor } = JSON.parse((await reader.next()) as string) as { cursor: string };
-    reader.send(JSON.stringify({ type: "ack", cursor }));
+    reader.send(formatSubscriberAck(cursor));
     await atRest();
     // Once while the reader holds it; and again where the reader is closed before that is over.
     expect((await clock.advance(HOUR_MS, topic)).length).toBeLessThanOrEqual(2);

@@ -4,6 +4,7 @@
  */
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { formatPublish } from "../../../src/core/client-frame.ts";
 import { parseCursor } from "../../../src/core/cursor.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { failNextRead, failNextWrite } from "../../support-in-workerd/faults.ts";
@@ -52,7 +53,7 @@ async function stored(
 
 async function publish(source: Client, message: string): Promise<void> {
   const id = message.charAt(0);
-  source.send(JSON.stringify({ type: "publish", id, messages: [message] }));
+  source.send(formatPublish({ id, messages: [message] }));
   expect(await nextFrame(source)).toMatchObject({ type: "ack", id });
 }
 
@@ -148,7 +149,7 @@ describe("a loop that stops", () => {
     await publish(source, "a");
     expect(await live.next()).toBe("a");
     failNextWrite(topic, { method: "sql.exec", matching: "insert into log" });
-    source.send(JSON.stringify({ type: "publish", id: "b", messages: ["b"] }));
+    source.send(formatPublish({ id: "b", messages: ["b"] }));
     expect(await Promise.all([source.next(), live.next()])).toEqual([
       expect.objectContaining({ code: 1006 }),
       expect.objectContaining({ code: 1006 }),
@@ -177,7 +178,7 @@ describe("a loop that stops", () => {
     const { topic, source, live } = await stored();
     const message = "x".repeat(128 * 1024);
     for (let n = 1; n <= 40; n++) {
-      source.send(JSON.stringify({ type: "publish", id: `${n}`, messages: [message] }));
+      source.send(formatPublish({ id: `${n}`, messages: [message] }));
     }
     for (let n = 1; n <= 40; n++) expect(await nextFrame(source)).toMatchObject({ type: "ack" });
     expect(new Set(await live.take(40))).toEqual(new Set([message]));

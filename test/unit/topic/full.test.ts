@@ -1,6 +1,7 @@
 /** PROTOCOL.md, 14.7 and 14.8: a topic that is full, here with room for few, and who is in even then. */
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { formatPublish } from "../../../src/core/client-frame.ts";
 import { SOCKET_LIMITS } from "../../../src/topic/socket-limits.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import {
@@ -156,7 +157,7 @@ test("14.3 subscribers that are still being replayed to count", async () => {
   const source = await open(topic, publisher(policy, { protocol: "stream" }));
   for (let n = 0; n < 20; n++) {
     const messages = ["x".repeat(300_000)];
-    source.send(JSON.stringify({ type: "publish", id: String(n), messages }));
+    source.send(formatPublish({ id: String(n), messages }));
     await source.next();
   }
   // In one turn: the first is given the first batch and no more before the second asks.

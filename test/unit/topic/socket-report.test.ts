@@ -1,6 +1,7 @@
 /** PROTOCOL.md, 15.8: who is connected to a topic, awake and after sleep. */
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
+import { formatSubscriberAck } from "../../../src/core/client-frame.ts";
 import type { Grant } from "../../../src/core/grant.ts";
 import { open, publisher, subscriber, upgradeRequest, hubSockets } from "../support/sockets.ts";
 import { evict, freshTopic } from "../support/topics.ts";
@@ -93,7 +94,7 @@ describe("the sockets of a topic", () => {
       const behind = (): unknown => object.sockets(10)[1]?.messagesBehind;
       const acknowledge = (count: number): void => {
         const place = `${epoch}-${Number(begin) + count}`;
-        object.webSocketMessage(socket, JSON.stringify({ type: "ack", cursor: place }));
+        object.webSocketMessage(socket, formatSubscriberAck(place));
       };
       expect(behind()).toBe(null);
       acknowledge(1);

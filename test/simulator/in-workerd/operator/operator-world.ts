@@ -272,6 +272,6 @@ const READ_AT_ONCE: Subscribe = {
   since: { kind: "now" },
   gap: "skip",
   reads: "at once",
-  credit: "none",
+  acks: "none",
   count: 1,
 };
