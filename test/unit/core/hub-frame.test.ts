@@ -172,7 +172,6 @@ describe("the hub's frames", () => {
     ['{"type":"messages","cursor":"a","messages":"a"}', /"messages"/],
     ['{"type":"messages","cursor":"a","messages":["a",1]}', /"messages\[1\]"/],
     ['{"type":"messages","cursor":"a","messages":[{"base64":"AP-A"}]}', /"messages\[0\]"/],
-    ['{"type":"messages","cursor":"a","messages":["\\ud800"]}', /"messages\[0\]".*surrogate/],
     ['{"type":"ack","cursor":"a"}', /"id"/],
     ['{"type":"ack","id":null,"cursor":"a"}', /"id"/],
     ['{"type":"ack","id":"","cursor":"a"}', /"id"/],
