@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import { GrantSchema, type Grant } from "../core/grant.ts";
 import type { Protocol } from "../core/stream.ts";
-import { LogPositionSchema, type LogPosition } from "./log.ts";
+import { LogPositionSchema, type LogPosition } from "./log-meta.ts";
 
 /** A socket's identity within its topic. */
 export type Attachment =
