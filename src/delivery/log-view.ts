@@ -7,7 +7,7 @@ import type { Batch } from "./batch.ts";
 export interface Resumption {
   /** The place after which its messages begin. */
   readonly cursor: Cursor;
-  /** What it asked for and cannot get: what follows `from`, up to the cursor. */
+  /** What it asked for and cannot get: what follows this, up to the cursor. */
   readonly gapFrom: Cursor | null;
 }
 
@@ -17,7 +17,7 @@ export interface LogView {
   readonly head: Cursor;
   /** The offset of the last message that cannot be read, 0 when all can. */
   readonly gone: number;
-  /** Where a subscriber goes on that asked for a part of the past; `nowMs`: milliseconds since the epoch. */
+  /** Where a subscriber goes on that asked for a part of the past; never before what a newcomer may have. */
   resume(since: Since, nowMs: number): Resumption;
   /**
    * What follows an offset that is not gone, up to a size; `null` when nothing does. A number: what follows cannot be
@@ -25,5 +25,5 @@ export interface LogView {
    */
   read(offset: number): Batch | number | null;
   /** Keeps what lies behind an offset, which is being replayed, until it is told another one. */
-  hold(offset: number): void;
+  keepBehind(offset: number): void;
 }

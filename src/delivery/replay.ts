@@ -90,7 +90,7 @@ export class Replay {
     this.#isPumping = true;
     try {
       while (this.#behind.size > 0) {
-        this.#log.hold(Math.min(...[...this.#behind.values()].map(({ offset }) => offset)));
+        this.#log.keepBehind(Math.min(...[...this.#behind.values()].map(({ offset }) => offset)));
         let fed = 0;
         for (const behind of this.#behind.values()) {
           if (this.#isFull(behind.subscriber)) {
@@ -109,7 +109,7 @@ export class Replay {
       }
     } finally {
       this.#isPumping = false;
-      this.#log.hold(Infinity);
+      this.#log.keepBehind(Infinity);
     }
     this.#node.onIdle();
   }

@@ -7,7 +7,7 @@ import type { PublisherAdmission, SubscriberAdmission } from "../core/admission.
 import { GrantSchema, type Grant } from "../core/grant.ts";
 import type { Protocol } from "../core/stream.ts";
 import { protocolOf } from "../core/subprotocol.ts";
-import { LogPositionSchema, type LogPosition } from "./log.ts";
+import { LogPositionSchema, type LogPosition } from "./log-meta.ts";
 
 /** A socket's identity within its topic. */
 export type Attachment =

@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import { byteLengthOf } from "../core/byte-size.ts";
 import { Batch } from "../delivery/batch.ts";
-import type { PublishedId } from "./publish-window.ts";
+import type { PublishedId } from "./recent-ids.ts";
 
 /** A row holds at most 2 MB (platform limits); a UTF-16 unit takes up to three bytes, and a text is cut by units. */
 const MAX_PART_UNITS = 600_000;
@@ -146,8 +146,8 @@ export class LogRows {
       const isMissing = first > expected;
       const batch = isMissing ? null : Batch.ofList({ epoch, first, last, atMs }, list);
       if (batch === null) {
-        const lost = isMissing ? first - 1 : last;
-        return batches.length > 0 ? batches : Math.max(lost, expected);
+        const unreadable = isMissing ? first - 1 : last;
+        return batches.length > 0 ? batches : Math.max(unreadable, expected);
       }
       batches.push(batch.after(offset));
       expected = last + 1;

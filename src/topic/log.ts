@@ -1,81 +1,26 @@
 /**
- * The log of a topic: gives every message its offset, remembers what the policy says, in memory alone or
- * durably, and answers from where in the past a subscriber can go on (PROTOCOL.md, section 9).
- * Knows no sockets. Invariant: an epoch and an offset never stand for two messages.
+ * The log of a topic: gives every message its offset, and answers from where in the past a subscriber can go on
+ * (PROTOCOL.md, section 9). What it keeps is its history's affair, of which it has one at a time: in memory, or durable.
+ * Knows no sockets and no rows. Invariant: an epoch and an offset never stand for two messages.
  */
-import * as v from "valibot";
-import { bytesOf } from "../core/byte-size.ts";
 import { epochOf, type Cursor } from "../core/cursor.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Since } from "../core/since.ts";
 import { Batch } from "../delivery/batch.ts";
-import { LogRows, type RowPlace } from "./log-rows.ts";
-import type { Publication } from "./publication.ts";
-import { PublishWindow, type PublishedId } from "./publish-window.ts";
 import type { LogView, Resumption } from "../delivery/log-view.ts";
 import { RecentBatches } from "../delivery/recent-batches.ts";
+import { DurableHistory } from "./durable-history.ts";
+import { historyBoundsOf, isSameHistory, keepsLess } from "./history-bounds.ts";
+import type { History } from "./history.ts";
+import { deleteLogMeta, loadLogMeta, storeLogMeta, type LogPosition } from "./log-meta.ts";
+import { MemoryHistory } from "./memory-history.ts";
+import type { Publication } from "./publication.ts";
+import { RecentIds, type PublishedId } from "./recent-ids.ts";
+import { ReplayReads } from "./replay-reads.ts";
+import { resume } from "./resume.ts";
 
-/** What a log keeps durably; 0 sets no bound of its kind. */
-export interface History {
-  readonly messages: number;
-  readonly seconds: number;
-}
-
-/** What must outlive memory for a log that is not durable to go on without a false gap. */
-export interface LogPosition {
-  readonly epoch: string;
-  /** The offset of the last message, 0 before the first. */
-  readonly offset: number;
-  /** When it was published; milliseconds since the epoch. */
-  readonly atMs: number;
-  readonly ids: readonly PublishedId[];
-}
-
-/** Messages that are kept when the policy bounds only their age. */
-const MAX_MESSAGES = 100_000;
-/** Bytes of a batch that is read for replay. */
-const READ_BYTES = 128 * 1024;
-/** Reads that are remembered: subscribers who come back together ask for the same. */
-const MAX_REMEMBERED_READS = 8;
 /** Ids in a position: with 64 characters each they fit an attachment of 16 KiB (platform limits). */
 const POSITION_IDS = 128;
-/** Rows of messages that are over the bound are deleted when there are so many of these. */
-const TRIM_MESSAGES = 1024;
-/** How long a shared topic's log is kept without a publisher, where no age is set. */
-const VACANT_SECONDS = 86_400;
-/** Least time between two deletions by age. */
-const MIN_EXPIRY_STEP_MS = 30_000;
-
-const META_KEY = "log";
-
-/** Validates a position that comes from an attachment or from storage. */
-export const LogPositionSchema: v.GenericSchema<unknown, LogPosition> = v.object({
-  epoch: v.string(),
-  offset: v.number(),
-  atMs: v.number(),
-  ids: v.array(v.tuple([v.string(), v.number()])),
-});
-
-/** What storage knows beside the rows. */
-interface Meta {
-  readonly v: 1;
-  /** A lower bound of where a durable log ends; where another one ended when it was stored. */
-  readonly position: LogPosition;
-  /** `null`: not durable. */
-  readonly history: History | null;
-  /** When a topic without publisher loses its log; milliseconds since the epoch. */
-  readonly keepUntilMs: number | null;
-  /** By the key store's clock; 0 where version 0.1 stored it. */
-  readonly policyAtMs: number;
-}
-
-const MetaSchema: v.GenericSchema<unknown, Meta> = v.object({
-  v: v.literal(1),
-  position: LogPositionSchema,
-  history: v.nullable(v.object({ messages: v.number(), seconds: v.number() })),
-  keepUntilMs: v.nullable(v.number()),
-  policyAtMs: v.optional(v.number(), 0),
-});
 
 /** The log of one topic. */
 export class Log implements LogView {
@@ -83,14 +28,13 @@ export class Log implements LogView {
   #epoch: string = newEpoch();
   #head = 0;
   #headAtMs = 0;
-  #history: History | null = null;
-  #rows: LogRows | null = null;
+  #ids: RecentIds = new RecentIds();
   #recent: RecentBatches = new RecentBatches();
-  #window: PublishWindow = new PublishWindow();
+  #history: History = new MemoryHistory(this.#recent);
   #keepUntilMs: number | null = null;
-  #held = Infinity;
+  #keptBehind = Infinity;
   #policyAtMs = 0;
-  readonly #reads: Map<number, Batch> = new Map();
+  #reads: ReplayReads = new ReplayReads();
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -98,24 +42,23 @@ export class Log implements LogView {
 
   /** Goes on from what is stored: always if it is durable, else only if `isPositionTrue`. */
   load(isPositionTrue: boolean): void {
-    const meta = v.safeParse(MetaSchema, this.#storage.kv.get(META_KEY));
-    if (!meta.success) return;
-    const { position, history, keepUntilMs, policyAtMs } = meta.output;
-    if (history === null) {
-      if (isPositionTrue) this.restore(position);
+    const meta = loadLogMeta(this.#storage);
+    if (meta === null) return;
+    if (meta.history === null) {
+      if (isPositionTrue) this.restore(meta.position);
       return;
     }
-    this.restore(position);
-    this.#keepUntilMs = keepUntilMs;
-    this.#policyAtMs = policyAtMs;
+    this.restore(meta.position);
+    this.#keepUntilMs = meta.keepUntilMs;
+    this.#policyAtMs = meta.policyAtMs;
+    const history = new DurableHistory(this.#storage.sql, this.#recent, meta.history);
     this.#history = history;
-    this.#rows = new LogRows(this.#storage.sql);
-    const newest = this.#rows.newest();
+    const { newest } = history;
     if (newest !== null && newest.last > this.#head) {
       this.#head = newest.last;
       this.#headAtMs = newest.atMs;
     }
-    for (const [id, offset] of this.#rows.ids()) this.#window.add(id, offset);
+    for (const [id, offset] of history.ids) this.#ids.add(id, offset);
   }
 
   /** Goes on from a position that outlived memory. */
@@ -123,12 +66,12 @@ export class Log implements LogView {
     this.#epoch = epoch;
     this.#head = offset;
     this.#headAtMs = atMs;
-    this.#window = new PublishWindow(ids);
+    this.#ids = new RecentIds(ids);
   }
 
   /** Whether what it takes survives a restart. */
   get isDurable(): boolean {
-    return this.#rows !== null;
+    return this.#history.bounds !== null;
   }
 
   /** The place of the last message. */
@@ -137,7 +80,7 @@ export class Log implements LogView {
   }
 
   get position(): LogPosition {
-    const ids = this.#window.newest(POSITION_IDS);
+    const ids = this.#ids.newest(POSITION_IDS);
     return { epoch: this.#epoch, offset: this.#head, atMs: this.#headAtMs, ids };
   }
 
@@ -147,61 +90,58 @@ export class Log implements LogView {
   }
 
   /** Whether a policy keeps anything else than what is kept now. */
-  wouldChange({ historyMessages: messages, historySeconds: seconds }: Policy): boolean {
-    return messages !== (this.#history?.messages ?? 0) || seconds !== (this.#history?.seconds ?? 0);
+  wouldChange(policy: Policy): boolean {
+    return !isSameHistory(historyBoundsOf(policy), this.#history.bounds);
   }
 
   /** Whether what is kept now would not be, or not for as long, by a policy. */
-  wouldKeepLess({ historyMessages: messages, historySeconds: seconds }: Policy): boolean {
-    if (this.#history === null) return false;
-    if (messages === 0 && seconds === 0) return true;
-    return isLess(messages, this.#history.messages) || isLess(seconds, this.#history.seconds);
+  wouldKeepLess(policy: Policy): boolean {
+    return keepsLess(historyBoundsOf(policy), this.#history.bounds);
   }
 
   /** Keeps what a policy says from now on; `atMs`: when it held, by the key store's clock. */
-  configure({ historyMessages: messages, historySeconds: seconds }: Policy, atMs: number): void {
+  configure(policy: Policy, atMs: number): void {
     this.#policyAtMs = atMs;
-    if (messages === 0 && seconds === 0) {
-      if (this.#rows !== null) this.#dropRows();
+    const bounds = historyBoundsOf(policy);
+    if (isSameHistory(bounds, this.#history.bounds)) return;
+    if (bounds === null) {
+      this.#dropHistory();
       return;
     }
-    const before = this.#history;
-    if (before?.messages === messages && before.seconds === seconds) return;
-    this.#history = { messages, seconds };
-    this.#rows ??= new LogRows(this.#storage.sql);
+    this.#history = new DurableHistory(this.#storage.sql, this.#recent, bounds);
     this.store();
   }
 
   /** Writes what storage must know beside the rows. */
   store(): void {
     // All ids: the rows that hold them may go before they do. A value holds 2 MB (platform limits).
-    const ids = this.#window.newest(this.isDurable ? Infinity : POSITION_IDS);
-    const meta: Meta = {
+    const ids = this.#ids.newest(this.isDurable ? Infinity : POSITION_IDS);
+    storeLogMeta(this.#storage, {
       v: 1,
       position: { ...this.position, ids },
-      history: this.#history,
+      history: this.#history.bounds,
       keepUntilMs: this.#keepUntilMs,
       policyAtMs: this.#policyAtMs,
-    };
-    this.#storage.kv.put(META_KEY, meta);
+    });
   }
 
   /** Makes sure that storage says nothing of where the log is. */
   forgetStored(): void {
-    this.#storage.kv.delete(META_KEY);
+    deleteLogMeta(this.#storage);
   }
 
   /** The topic has ended: only what is kept for a time outlives it. */
   end(): void {
-    if (this.#history !== null && this.#history.seconds > 0) return;
-    if (this.#rows !== null) this.#dropRows();
+    if ((this.#history.bounds?.seconds ?? 0) > 0) return;
+    if (this.isDurable) this.#dropHistory();
     this.reset();
   }
 
   /** The last publisher has left: says until when the log is kept, `null` when not at all. */
   retire(nowMs: number): number | null {
-    if (this.#history === null) return null;
-    this.#keepUntilMs = nowMs + (this.#history.seconds || VACANT_SECONDS) * 1000;
+    const { vacantMs } = this.#history;
+    if (vacantMs === null) return null;
+    this.#keepUntilMs = nowMs + vacantMs;
     this.store();
     return this.#keepUntilMs;
   }
@@ -211,12 +151,11 @@ export class Log implements LogView {
     this.#epoch = newEpoch();
     this.#head = 0;
     this.#headAtMs = 0;
-    this.#history = null;
-    this.#rows = null;
+    this.#ids = new RecentIds();
     this.#recent = new RecentBatches();
-    this.#window = new PublishWindow();
+    this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
-    this.#reads.clear();
+    this.#reads = new ReplayReads();
   }
 
   /** Until when a log without publisher is kept, `null` when it was not said; milliseconds since the epoch. */
@@ -231,7 +170,7 @@ export class Log implements LogView {
 
   /** The place of a publish that was taken before, `null` when its id is not among the last. */
   find(id: string): Cursor | null {
-    const offset = this.#window.find(id);
+    const offset = this.#ids.find(id);
     return offset === undefined ? null : { epoch: this.#epoch, offset };
   }
 
@@ -255,162 +194,51 @@ export class Log implements LogView {
       offset += own.length;
       if (receipt !== null && own.length > 0) ids.push([receipt.id, offset]);
     }
-    this.#rows?.append(batch, ids, (row) => this.#mayGo(row, nowMs));
+    this.#history.append(batch, ids, Math.min(this.#ids.oldestOffset - 1, this.#keptBehind));
     this.#head = place.last;
     this.#headAtMs = nowMs;
-    for (const [id, end] of ids) this.#window.add(id, end);
-    this.#recent.push(batch);
-    this.#trim();
+    for (const [id, end] of ids) this.#ids.add(id, end);
     return batch;
   }
 
-  /** Keeps the rows behind an offset, which are being replayed, until it is told another one. */
-  hold(offset: number): void {
-    this.#held = offset;
+  keepBehind(offset: number): void {
+    this.#keptBehind = offset;
   }
 
-  /** The offset of the last message that cannot be read, 0 when all can. */
   get gone(): number {
-    const first = this.#rows === null ? this.#recent.oldest?.place.first : this.#rows.first;
-    return (first ?? this.#head + 1) - 1;
+    return (this.#history.first ?? this.#head + 1) - 1;
   }
 
-  /** The offset of the last message that nobody may ask for any more, 0 when there is none. */
-  lost(nowMs: number): number {
-    const expired = this.#rows?.lastBefore(this.#expiryMs(nowMs)) ?? 0;
-    return Math.max(this.gone, this.#rows === null ? 0 : this.#overBound(), expired);
-  }
-
-  /** Where a subscriber goes on that asked for a part of the past. */
   resume(since: Since, nowMs: number): Resumption {
-    const lost = this.lost(nowMs);
-    switch (since.type) {
-      case "earliest":
-        return this.#resumeAt(lost, lost);
-      case "last":
-        return this.#resumeAt(Math.max(0, this.#head - since.count), lost);
-      case "duration": {
-        const startMs = nowMs - since.ms;
-        if (this.#headAtMs < startMs) return this.#resumeAt(this.#head, lost);
-        const before = this.#rows?.lastBefore(startMs) ?? this.#recent.lastBefore(startMs);
-        // When what is gone was published is not known, but for what went by its age.
-        const isOld = lost === this.#rows?.lastBefore(this.#expiryMs(nowMs));
-        return this.#resumeAt(Math.max(before ?? 0, isOld ? lost : 0), lost);
-      }
-      case "cursor": {
-        const { cursor } = since;
-        if (cursor.epoch === this.#epoch && cursor.offset <= this.#head) {
-          return this.#resumeAt(cursor.offset, lost);
-        }
-        return { cursor: { epoch: this.#epoch, offset: lost }, gapFrom: cursor };
-      }
-    }
+    const { head, gone } = this;
+    return resume(since, { head, headAtMs: this.#headAtMs, gone, history: this.#history }, nowMs);
   }
 
-  /**
-   * What follows an offset that is not lost, up to a size; `null` when nothing does. A number: what follows cannot be
-   * read, up to that offset.
-   */
   read(offset: number): Batch | number | null {
     if (offset >= this.#head) return null;
-    const remembered = this.#reads.get(offset);
-    if (remembered !== undefined) return remembered;
-    const batches = this.#recent.after(offset) ?? this.#readRows(offset);
-    if (typeof batches === "number") return Math.min(batches, this.#head);
-    const [first, ...rest] = batches;
-    if (first === undefined) return this.#head;
-    const taken: [Batch, ...Batch[]] = [first];
-    let bytes = bytesOf(first.messages);
-    for (const batch of rest) {
-      if (bytes >= READ_BYTES) break;
-      taken.push(batch);
-      bytes += bytesOf(batch.messages);
-    }
-    const batch = Batch.join(taken);
-    this.#reads.set(offset, batch);
-    if (this.#reads.size > MAX_REMEMBERED_READS) {
-      const [oldest] = this.#reads.keys();
-      if (oldest !== undefined) this.#reads.delete(oldest);
-    }
-    return batch;
+    const read = this.#reads.read({ epoch: this.#epoch, offset }, this.#history);
+    return typeof read === "number" ? Math.min(read, this.#head) : read;
   }
 
   /** Deletes what is too old. */
   expire(nowMs: number): void {
-    const oldest = this.#rows?.oldest ?? null;
-    if (oldest === null || oldest.atMs >= this.#expiryMs(nowMs)) return;
+    if (this.#history.tooOld(nowMs) === 0) return;
     // Where the log ends, and the last ids, must not go with the rows.
     this.store();
-    const last = this.#rows?.lastBefore(this.#expiryMs(nowMs)) ?? 0;
-    this.#rows?.deleteUpTo(Math.min(last, this.#held));
+    this.#history.expire(nowMs, this.#keptBehind);
   }
 
-  /**
-   * When there will be something to delete; some time later than needed, so that it is worth a wake. `null`: nothing
-   * will, or it is being replayed.
-   */
+  /** When there will be something to delete; `null`: nothing will, or it is being replayed. */
   get nextExpiryMs(): number | null {
-    const oldest = this.#rows?.oldest ?? null;
-    const ageMs = (this.#history?.seconds ?? 0) * 1000;
-    if (oldest === null || ageMs === 0 || oldest.last > this.#held) return null;
-    return oldest.atMs + ageMs + Math.max(ageMs / 2, MIN_EXPIRY_STEP_MS);
+    return this.#history.nextExpiryMs(this.#keptBehind);
   }
 
-  #readRows(offset: number): Batch[] | number {
-    try {
-      return this.#rows?.after(offset, READ_BYTES, this.#epoch) ?? [];
-    } catch {
-      // SQLITE_IOERR and the like: which rows are sound cannot be told.
-      return this.#head;
-    }
-  }
-
-  #resumeAt(offset: number, lost: number): Resumption {
-    const epoch = this.#epoch;
-    if (offset >= lost) return { cursor: { epoch, offset }, gapFrom: null };
-    return { cursor: { epoch, offset: lost }, gapFrom: { epoch, offset } };
-  }
-
-  /** Messages older than this are gone. */
-  #expiryMs(nowMs: number): number {
-    const seconds = this.#history?.seconds ?? 0;
-    return seconds === 0 ? -Infinity : nowMs - seconds * 1000;
-  }
-
-  /** The offset of the last message that there are too many newer ones of. */
-  #overBound(): number {
-    return this.#head - (this.#history?.messages || MAX_MESSAGES);
-  }
-
-  /** The offset of the last message that is not needed for itself, or for the id of its publish. */
-  #needless(): number {
-    return Math.min(this.#overBound(), this.#window.oldestOffset - 1, this.#held);
-  }
-
-  #mayGo({ last, atMs }: RowPlace, nowMs: number): boolean {
-    const isOver = last <= this.#overBound() || atMs < this.#expiryMs(nowMs);
-    return isOver && last < this.#window.oldestOffset && last <= this.#held;
-  }
-
-  /** Deletes rows when batches have become larger, so that too few are overwritten. */
-  #trim(): void {
-    const first = this.#rows?.first ?? null;
-    const end = this.#needless();
-    if (first !== null && end - first >= TRIM_MESSAGES) this.#rows?.deleteUpTo(end);
-  }
-
-  #dropRows(): void {
-    this.#rows?.drop();
-    this.#rows = null;
-    this.#history = null;
+  #dropHistory(): void {
+    this.#history.drop();
+    this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
-    this.#storage.kv.delete(META_KEY);
+    deleteLogMeta(this.#storage);
   }
-}
-
-/** Whether one bound keeps less than another; 0 is no bound. */
-function isLess(bound: number, than: number): boolean {
-  return bound !== 0 && (than === 0 || bound < than);
 }
 
 function newEpoch(): string {

@@ -8,7 +8,7 @@ import { excessOf } from "../core/topic-state.ts";
 import type { Audience } from "../delivery/audience.ts";
 import { readAttachment, type PublisherAttachment } from "./attachment.ts";
 import { Grants } from "./grants.ts";
-import type { LogPosition } from "./log.ts";
+import type { LogPosition } from "./log-meta.ts";
 import { Publisher } from "./publisher.ts";
 import { Publishers } from "./publishers.ts";
 import { findSilentPublishers } from "./silent-publishers.ts";

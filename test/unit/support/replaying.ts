@@ -43,7 +43,7 @@ export function createReplay(log: Partial<LogView>, maxBacklogBytes: number = In
     resume: () => {
       throw new Error("A replay does not resume");
     },
-    hold: () => {},
+    keepBehind: () => {},
     ...log,
   };
   const replay = new Replay(view, new FanOut(node), node);

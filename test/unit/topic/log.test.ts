@@ -54,6 +54,11 @@ function readAll(log: Log, offset: number): Message[] {
   return messages;
 }
 
+/** The offset after which the first message comes that may be asked for. */
+function earliest(log: Log, nowMs: number): number {
+  return log.resume({ type: "earliest" }, nowMs).cursor.offset;
+}
+
 /** Counts the rows that everything written through SQL costs. */
 function countRowsWritten({ sql }: DurableObjectStorage): () => number {
   const exec = sql.exec.bind(sql);
@@ -75,7 +80,7 @@ describe("a log without history", () => {
       const log = openLog(storage);
       for (let n = 1; n <= 2000; n++) log.append(raw(String(n)), START_MS);
       expect(log.head.offset).toBe(2000);
-      expect(log.lost(START_MS)).toBe(976);
+      expect(earliest(log, START_MS)).toBe(976);
       expect(readAll(log, 976)).toEqual(numbers(977, 2000));
       expect(rowsWritten()).toBe(0);
       expect([...storage.kv.list()]).toEqual([]);
@@ -86,9 +91,9 @@ describe("a log without history", () => {
       const log = openLog(storage);
       const large = "x".repeat(700_000);
       for (let n = 0; n < 3; n++) log.append(raw(large), START_MS);
-      expect(log.lost(START_MS)).toBe(2);
+      expect(earliest(log, START_MS)).toBe(2);
       log.append(raw("y".repeat(3_000_000)), START_MS);
-      expect(log.lost(START_MS)).toBe(3);
+      expect(earliest(log, START_MS)).toBe(3);
     }));
 
   test("9.9 goes on from its position, which outlives memory", () =>
@@ -148,7 +153,7 @@ describe("a durable log", () => {
       const log = openLog(storage, { historyMessages: 10 });
       for (let n = 1; n <= 97; n += 3) log.append(raw(...numbers(n, n + 2)), START_MS);
       expect(log.head.offset).toBe(99);
-      expect(log.lost(START_MS)).toBe(89);
+      expect(earliest(log, START_MS)).toBe(89);
       expect(readAll(openLog(storage, { historyMessages: 10 }), 89)).toEqual(numbers(90, 99));
     }));
 
@@ -157,7 +162,7 @@ describe("a durable log", () => {
       const log = openLog(storage, { historySeconds: 60 });
       for (let n = 1; n <= 10; n++) log.append(raw(String(n)), START_MS + n * 10_000);
       const nowMs = START_MS + 100_000;
-      expect(log.lost(nowMs)).toBe(3);
+      expect(earliest(log, nowMs)).toBe(3);
       expect(readAll(log, 3)).toEqual(numbers(4, 10));
       log.expire(nowMs);
       expect(storage.sql.exec("select id from log").toArray()).toHaveLength(7);
@@ -183,21 +188,21 @@ describe("a durable log", () => {
       for (let n = 0; n < 2000; n++) log.append(raw("x"), START_MS);
       for (let n = 0; n < 10; n++) log.append(raw(...numbers(1, 1000)), START_MS);
       expect(storage.sql.exec("select id from log").toArray().length).toBeLessThanOrEqual(4);
-      expect(readAll(log, log.lost(START_MS))).toHaveLength(2000);
+      expect(readAll(log, earliest(log, START_MS))).toHaveLength(2000);
     }));
 
   test("9.5 keeps what is being replayed, and nobody else may ask for it", () =>
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 10, historySeconds: 60 });
       for (let n = 1; n <= 10; n++) log.append(raw(String(n)), START_MS);
-      log.hold(4);
+      log.keepBehind(4);
       const nowMs = START_MS + 61_000;
       for (let n = 11; n <= 2000; n++) log.append(raw(String(n)), nowMs);
       log.expire(nowMs);
       expect(log.gone).toBe(4);
       expect(readAll(log, 4)).toEqual(numbers(5, 2000));
-      expect(log.lost(nowMs)).toBe(1990);
-      log.hold(Infinity);
+      expect(earliest(log, nowMs)).toBe(1990);
+      log.keepBehind(Infinity);
       for (let n = 1; n <= 10; n++) log.append(raw(String(n)), nowMs);
       expect(log.gone).toBeGreaterThanOrEqual(1990);
     }));
@@ -207,7 +212,7 @@ describe("a durable log", () => {
       const log = openLog(storage, { historyMessages: 1 });
       for (let n = 1; n <= 1500; n++) log.append([publish(`id-${n}`, String(n))], START_MS);
       const later = openLog(storage, { historyMessages: 1 });
-      expect(readAll(later, later.lost(START_MS))).toEqual(["1500"]);
+      expect(readAll(later, earliest(later, START_MS))).toEqual(["1500"]);
       expect(later.find("id-501")).toEqual({ ...log.head, offset: 501 });
       expect(later.find("id-500")).toBeNull();
     }));
@@ -277,11 +282,11 @@ describe.each([
     });
   }
   const nowMs = START_MS + 2_000_000;
-  const lost = first - 1;
+  const before = first - 1;
 
   test("9.4 from a cursor that the log still reaches", () =>
     resume((log, epoch) => {
-      for (const offset of [lost, 1500, 2000]) {
+      for (const offset of [before, 1500, 2000]) {
         const cursor = { epoch, offset };
         expect(log.resume({ type: "cursor", cursor }, nowMs)).toEqual({ cursor, gapFrom: null });
       }
@@ -289,9 +294,9 @@ describe.each([
 
   test("9.6 from a cursor that it does not reach any more", () =>
     resume((log, epoch) => {
-      const cursor = { epoch, offset: lost - 1 };
+      const cursor = { epoch, offset: before - 1 };
       expect(log.resume({ type: "cursor", cursor }, nowMs)).toEqual({
-        cursor: { epoch, offset: lost },
+        cursor: { epoch, offset: before },
         gapFrom: cursor,
       });
     }));
@@ -303,7 +308,7 @@ describe.each([
         { epoch, offset: 2001 },
       ]) {
         expect(log.resume({ type: "cursor", cursor }, nowMs)).toEqual({
-          cursor: { epoch, offset: lost },
+          cursor: { epoch, offset: before },
           gapFrom: cursor,
         });
       }
@@ -312,7 +317,7 @@ describe.each([
   test("9.4 from the earliest, which is no gap", () =>
     resume((log, epoch) => {
       expect(log.resume({ type: "earliest" }, nowMs)).toEqual({
-        cursor: { epoch, offset: lost },
+        cursor: { epoch, offset: before },
         gapFrom: null,
       });
     }));
@@ -324,7 +329,7 @@ describe.each([
         gapFrom: null,
       });
       expect(log.resume({ type: "last", count: 5000 }, nowMs)).toEqual({
-        cursor: { epoch, offset: lost },
+        cursor: { epoch, offset: before },
         gapFrom: { epoch, offset: 0 },
       });
     }));
@@ -341,8 +346,8 @@ describe.each([
         gapFrom: null,
       });
       const { cursor, gapFrom } = log.resume({ type: "duration", ms: 2_000_000 }, nowMs);
-      expect(cursor).toEqual({ epoch, offset: lost });
-      expect(gapFrom?.offset).toBeLessThan(lost);
+      expect(cursor).toEqual({ epoch, offset: before });
+      expect(gapFrom?.offset).toBeLessThan(before);
     }));
 });
 

@@ -6,8 +6,8 @@ const MAX_IDS = 1000;
 /** An id and the offset of the last message of its publish. */
 export type PublishedId = readonly [id: string, offset: number];
 
-/** The window of one topic. */
-export class PublishWindow {
+/** The last ids of one topic. */
+export class RecentIds {
   readonly #offsets: Map<string, number> = new Map();
 
   constructor(ids: Iterable<PublishedId> = []) {

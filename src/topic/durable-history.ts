@@ -1,0 +1,121 @@
+/**
+ * The history of a durable log: its rows, and what the policy's bounds make of them. Rows go when they are over the
+ * bound or too old, and nobody needs them for anything else; reads are exact however late they go. The last batches
+ * are in memory as well, which spares most reads.
+ * Knows no SQL. Invariant: a row goes only if the policy excludes it, and it is spare.
+ */
+import type { Cursor } from "../core/cursor.ts";
+import type { Batch } from "../delivery/batch.ts";
+import type { RecentBatches } from "../delivery/recent-batches.ts";
+import type { HistoryBounds } from "./history-bounds.ts";
+import type { History } from "./history.ts";
+import { LogRows, type RowPlace } from "./log-rows.ts";
+import type { PublishedId } from "./recent-ids.ts";
+
+/** Messages that are kept when the policy bounds only their age. */
+const MAX_MESSAGES = 100_000;
+/** Rows of messages that are over the bound are deleted when there are so many of these. */
+const TRIM_MESSAGES = 1024;
+/** How long a shared topic's log is kept without a publisher, where no age is set. */
+const VACANT_SECONDS = 86_400;
+/** Least time between two deletions by age. */
+const MIN_EXPIRY_STEP_MS = 30_000;
+
+/** The durable history of one topic; goes on from the rows that are there. */
+export class DurableHistory implements History {
+  readonly bounds: HistoryBounds;
+  readonly #rows: LogRows;
+  readonly #recent: RecentBatches;
+
+  constructor(sql: SqlStorage, recent: RecentBatches, bounds: HistoryBounds) {
+    this.#rows = new LogRows(sql);
+    this.#recent = recent;
+    this.bounds = bounds;
+  }
+
+  get first(): number | null {
+    return this.#rows.first;
+  }
+
+  get vacantMs(): number {
+    return (this.bounds.seconds || VACANT_SECONDS) * 1000;
+  }
+
+  /** Where the newest row ends, `null` when there are no rows. */
+  get newest(): RowPlace | null {
+    return this.#rows.newest();
+  }
+
+  /** The ids of the publishes that the newest rows hold, oldest first. */
+  get ids(): PublishedId[] {
+    return this.#rows.ids();
+  }
+
+  append(batch: Batch, ids: readonly PublishedId[], spare: number): void {
+    const { first, last, atMs } = batch.place;
+    // As it is before the batch: if that cannot be written, nothing must be missing.
+    const overBound = this.overBound(first - 1);
+    const expiryMs = this.#expiryMs(atMs);
+    this.#rows.append(
+      batch,
+      ids,
+      (row) => row.last <= spare && (row.last <= overBound || row.atMs < expiryMs),
+    );
+    this.#recent.push(batch);
+    this.#trim(Math.min(this.overBound(last), spare));
+  }
+
+  after(cursor: Cursor, maxBytes: number): Batch[] | number {
+    return this.#recent.after(cursor.offset) ?? this.#readRows(cursor, maxBytes);
+  }
+
+  lastBefore(timeMs: number): number | null {
+    // Memory may know of more: of rows that went, and of what was published before there were any.
+    return this.#rows.lastBefore(timeMs) ?? this.#recent.lastBefore(timeMs);
+  }
+
+  overBound(head: number): number {
+    return head - (this.bounds.messages || MAX_MESSAGES);
+  }
+
+  tooOld(nowMs: number): number {
+    return this.#rows.lastBefore(this.#expiryMs(nowMs)) ?? 0;
+  }
+
+  expire(nowMs: number, spare: number): void {
+    this.#rows.deleteUpTo(Math.min(this.tooOld(nowMs), spare));
+  }
+
+  /** Some time later than needed, so that it is worth a wake. */
+  nextExpiryMs(spare: number): number | null {
+    const { oldest } = this.#rows;
+    const ageMs = this.bounds.seconds * 1000;
+    if (oldest === null || ageMs === 0 || oldest.last > spare) return null;
+    return oldest.atMs + ageMs + Math.max(ageMs / 2, MIN_EXPIRY_STEP_MS);
+  }
+
+  drop(): void {
+    this.#rows.drop();
+  }
+
+  #readRows({ epoch, offset }: Cursor, maxBytes: number): Batch[] | number {
+    try {
+      return this.#rows.after(offset, maxBytes, epoch);
+    } catch {
+      // SQLITE_IOERR and the like: which rows are sound cannot be told.
+      return Infinity;
+    }
+  }
+
+  /** What was published before this is too old. */
+  #expiryMs(nowMs: number): number {
+    const { seconds } = this.bounds;
+    return seconds === 0 ? -Infinity : nowMs - seconds * 1000;
+  }
+
+  /** Deletes rows when batches have become larger, so that too few are overwritten. */
+  #trim(end: number): void {
+    const { first } = this.#rows;
+    if (first !== null && end - first >= TRIM_MESSAGES) this.#rows.deleteUpTo(end);
+  }
+}

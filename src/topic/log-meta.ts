@@ -1,0 +1,64 @@
+/**
+ * What storage knows of a log beside its rows: where it was, and what it keeps. Parsed, never cast, since an older
+ * deploy may have written it. Knows one key of storage.
+ */
+import * as v from "valibot";
+import { HistoryBoundsSchema, type HistoryBounds } from "./history-bounds.ts";
+import type { PublishedId } from "./recent-ids.ts";
+
+/** What must outlive memory for a log that is not durable to go on without a false gap. */
+export interface LogPosition {
+  readonly epoch: string;
+  /** The offset of the last message, 0 before the first. */
+  readonly offset: number;
+  /** When it was published; milliseconds since the epoch. */
+  readonly atMs: number;
+  readonly ids: readonly PublishedId[];
+}
+
+/** Validates a position that comes from an attachment or from storage. */
+export const LogPositionSchema: v.GenericSchema<unknown, LogPosition> = v.object({
+  epoch: v.string(),
+  offset: v.number(),
+  atMs: v.number(),
+  ids: v.array(v.tuple([v.string(), v.number()])),
+});
+
+/** What is stored. */
+export interface LogMeta {
+  readonly v: 1;
+  /** A lower bound of where a durable log ends; where another one ended when it was stored. */
+  readonly position: LogPosition;
+  /** `null`: not durable. */
+  readonly history: HistoryBounds | null;
+  /** When a topic without publisher loses its log; milliseconds since the epoch. */
+  readonly keepUntilMs: number | null;
+  /** By the key store's clock; 0 where version 0.1 stored it. */
+  readonly policyAtMs: number;
+}
+
+const KEY = "log";
+
+const LogMetaSchema: v.GenericSchema<unknown, LogMeta> = v.object({
+  v: v.literal(1),
+  position: LogPositionSchema,
+  history: v.nullable(HistoryBoundsSchema),
+  keepUntilMs: v.nullable(v.number()),
+  policyAtMs: v.optional(v.number(), 0),
+});
+
+/** Reads what is stored; `null` where nothing is, or what another version wrote. */
+export function loadLogMeta({ kv }: DurableObjectStorage): LogMeta | null {
+  const meta = v.safeParse(LogMetaSchema, kv.get(KEY));
+  return meta.success ? meta.output : null;
+}
+
+/** Writes it. */
+export function storeLogMeta({ kv }: DurableObjectStorage, meta: LogMeta): void {
+  kv.put(KEY, meta);
+}
+
+/** Makes sure that nothing is stored. */
+export function deleteLogMeta({ kv }: DurableObjectStorage): void {
+  kv.delete(KEY);
+}

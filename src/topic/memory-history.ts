@@ -1,0 +1,52 @@
+/**
+ * The history of a log that is not durable: the last batches in memory, bounded by nothing but memory. It waits for
+ * nobody, and costs nothing.
+ */
+import type { Cursor } from "../core/cursor.ts";
+import type { Batch } from "../delivery/batch.ts";
+import type { RecentBatches } from "../delivery/recent-batches.ts";
+import type { History } from "./history.ts";
+import type { PublishedId } from "./recent-ids.ts";
+
+/** The history in memory of one topic. */
+export class MemoryHistory implements History {
+  readonly bounds = null;
+  readonly vacantMs = null;
+  readonly #recent: RecentBatches;
+
+  constructor(recent: RecentBatches) {
+    this.#recent = recent;
+  }
+
+  get first(): number | null {
+    return this.#recent.oldest?.place.first ?? null;
+  }
+
+  append(batch: Batch, _ids: readonly PublishedId[], _spare: number): void {
+    this.#recent.push(batch);
+  }
+
+  after({ offset }: Cursor, _maxBytes: number): Batch[] {
+    return this.#recent.after(offset) ?? [];
+  }
+
+  lastBefore(timeMs: number): number | null {
+    return this.#recent.lastBefore(timeMs);
+  }
+
+  overBound(): number {
+    return 0;
+  }
+
+  tooOld(): number {
+    return 0;
+  }
+
+  expire(): void {}
+
+  nextExpiryMs(): null {
+    return null;
+  }
+
+  drop(): void {}
+}
