@@ -17,7 +17,7 @@ export class ReplayReads {
   readonly #batches: Map<number, Batch> = new Map();
 
   /** What follows a place, up to a size. A number: what follows cannot be read, up to that offset or to the head. */
-  read(cursor: Cursor, history: History): Batch | number {
+  read(cursor: Cursor, history: Pick<History, "after">): Batch | number {
     const remembered = this.#batches.get(cursor.offset);
     if (remembered !== undefined) return remembered;
     const batches = history.after(cursor, READ_BYTES);

@@ -15,7 +15,7 @@ export interface Past {
   readonly headAtMs: number;
   /** The offset of the last message that cannot be read. */
   readonly gone: number;
-  readonly history: History;
+  readonly history: Pick<History, "overBound" | "tooOld" | "lastBefore">;
 }
 
 /** Where a subscriber goes on that asked for a part of the past. */

@@ -1,6 +1,4 @@
 /** The log on an object's real storage: what it keeps, where it answers from, and what it costs. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import type { Message } from "../../../src/core/message.ts";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
@@ -8,15 +6,7 @@ import { Batch } from "../../../src/delivery/batch.ts";
 import { LogRows } from "../../../src/topic/log-rows.ts";
 import { Log } from "../../../src/topic/log.ts";
 import type { Publication } from "../../../src/topic/publication.ts";
-
-/** A Thursday in 2026; the log has no clock of its own. */
-const START_MS = 1_780_000_000_000;
-
-/** Runs a test on the storage of an object that nobody else uses. */
-function onStorage(run: (storage: DurableObjectStorage) => void): Promise<void> {
-  const object = env.TOPIC.getByName(`test/${crypto.randomUUID()}`);
-  return runInDurableObject(object, (_, { storage }) => run(storage));
-}
+import { countRowsWritten, numbers, onStorage, START_MS } from "../support/log-storage.ts";
 
 function openLog(storage: DurableObjectStorage, policy: Partial<Policy> = {}): Log {
   const log = new Log(storage);
@@ -31,10 +21,6 @@ function raw(...messages: Message[]): Publication[] {
 
 function publish(id: string, ...messages: Message[]): Publication {
   return { messages, receipt: { id, ack: () => {} } };
-}
-
-function numbers(first: number, last: number): string[] {
-  return Array.from({ length: last - first + 1 }, (_, n) => String(first + n));
 }
 
 /** Appends so many batches, of raw messages. */
@@ -57,20 +43,6 @@ function readAll(log: Log, offset: number): Message[] {
 /** The offset after which the first message comes that may be asked for. */
 function earliest(log: Log, nowMs: number): number {
   return log.resume({ type: "earliest" }, nowMs).cursor.offset;
-}
-
-/** Counts the rows that everything written through SQL costs. */
-function countRowsWritten({ sql }: DurableObjectStorage): () => number {
-  const exec = sql.exec.bind(sql);
-  let rows = 0;
-  Object.defineProperty(sql, "exec", {
-    value: (...args: Parameters<typeof exec>) => {
-      const cursor = exec(...args);
-      rows += cursor.rowsWritten;
-      return cursor;
-    },
-  });
-  return () => rows;
 }
 
 describe("a log without history", () => {
@@ -109,6 +81,46 @@ describe("a log without history", () => {
       // Nothing was published for longer than what is asked for.
       expect(later.resume({ type: "duration", ms: 1000 }, START_MS + 1001).gapFrom).toBeNull();
       expect(later.resume({ type: "duration", ms: 1000 }, START_MS + 999).gapFrom).not.toBeNull();
+    }));
+
+  test("10.9 goes on with the last 128 ids: more would not fit an attachment", () =>
+    onStorage((storage) => {
+      const log = openLog(storage);
+      for (let n = 1; n <= 129; n++) log.append([publish(`id${n}`, "x")], START_MS);
+      log.store();
+      const later = openLog(storage);
+      expect(later.find("id1")).toBeNull();
+      expect(later.find("id2")).toEqual({ ...log.head, offset: 2 });
+      expect(later.position).toEqual(log.position);
+    }));
+
+  test("9.9 does not go on from a place that may not be true", () =>
+    onStorage((storage) => {
+      const log = openLog(storage);
+      log.append(raw("x"), START_MS);
+      log.store();
+      const later = new Log(storage);
+      later.load(false);
+      expect(later.head.epoch).not.toBe(log.head.epoch);
+      expect(later.head.offset).toBe(0);
+    }));
+
+  test("10.9 a publish that is repeated keeps its place", () =>
+    onStorage((storage) => {
+      const log = openLog(storage);
+      log.append([publish("id", "x")], START_MS);
+      log.append([publish("other", "y"), publish("id")], START_MS);
+      expect(log.find("id")?.offset).toBe(1);
+    }));
+
+  test("9.1 what was read of an epoch is not read of the next one", () =>
+    onStorage((storage) => {
+      const log = openLog(storage);
+      log.append(raw("old"), START_MS);
+      expect(readAll(log, 0)).toEqual(["old"]);
+      log.reset();
+      log.append(raw("new"), START_MS);
+      expect(readAll(log, 0)).toEqual(["new"]);
     }));
 
   test("9.1 after a loss it is another epoch", () =>
@@ -232,6 +244,63 @@ describe("a durable log", () => {
     }),
   );
 
+  test("9.5 keeps what is being replayed though it is too old, and wakes for nothing", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historySeconds: 60 });
+      for (const message of numbers(1, 5)) log.append(raw(message), START_MS);
+      log.keepBehind(3);
+      log.expire(START_MS + 60_001);
+      expect(log.gone).toBe(3);
+      expect(log.nextExpiryMs).toBeNull();
+      log.keepBehind(4);
+      expect(log.nextExpiryMs).toBe(START_MS + 90_000);
+    }));
+
+  test("9.5 keeps the row that is being replayed when others are overwritten", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 1 });
+      log.keepBehind(1);
+      for (const message of numbers(1, 9)) log.append(raw(message), START_MS);
+      expect(readAll(openLog(storage, { historyMessages: 1 }), 1)).toEqual(numbers(2, 9));
+    }));
+
+  test("10.9 keeps the row of the oldest id when others are overwritten", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 1 });
+      log.append(raw("x"), START_MS);
+      log.append([publish("id", "x")], START_MS);
+      append(log, 5, START_MS);
+      expect(log.gone).toBe(1);
+      expect(openLog(storage, { historyMessages: 1 }).find("id")?.offset).toBe(2);
+    }));
+
+  test("9.2 knows after a restart where it was, and when", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 10 });
+      append(log, 3, START_MS);
+      const later = openLog(storage, { historyMessages: 10 });
+      const since = { type: "duration", ms: 1000 } as const;
+      expect(later.resume(since, START_MS + 1000).cursor.offset).toBe(0);
+      expect(later.resume(since, START_MS + 1001).cursor.offset).toBe(3);
+    }));
+
+  test("9.1 never goes back behind the place that is stored", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 10 });
+      append(log, 3, START_MS);
+      log.store();
+      storage.sql.exec("delete from log where last > 1");
+      expect(openLog(storage, { historyMessages: 10 }).head).toEqual(log.head);
+    }));
+
+  test("9.6 storage that does not answer: nothing can be read up to the head", () =>
+    onStorage((storage) => {
+      append(openLog(storage, { historyMessages: 10 }), 3, START_MS);
+      const later = openLog(storage, { historyMessages: 10 });
+      storage.sql.exec("drop table log");
+      expect(later.read(0)).toBe(3);
+    }));
+
   test("9.8 leaves nothing behind when it ends without an age", () =>
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 10 });
@@ -267,6 +336,62 @@ describe("a durable log", () => {
       log.append(raw("3"), START_MS);
       expect(log.head).toEqual({ epoch, offset: 3 });
       expect([...storage.kv.list()]).toEqual([]);
+    }));
+});
+
+describe("a policy", () => {
+  const history = { ...DEFAULT_POLICY, historyMessages: 5 };
+
+  test("9.9 that switches history on and off keeps the last messages, and the ids", () =>
+    onStorage((storage) => {
+      const log = openLog(storage);
+      log.append([publish("1", "1")], START_MS);
+      log.configure(history, START_MS);
+      log.append([publish("2", "2")], START_MS);
+      log.configure(DEFAULT_POLICY, START_MS);
+      log.append([publish("3", "3")], START_MS);
+      expect(readAll(log, 0)).toEqual(["1", "2", "3"]);
+      for (const id of ["1", "2", "3"]) expect(log.find(id)?.offset).toBe(Number(id));
+    }));
+
+  test("9.2 that changes the bounds keeps the rows, and waits for who is replayed to", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 5 });
+      append(log, 5, START_MS);
+      log.keepBehind(2);
+      log.configure({ ...history, historyMessages: 1 }, START_MS);
+      append(log, 5, START_MS);
+      expect(log.gone).toBe(2);
+      expect(earliest(log, START_MS)).toBe(9);
+    }));
+
+  test("writes nothing where it changes nothing", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 5 });
+      log.forgetStored();
+      log.configure(history, START_MS + 1);
+      expect([...storage.kv.list()]).toEqual([]);
+      expect(log.policyAtMs).toBe(START_MS + 1);
+    }));
+
+  test("is dated while it keeps something, and after a restart", () =>
+    onStorage((storage) => {
+      expect(openLog(storage).policyAtMs).toBe(0);
+      openLog(storage, { historyMessages: 5 });
+      const later = new Log(storage);
+      later.load(true);
+      expect(later.policyAtMs).toBe(START_MS);
+    }));
+
+  test("9.8 that keeps nothing ends the time of a log without publisher, which outlives a restart", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 5 });
+      expect(log.retire(START_MS)).toBe(START_MS + 86_400_000);
+      const later = openLog(storage, { historyMessages: 5 });
+      expect(later.keepUntilMs).toBe(START_MS + 86_400_000);
+      later.configure(DEFAULT_POLICY, START_MS);
+      expect(later.keepUntilMs).toBeNull();
+      expect(later.isOver(START_MS + 86_400_000)).toBe(false);
     }));
 });
 
