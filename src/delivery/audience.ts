@@ -3,6 +3,7 @@
  * what they say of how far they are. Knows nothing of phases, publishers or keys.
  * Invariant: a subscriber is in the replay or in the fan-out, never in both.
  */
+import { reached } from "../core/coverage-mark.ts";
 import { byteLengthOf } from "../core/byte-size.ts";
 import { parseSubscriberAck } from "../core/client-frame.ts";
 import { HISTORY_GAP, INVALID_FRAME, TOO_MANY_REQUESTS, type Close } from "../core/close-code.ts";
@@ -80,6 +81,7 @@ export class Audience {
     if (subscriber === undefined) return;
     const isRaw = subscriber.protocol === "raw";
     if (!subscriber.allowance.take(isRaw ? byteLengthOf(message) : 0, Date.now())) {
+      reached("frames-beyond-allowance");
       if (!isRaw) sendFrame(socket, formatError(null, TOO_MANY_FRAMES));
       this.#node.close(socket, TOO_MANY_REQUESTS);
       return;
@@ -89,6 +91,7 @@ export class Audience {
     if (ack.ok) {
       const { epoch } = this.#log.head;
       if (ack.value.epoch === epoch) subscriber.acknowledge(ack.value.offset);
+      else reached("ack-of-another-epoch");
       return;
     }
     const { id, detail } = ack.error;
@@ -117,6 +120,7 @@ export class Audience {
     if (gapFrom !== null) {
       subscriber.gap(gapFrom, cursor);
       if (subscriber.closesOnGap) {
+        reached("gap-closes-newcomer");
         this.#node.close(subscriber.socket, HISTORY_GAP);
         return;
       }

@@ -4,6 +4,7 @@
  * are in memory as well, which spares most reads.
  * Knows no SQL. Invariant: a row goes only if the policy excludes it, and it is spare.
  */
+import { reached } from "../core/coverage-mark.ts";
 import type { Cursor } from "../core/cursor.ts";
 import type { Batch } from "../delivery/batch.ts";
 import type { RecentBatches } from "../delivery/recent-batches.ts";
@@ -90,7 +91,11 @@ export class DurableHistory implements History {
   nextExpiryMs(spare: number): number | null {
     const { oldest } = this.#rows;
     const ageMs = this.bounds.seconds * 1000;
-    if (oldest === null || ageMs === 0 || oldest.last > spare) return null;
+    if (oldest === null || ageMs === 0) return null;
+    if (oldest.last > spare) {
+      reached("expiry-waits-for-reader");
+      return null;
+    }
     return oldest.atMs + ageMs + Math.max(ageMs / 2, MIN_EXPIRY_STEP_MS);
   }
 
@@ -103,6 +108,7 @@ export class DurableHistory implements History {
       return this.#rows.after(offset, maxBytes, epoch);
     } catch {
       // SQLITE_IOERR and the like: which rows are sound cannot be told.
+      reached("rows-do-not-answer");
       return Infinity;
     }
   }
@@ -116,6 +122,8 @@ export class DurableHistory implements History {
   /** Deletes rows when batches have become larger, so that too few are overwritten. */
   #trim(end: number): void {
     const { first } = this.#rows;
-    if (first !== null && end - first >= TRIM_MESSAGES) this.#rows.deleteUpTo(end);
+    if (first === null || end - first < TRIM_MESSAGES) return;
+    reached("rows-trimmed");
+    this.#rows.deleteUpTo(end);
   }
 }

@@ -6,6 +6,7 @@
  */
 import * as v from "valibot";
 import { byteLengthOf } from "../core/byte-size.ts";
+import { reached } from "../core/coverage-mark.ts";
 import { Batch } from "../delivery/batch.ts";
 import type { PublishedId } from "./recent-ids.ts";
 
@@ -63,8 +64,10 @@ export class LogRows {
   get first(): number | null {
     if (this.#oldest === null) return null;
     const { id, last } = this.#oldest;
+    if (id % PARTS === 0) return id / PARTS;
     // Of a batch whose first part was overwritten the others are no use.
-    return id % PARTS === 0 ? id / PARTS : last + 1;
+    reached("rows-without-first-part");
+    return last + 1;
   }
 
   /** The oldest row's place, `null` when there is none. */
@@ -99,6 +102,7 @@ export class LogRows {
     for (const [part, list] of splitList(batch.list).entries()) {
       const row = [first * PARTS + part, last, atMs, part === 0 ? packedIds : null, list];
       if (this.#oldest !== null && mayGo(this.#oldest)) {
+        reached("row-overwritten");
         this.#sql.exec(
           "update log set id = ?, last = ?, at = ?, ids = ?, list = ? where id = ?",
           ...row,
@@ -145,6 +149,7 @@ export class LogRows {
     for (const { first, last, atMs, list } of joinParts(this.#read(from, offset))) {
       const isMissing = first > expected;
       const batch = isMissing ? null : Batch.ofList({ epoch, first, last, atMs }, list);
+      if (isMissing) reached("row-missing");
       if (batch === null) {
         const unreadable = isMissing ? first - 1 : last;
         return batches.length > 0 ? batches : Math.max(unreadable, expected);
@@ -205,7 +210,9 @@ export class LogRows {
           limit 1 offset (select count(*) / 8 from log)`,
       )
       .toArray();
-    if (row !== undefined) this.deleteUpTo(row.last);
+    if (row === undefined) return;
+    reached("rows-over-size");
+    this.deleteUpTo(row.last);
   }
 }
 

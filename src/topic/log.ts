@@ -3,6 +3,7 @@
  * (PROTOCOL.md, section 9). What it keeps is its history's affair, of which it has one at a time: in memory, or durable.
  * Knows no sockets and no rows. Invariant: an epoch and an offset never stand for two messages.
  */
+import { reached } from "../core/coverage-mark.ts";
 import { epochOf, type Cursor } from "../core/cursor.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Since } from "../core/since.ts";
@@ -55,6 +56,7 @@ export class Log implements LogView {
     this.#history = history;
     const { newest } = history;
     if (newest !== null && newest.last > this.#head) {
+      reached("rows-newer-than-meta");
       this.#head = newest.last;
       this.#headAtMs = newest.atMs;
     }

@@ -2,6 +2,7 @@
  * What replays read of a history: batches of a good size, and the last of them remembered, since subscribers who come
  * back together ask for the same. Whoever has it begins with another one when the epoch changes.
  */
+import { reached } from "../core/coverage-mark.ts";
 import { bytesOf } from "../core/byte-size.ts";
 import type { Cursor } from "../core/cursor.ts";
 import { Batch } from "../delivery/batch.ts";
@@ -40,6 +41,8 @@ export class ReplayReads {
     this.#batches.set(offset, batch);
     if (this.#batches.size <= MAX_REMEMBERED_READS) return;
     const [oldest] = this.#batches.keys();
-    if (oldest !== undefined) this.#batches.delete(oldest);
+    if (oldest === undefined) return;
+    reached("read-forgotten");
+    this.#batches.delete(oldest);
   }
 }

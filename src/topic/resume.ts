@@ -2,6 +2,7 @@
  * From where in the past a subscriber goes on, and what it misses (PROTOCOL.md, 9.4 and 9.6). Answers exactly, however
  * late a history lets go of what the policy excludes. Changes nothing.
  */
+import { reached } from "../core/coverage-mark.ts";
 import type { Cursor } from "../core/cursor.ts";
 import type { Since } from "../core/since.ts";
 import type { Resumption } from "../delivery/log-view.ts";
@@ -40,7 +41,9 @@ export function resume(since: Since, past: Past, nowMs: number): Resumption {
     case "cursor": {
       const { cursor } = since;
       const isOurs = cursor.epoch === head.epoch && cursor.offset <= head.offset;
-      return isOurs ? goOn(cursor, earliest) : { cursor: earliest, gapFrom: cursor };
+      if (isOurs) return goOn(cursor, earliest);
+      reached("cursor-of-elsewhere");
+      return { cursor: earliest, gapFrom: cursor };
     }
   }
 }

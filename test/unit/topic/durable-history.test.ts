@@ -1,9 +1,10 @@
 /** The durable history on an object's real storage: which rows go, when, and what is said of those that do not. */
 import { describe, expect, test } from "vitest";
-import type { Batch } from "../../../src/delivery/batch.ts";
+import { Batch } from "../../../src/delivery/batch.ts";
 import { RecentBatches } from "../../../src/delivery/recent-batches.ts";
 import { DurableHistory } from "../../../src/topic/durable-history.ts";
 import type { HistoryBounds } from "../../../src/topic/history-bounds.ts";
+import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import { batchOf, breakSql, numbers, onStorage, START_MS } from "../support/log-storage.ts";
 
 const EPOCH = "epoch0000000";
@@ -32,13 +33,54 @@ function messagesOf(batches: Batch[] | number): unknown {
 
 describe("a row that is over the bound", () => {
   test("is overwritten as soon as it was so before the batch", () =>
+    expectReached("row-overwritten", () =>
+      onStorage((storage) => {
+        const history = open(storage, { messages: 2 });
+        append(history, 1, 3);
+        expect(rowsOf(storage)).toEqual([1, 2, 3]);
+        append(history, 4, 4);
+        expect(rowsOf(storage)).toEqual([2, 3, 4]);
+        expect(history.first).toBe(2);
+      }),
+    ));
+
+  test("is of no use where another part of its batch was overwritten", () =>
+    expectReached("rows-without-first-part", () =>
+      onStorage((storage) => {
+        const history = open(storage, { messages: 1 });
+        const place = { epoch: EPOCH, first: 1, last: 1, atMs: START_MS };
+        history.append(Batch.ofMessages(place, ["x".repeat(700_000)]), [], Infinity);
+        append(history, 2, 3);
+        expect(rowsOf(storage)).toEqual([1, 2, 3]);
+        expect(history.first).toBe(2);
+      }),
+    ));
+
+  test("goes with an eighth of all, the oldest, where there is too much", () =>
+    expectReached("rows-over-size", () =>
+      onStorage((storage) => {
+        const history = open(storage, { messages: 0 });
+        append(history, 1, 16);
+        const { sql } = storage;
+        Object.defineProperty(sql, "databaseSize", { value: 256 * 1024 * 1024 + 1 });
+        // It looks after 4 Mi units.
+        const messages = Array.from({ length: 8 }, () => "x".repeat(600_000));
+        const place = { epoch: EPOCH, first: 17, last: 24, atMs: START_MS };
+        history.append(Batch.ofMessages(place, messages), [], Infinity);
+        expect(history.first).toBe(5);
+        expect(rowsOf(storage).at(-1)).toBe(24);
+      }),
+    ));
+
+  test("stays where there is just not too much", () =>
     onStorage((storage) => {
-      const history = open(storage, { messages: 2 });
-      append(history, 1, 3);
-      expect(rowsOf(storage)).toEqual([1, 2, 3]);
-      append(history, 4, 4);
-      expect(rowsOf(storage)).toEqual([2, 3, 4]);
-      expect(history.first).toBe(2);
+      const history = open(storage, { messages: 0 });
+      append(history, 1, 16);
+      Object.defineProperty(storage.sql, "databaseSize", { value: 256 * 1024 * 1024 });
+      const messages = Array.from({ length: 8 }, () => "x".repeat(600_000));
+      const place = { epoch: EPOCH, first: 17, last: 24, atMs: START_MS };
+      history.append(Batch.ofMessages(place, messages), [], Infinity);
+      expect(history.first).toBe(1);
     }));
 
   test("stays where something else needs it", () =>

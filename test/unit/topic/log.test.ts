@@ -1,5 +1,6 @@
 /** The log on an object's real storage: what it keeps, where it answers from, and what it costs. */
 import { describe, expect, test } from "vitest";
+import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import type { Message } from "../../../src/core/message.ts";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
@@ -195,13 +196,15 @@ describe("a durable log", () => {
     }));
 
   test("9.2 deletes rows when batches grow and overwriting is not enough", () =>
-    onStorage((storage) => {
-      const log = openLog(storage, { historyMessages: 2000 });
-      for (let n = 0; n < 2000; n++) log.append(raw("x"), START_MS);
-      for (let n = 0; n < 10; n++) log.append(raw(...numbers(1, 1000)), START_MS);
-      expect(storage.sql.exec("select id from log").toArray().length).toBeLessThanOrEqual(4);
-      expect(readAll(log, earliest(log, START_MS))).toHaveLength(2000);
-    }));
+    expectReached("rows-trimmed", () =>
+      onStorage((storage) => {
+        const log = openLog(storage, { historyMessages: 2000 });
+        for (let n = 0; n < 2000; n++) log.append(raw("x"), START_MS);
+        for (let n = 0; n < 10; n++) log.append(raw(...numbers(1, 1000)), START_MS);
+        expect(storage.sql.exec("select id from log").toArray().length).toBeLessThanOrEqual(4);
+        expect(readAll(log, earliest(log, START_MS))).toHaveLength(2000);
+      }),
+    ));
 
   test("9.5 keeps what is being replayed, and nobody else may ask for it", () =>
     onStorage((storage) => {
@@ -245,16 +248,18 @@ describe("a durable log", () => {
   );
 
   test("9.5 keeps what is being replayed though it is too old, and wakes for nothing", () =>
-    onStorage((storage) => {
-      const log = openLog(storage, { historySeconds: 60 });
-      for (const message of numbers(1, 5)) log.append(raw(message), START_MS);
-      log.keepBehind(3);
-      log.expire(START_MS + 60_001);
-      expect(log.gone).toBe(3);
-      expect(log.nextExpiryMs).toBeNull();
-      log.keepBehind(4);
-      expect(log.nextExpiryMs).toBe(START_MS + 90_000);
-    }));
+    expectReached("expiry-waits-for-reader", () =>
+      onStorage((storage) => {
+        const log = openLog(storage, { historySeconds: 60 });
+        for (const message of numbers(1, 5)) log.append(raw(message), START_MS);
+        log.keepBehind(3);
+        log.expire(START_MS + 60_001);
+        expect(log.gone).toBe(3);
+        expect(log.nextExpiryMs).toBeNull();
+        log.keepBehind(4);
+        expect(log.nextExpiryMs).toBe(START_MS + 90_000);
+      }),
+    ));
 
   test("9.5 keeps the row that is being replayed when others are overwritten", () =>
     onStorage((storage) => {
@@ -275,14 +280,16 @@ describe("a durable log", () => {
     }));
 
   test("9.2 knows after a restart where it was, and when", () =>
-    onStorage((storage) => {
-      const log = openLog(storage, { historyMessages: 10 });
-      append(log, 3, START_MS);
-      const later = openLog(storage, { historyMessages: 10 });
-      const since = { type: "duration", ms: 1000 } as const;
-      expect(later.resume(since, START_MS + 1000).cursor.offset).toBe(0);
-      expect(later.resume(since, START_MS + 1001).cursor.offset).toBe(3);
-    }));
+    expectReached("rows-newer-than-meta", () =>
+      onStorage((storage) => {
+        const log = openLog(storage, { historyMessages: 10 });
+        append(log, 3, START_MS);
+        const later = openLog(storage, { historyMessages: 10 });
+        const since = { type: "duration", ms: 1000 } as const;
+        expect(later.resume(since, START_MS + 1000).cursor.offset).toBe(0);
+        expect(later.resume(since, START_MS + 1001).cursor.offset).toBe(3);
+      }),
+    ));
 
   test("9.1 never goes back behind the place that is stored", () =>
     onStorage((storage) => {
@@ -294,12 +301,14 @@ describe("a durable log", () => {
     }));
 
   test("9.6 storage that does not answer: nothing can be read up to the head", () =>
-    onStorage((storage) => {
-      append(openLog(storage, { historyMessages: 10 }), 3, START_MS);
-      const later = openLog(storage, { historyMessages: 10 });
-      storage.sql.exec("drop table log");
-      expect(later.read(0)).toBe(3);
-    }));
+    expectReached("rows-do-not-answer", () =>
+      onStorage((storage) => {
+        append(openLog(storage, { historyMessages: 10 }), 3, START_MS);
+        const later = openLog(storage, { historyMessages: 10 });
+        storage.sql.exec("drop table log");
+        expect(later.read(0)).toBe(3);
+      }),
+    ));
 
   test("9.8 leaves nothing behind when it ends without an age", () =>
     onStorage((storage) => {
@@ -427,17 +436,19 @@ describe.each([
     }));
 
   test("9.6 from a cursor of another epoch, or of the future", () =>
-    resume((log, epoch) => {
-      for (const cursor of [
-        { epoch: "000000000000", offset: 1999 },
-        { epoch, offset: 2001 },
-      ]) {
-        expect(log.resume({ type: "cursor", cursor }, nowMs)).toEqual({
-          cursor: { epoch, offset: before },
-          gapFrom: cursor,
-        });
-      }
-    }));
+    expectReached("cursor-of-elsewhere", () =>
+      resume((log, epoch) => {
+        for (const cursor of [
+          { epoch: "000000000000", offset: 1999 },
+          { epoch, offset: 2001 },
+        ]) {
+          expect(log.resume({ type: "cursor", cursor }, nowMs)).toEqual({
+            cursor: { epoch, offset: before },
+            gapFrom: cursor,
+          });
+        }
+      }),
+    ));
 
   test("9.4 from the earliest, which is no gap", () =>
     resume((log, epoch) => {

@@ -1,5 +1,6 @@
 /** What replays are given: how much at a time, and how often the history is asked for it. */
 import { expect, test } from "vitest";
+import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
 import { ReplayReads } from "../../../src/topic/replay-reads.ts";
 import { batchOf, START_MS } from "../support/log-storage.ts";
@@ -31,19 +32,20 @@ test("joins batches up to 128 Ki", () => {
   expect(read(0)).toMatchObject({ place: { first: 1, last: 2 }, messages: [text, text] });
 });
 
-test("asks once for what several read, and remembers eight", () => {
-  const { read, asked } = readsOf((offset) => [batchOf(offset + 1, offset + 1)]);
-  const first = read(0);
-  for (let offset = 1; offset < 8; offset++) read(offset);
-  expect(read(0)).toBe(first);
-  expect(asked()).toBe(8);
-  read(8);
-  expect(asked()).toBe(9);
-  read(1);
-  expect(asked()).toBe(9);
-  expect(read(0)).not.toBe(first);
-  expect(asked()).toBe(10);
-});
+test("asks once for what several read, and remembers eight", () =>
+  expectReached("read-forgotten", () => {
+    const { read, asked } = readsOf((offset) => [batchOf(offset + 1, offset + 1)]);
+    const first = read(0);
+    for (let offset = 1; offset < 8; offset++) read(offset);
+    expect(read(0)).toBe(first);
+    expect(asked()).toBe(8);
+    read(8);
+    expect(asked()).toBe(9);
+    read(1);
+    expect(asked()).toBe(9);
+    expect(read(0)).not.toBe(first);
+    expect(asked()).toBe(10);
+  }));
 
 test("tells what cannot be read, and asks again", () => {
   const { read, asked } = readsOf((offset) => (offset === 0 ? 5 : []));

@@ -2,6 +2,7 @@
  * PROTOCOL.md, sections 9 to 11, on the object itself: what needs its memory or its storage to be taken
  * away. Every test of the first part runs with history and without, awake and evicted between its steps.
  */
+import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { parseCursor } from "../../../src/core/cursor.ts";
@@ -255,6 +256,18 @@ describe.each([
     expect((await takeMessages(fast, 1)).messages).toEqual(["still there"]);
   });
 
+  test("11.3 an ack of another epoch is none: nothing counts from it on", async () => {
+    const topic = freshTopic();
+    const source = await openPublisher(topic, { ...policy, maxBacklogBytes: 1024 });
+    const reader = await openStream(topic);
+    await nextFrame(reader);
+    await expectReached("ack-of-another-epoch", async () => {
+      reader.send(JSON.stringify({ type: "ack", cursor: "000000000000-1" }));
+      for (let n = 0; n < 10; n++) await publish(source, String(n), "x".repeat(500));
+    });
+    expect((await takeMessages(reader, 10)).messages).toHaveLength(10);
+  });
+
   test("11.3 what was not acknowledged counts in bytes as they go over the wire", async () => {
     const topic = freshTopic();
     // A short text, so that the frame around it counts, and one that has three bytes a character.
@@ -332,7 +345,9 @@ describe("recovery", () => {
     const { type, from, to } = await nextFrame(stream);
     expect({ type, from, to: offsetOf(to) }).toEqual({ type: "gap", from: cursor, to: 0 });
     expect((await takeMessages(stream, 1)).messages).toEqual(["b"]);
-    const closing = await open(topic, subscriber(null, { since: cursor, gap: "close" }));
+    const closing = await expectReached("gap-closes-newcomer", () =>
+      open(topic, subscriber(null, { since: cursor, gap: "close" })),
+    );
     expect(await closing.next()).toEqual({ code: 4510, reason: "history-gap" });
   });
 
