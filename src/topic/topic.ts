@@ -114,6 +114,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Takes the domain's word for what an operator has changed. */
   applyChange(change: Change): Heard {
+    this.#lifecycle.passTime();
     const heard =
       change.type === "key"
         ? this.#keyWatch.hear(change)
@@ -130,6 +131,7 @@ export class Topic extends DurableObject<Env> {
 
   /** Version 0.1: `applyChange` by a domain that does not number its changes. */
   applyKey(keyId: number, standing: KeyStanding): { closed: number; isLive: boolean } {
+    this.#lifecycle.passTime();
     const closed = this.#keyWatch.hearBefore(keyId, standing);
     return { closed, isLive: this.#lifecycle.state.phase !== "vacant" };
   }

@@ -1,5 +1,6 @@
 /** What a shared topic without publishers keeps, asleep and awake, and what a look from outside may change. */
 import { expect, test } from "vitest";
+import type { KeyStanding } from "../../../src/core/change.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { atRest } from "../../support-in-workerd/at-rest.ts";
@@ -117,12 +118,24 @@ test("11.1 the bound of the backlog stays when the last publisher of a shared to
   expect(received.at(-1)).toBe("last");
 });
 
-test("5.8 its domain, which corrects its register, begins the grace as well", async () => {
+const DEAD: KeyStanding = { type: "dead" };
+
+test.each<[string, (topic: DurableObjectStub<Topic>) => Promise<{ readonly isLive: boolean }>]>([
+  [
+    "which corrects its register",
+    async (topic) => ({ isLive: (await topic.audit()).life !== null }),
+  ],
+  [
+    "which tells of a key",
+    (topic) => topic.applyChange({ type: "key", keyId: 7, standing: DEAD, atMs: 1, number: 1 }),
+  ],
+  ["of version 0.1", (topic) => topic.applyKey(7, DEAD)],
+])("5.8 its domain begins the grace as well: one %s", async (_, tell) => {
   const topic = freshTopic();
   await open(topic, publisher({ graceSeconds: 60 }));
   await atRest();
   await crash(topic);
-  expect((await topic.audit()).life).not.toBeNull();
+  expect((await tell(topic)).isLive).toBe(true);
   expect(await topic.describe()).toMatchObject({ phase: "grace" });
 });
 
