@@ -90,7 +90,7 @@ export class Audience {
     const ack = parseSubscriberAck(message);
     if (ack.ok) {
       const { epoch } = this.#log.head;
-      if (ack.value.epoch === epoch) subscriber.acknowledge(ack.value.offset);
+      if (ack.value.epoch === epoch) subscriber.acknowledge(ack.value);
       else reached("ack-of-another-epoch");
       return;
     }

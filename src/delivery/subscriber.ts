@@ -20,6 +20,7 @@ export interface SubscriberSocket {
 
 /** What was sent to a subscriber that acknowledges, and not acknowledged. */
 interface Unacknowledged {
+  readonly epoch: string;
   readonly offset: number;
   readonly bytes: number;
 }
@@ -79,15 +80,17 @@ export class Subscriber {
     const { frameBytes: bytes } = batch;
     this.allowance.earn(bytes);
     if (this.#unacknowledged === null) return;
-    this.#unacknowledged.push({ offset: batch.place.last, bytes });
+    const { epoch, last: offset } = batch.place;
+    this.#unacknowledged.push({ epoch, offset, bytes });
     this.#unacknowledgedBytes += bytes;
   }
 
   /** Takes its word for what it has received; from the first time on what it has not counts. */
-  acknowledge(offset: number): void {
+  acknowledge({ epoch, offset }: Cursor): void {
     this.#acknowledged = offset;
     const rest = (this.#unacknowledged ??= []);
-    const kept = rest.findIndex((sent) => sent.offset > offset);
+    // What it was sent of an epoch before, it has as well.
+    const kept = rest.findIndex((sent) => sent.epoch === epoch && sent.offset > offset);
     for (const { bytes } of rest.splice(0, kept < 0 ? rest.length : kept)) {
       this.#unacknowledgedBytes -= bytes;
     }

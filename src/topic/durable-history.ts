@@ -10,7 +10,7 @@ import type { Batch } from "../delivery/batch.ts";
 import type { RecentBatches } from "../delivery/recent-batches.ts";
 import type { HistoryBounds } from "./history-bounds.ts";
 import type { History } from "./history.ts";
-import { LogRows, type RowPlace } from "./log-rows.ts";
+import { dropRows, LogRows, type RowPlace } from "./log-rows.ts";
 import type { PublishedId } from "./recent-ids.ts";
 
 /** Messages that are kept when the policy bounds only their age. */
@@ -28,7 +28,14 @@ export class DurableHistory implements History {
   readonly #rows: LogRows;
   readonly #recent: RecentBatches;
 
-  constructor(sql: SqlStorage, recent: RecentBatches, bounds: HistoryBounds) {
+  /** `rows`: those that are there are kept, or are another log's and go. */
+  constructor(
+    sql: SqlStorage,
+    recent: RecentBatches,
+    bounds: HistoryBounds,
+    rows: "kept" | "none" = "kept",
+  ) {
+    if (rows === "none") dropRows(sql);
     this.#rows = new LogRows(sql);
     this.#recent = recent;
     this.bounds = bounds;

@@ -16,6 +16,7 @@ import { DEFAULT_POLICY, type DatedPolicy, type Policy } from "../core/policy.ts
 import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
 import type { Audience } from "../delivery/audience.ts";
 import type { Alarm } from "./alarm.ts";
+import { readAttachment } from "./attachment.ts";
 import type { KeyWatch } from "./key-watch.ts";
 import type { Log } from "./log.ts";
 import type { Members } from "./members.ts";
@@ -104,7 +105,7 @@ export class Lifecycle {
   get dueAtMs(): number | null {
     switch (this.#state.phase) {
       case "vacant":
-        return this.#parts.log.keepUntilMs;
+        return this.#parts.log.endsAtMs;
       case "live":
         return null;
       case "grace":
@@ -123,9 +124,13 @@ export class Lifecycle {
     const before = this.#state;
     const { storage } = this.#parts;
     if (state !== before) storeState(storage, state);
-    const taken = take();
-    if (taken !== null) this.#state = state;
-    else if (state !== before) storeState(storage, before);
+    let taken: T | null = null;
+    try {
+      taken = take();
+    } finally {
+      if (taken !== null) this.#state = state;
+      else if (state !== before) storeState(storage, before);
+    }
     return taken;
   }
 
@@ -189,9 +194,10 @@ export class Lifecycle {
   /** A socket is gone; a publisher's leaving may begin the grace period. */
   leave(socket: WebSocket): void {
     const role = this.#parts.members.remove(socket);
+    if (role === null) this.#takeCarried(socket);
     if (role === "publisher") this.#publisherLeft();
     else this.#missPublishers();
-    if (role === "subscriber") this.ensureLogRemembered();
+    if (role !== "publisher") this.ensureLogRemembered();
   }
 
   /** Lets the place of a log that is not durable outlive hibernation: with a member, or in storage during a grace. */
@@ -257,6 +263,14 @@ export class Lifecycle {
     sequencer.flush();
     audience.end(TOPIC_ENDED);
     log.end();
+  }
+
+  /** Its leaving has woken the object, which did not see it: what it carried for the topic is not to go with it. */
+  #takeCarried(socket: WebSocket): void {
+    const attachment = readAttachment(socket);
+    if (attachment === null || attachment.role === "dismissed") return;
+    const { log } = attachment;
+    if (log !== null && log !== undefined) this.#parts.log.restoreLate(log);
   }
 
   /**

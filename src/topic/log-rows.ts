@@ -185,7 +185,7 @@ export class LogRows {
 
   /** Deletes all rows, and the table, which costs nothing. */
   drop(): void {
-    this.#sql.exec("drop table log");
+    dropRows(this.#sql);
     this.#oldest = null;
   }
 
@@ -214,6 +214,11 @@ export class LogRows {
     reached("rows-over-size");
     this.deleteUpTo(row.last);
   }
+}
+
+/** Deletes all rows that there may be, and the table, which costs nothing. */
+export function dropRows(sql: SqlStorage): void {
+  sql.exec("drop table if exists log");
 }
 
 /** A batch as its rows have it. */

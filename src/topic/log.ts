@@ -11,7 +11,7 @@ import { Batch } from "../delivery/batch.ts";
 import type { LogView, Resumption } from "../delivery/log-view.ts";
 import { RecentBatches } from "../delivery/recent-batches.ts";
 import { DurableHistory } from "./durable-history.ts";
-import { historyBoundsOf, isSameHistory, keepsLess } from "./history-bounds.ts";
+import { historyBoundsOf, isSameHistory, keepsLess, type HistoryBounds } from "./history-bounds.ts";
 import type { History } from "./history.ts";
 import { deleteLogMeta, loadLogMeta, storeLogMeta, type LogPosition } from "./log-meta.ts";
 import { MemoryHistory } from "./memory-history.ts";
@@ -35,6 +35,8 @@ export class Log implements LogView {
   #keepUntilMs: number | null = null;
   #keptBehind = Infinity;
   #policyAtMs = 0;
+  /** Whether its place is known: it was restored, or something has happened here since. */
+  #isPlaced = false;
   #reads: ReplayReads = new ReplayReads();
 
   constructor(storage: DurableObjectStorage) {
@@ -65,10 +67,20 @@ export class Log implements LogView {
 
   /** Goes on from a position that outlived memory. */
   restore({ epoch, offset, atMs, ids }: LogPosition): void {
+    this.#isPlaced = true;
     this.#epoch = epoch;
     this.#head = offset;
     this.#headAtMs = atMs;
     this.#ids = new RecentIds(ids);
+  }
+
+  /**
+   * The same with one that turns up late: a member carried it whose leaving has woken the object, and that was not
+   * among the sockets then. It counts unless more is known by now.
+   */
+  restoreLate(position: LogPosition): void {
+    const isNewer = position.epoch === this.#epoch && position.offset > this.#head;
+    if (!this.isDurable && (isNewer || !this.#isPlaced)) this.restore(position);
   }
 
   /** Whether what it takes survives a restart. */
@@ -110,18 +122,24 @@ export class Log implements LogView {
       this.#dropHistory();
       return;
     }
-    this.#history = new DurableHistory(this.#storage.sql, this.#recent, bounds);
-    this.store();
+    // What is stored first: if that fails, nothing has changed.
+    this.#store(bounds);
+    const rows = this.isDurable ? "kept" : "none";
+    this.#history = new DurableHistory(this.#storage.sql, this.#recent, bounds, rows);
   }
 
   /** Writes what storage must know beside the rows. */
   store(): void {
+    this.#store(this.#history.bounds);
+  }
+
+  #store(history: HistoryBounds | null): void {
     // All ids: the rows that hold them may go before they do. A value holds 2 MB (platform limits).
-    const ids = this.#ids.newest(this.isDurable ? Infinity : POSITION_IDS);
+    const ids = this.#ids.newest(history === null ? POSITION_IDS : Infinity);
     storeLogMeta(this.#storage, {
       v: 1,
       position: { ...this.position, ids },
-      history: this.#history.bounds,
+      history,
       keepUntilMs: this.#keepUntilMs,
       policyAtMs: this.#policyAtMs,
     });
@@ -150,6 +168,7 @@ export class Log implements LogView {
 
   /** Forgets everything, in memory; nothing that was said of the old epoch holds for the new one. */
   reset(): void {
+    this.#isPlaced = true;
     this.#epoch = newEpoch();
     this.#head = 0;
     this.#headAtMs = 0;
@@ -165,9 +184,14 @@ export class Log implements LogView {
     return this.#keepUntilMs;
   }
 
+  /** When a log without publisher ends, `null`: it does not, or not before those have it who are replayed to. */
+  get endsAtMs(): number | null {
+    return this.#keptBehind === Infinity ? this.#keepUntilMs : null;
+  }
+
   /** Whether a log without publisher has outlived its time; one of which nothing is stored goes with the memory. */
   isOver(nowMs: number): boolean {
-    return this.#keepUntilMs !== null && nowMs >= this.#keepUntilMs;
+    return this.endsAtMs !== null && nowMs >= this.endsAtMs;
   }
 
   /** The place of a publish that was taken before, `null` when its id is not among the last. */
@@ -197,6 +221,7 @@ export class Log implements LogView {
       if (receipt !== null && own.length > 0) ids.push([receipt.id, offset]);
     }
     this.#history.append(batch, ids, Math.min(this.#ids.oldestOffset - 1, this.#keptBehind));
+    this.#isPlaced = true;
     this.#head = place.last;
     this.#headAtMs = nowMs;
     for (const [id, end] of ids) this.#ids.add(id, end);
@@ -236,10 +261,11 @@ export class Log implements LogView {
   }
 
   #dropHistory(): void {
+    // What is stored first: if that fails, nothing has changed.
+    deleteLogMeta(this.#storage);
     this.#history.drop();
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
-    deleteLogMeta(this.#storage);
   }
 }
 

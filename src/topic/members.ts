@@ -148,10 +148,17 @@ export class Members {
   /** Takes back who carries the place; where a version before left older ones, the newest counts. */
   #adoptCarrier(members: readonly (Publisher | SubscriberMember)[]): void {
     const carriers = members.filter(({ attachment }) => (attachment.log ?? null) !== null);
-    const [newest, ...others] = carriers.toSorted((one, two) => offsetOf(two) - offsetOf(one));
+    const [newest, ...others] = carriers.toSorted(
+      (one, two) => rankOf(one) - rankOf(two) || offsetOf(two) - offsetOf(one),
+    );
     for (const other of others) other.remember({ log: null });
     this.#carrier = newest ?? null;
   }
+}
+
+/** A publisher's counts more: a version before left what a subscriber carried as it was. */
+function rankOf({ attachment }: Publisher | SubscriberMember): number {
+  return attachment.role === "publisher" ? 0 : 1;
 }
 
 function offsetOf({ attachment }: Publisher | SubscriberMember): number {

@@ -69,7 +69,7 @@ describe("a reader", () => {
     const { replay, told, idle, streamSubscriber } = createReplay({}, 10);
     const { subscriber } = streamSubscriber();
     // It acknowledges nothing of what it gets from now on.
-    subscriber.acknowledge(0);
+    subscriber.acknowledge(cursorAt(0));
     const wait = scheduler.wait.bind(scheduler);
     vi.spyOn(scheduler, "wait").mockImplementation(async (ms) => {
       aheadMs += 5000;
@@ -87,7 +87,7 @@ describe("a reader", () => {
   test("that has no room when all there is must be sent at once is slow", async () => {
     const { replay, told, idle, streamSubscriber } = createReplay({ head: cursorAt(100) }, 100);
     const { subscriber, client } = streamSubscriber();
-    subscriber.acknowledge(0);
+    subscriber.acknowledge(cursorAt(0));
     replay.add(subscriber, 0);
     await expectReached("replay-drained-slow", () => replay.drain());
     await idle;
