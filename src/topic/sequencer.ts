@@ -1,17 +1,21 @@
 /**
  * Sequencer: gathers what is published, gives it its place in the log, batch by batch, answers for it, and hands it to
  * the fan-out. An idle topic sends at once; under load messages gather for a few milliseconds (ARCHITECTURE.md,
- * Fan-out, has the measurements). Knows nothing of phases, publishers or sockets.
+ * Fan-out, has the measurements), in a durable log as long as the policy lets them wait to share a row. Knows nothing of
+ * phases, publishers or sockets.
  * Invariants: a batch is in the log before anyone sees it, or an ack; acks wait for the log, never for a delivery.
  */
 import type { FanOut } from "../delivery/fan-out.ts";
 import { unitsOf, type Batch } from "../delivery/batch.ts";
 import type { Log } from "./log.ts";
 import type { Publication } from "./publication.ts";
+import { RowPace } from "./row-pace.ts";
 import { turn } from "../delivery/turn.ts";
 
 /** What a sequencer needs of its topic. */
 export interface SequencedTopic {
+  /** How long a message may wait to share a row, by the policy that holds. */
+  historyDelayMs(): number;
   /** The log has grown. */
   onAppended(): void;
   /** Storage failed, so that nothing that follows could be true. */
@@ -26,9 +30,9 @@ export interface SequencedTopic {
 
 /** Milliseconds that messages gather after a round, so that the next one carries several. */
 export const LINGER_MS = 4;
-/** The same where a batch costs a row, unless there are enough messages to share its price. */
-const DURABLE_LINGER_MS = 125;
+/** Messages that share the price of a row well enough not to wait for more, or as many as come at such a rate. */
 const ENOUGH_MESSAGES = 16;
+const ENOUGH_MESSAGES_PER_SECOND = 128;
 /** Units of a batch, unless one publication has more: clients bound the size of a frame. */
 const MAX_BATCH_UNITS = 512 * 1024;
 /** Messages that may gather: beyond them a publish is refused, and who sends raw frames is held up. */
@@ -57,11 +61,14 @@ export class Sequencer {
   #gathered: Publication[] = [];
   #gatheredMessages = 0;
   #gatheredUnits = 0;
+  /** When the first of them came. */
+  #gatheredSinceMs = 0;
+  readonly #pace = new RowPace();
   /** Whether the loop is under way; it is started once and ends when all is out. */
   #isRunning = false;
   #isHolding = false;
-  /** Ends a linger before its time. */
-  #endLinger: (() => void) | null = null;
+  /** Ends a pause before its time. */
+  #endPause: (() => void) | null = null;
 
   constructor(
     log: Pick<Log, "append" | "head" | "isDurable">,
@@ -87,6 +94,8 @@ export class Sequencer {
 
   /** Takes a publication for every subscriber. Synchronous up to the first slice of an idle topic. */
   publish(publication: Publication): void {
+    const isFirst = this.#gathered.length === 0;
+    if (isFirst) this.#gatheredSinceMs = Date.now();
     this.#gathered.push(publication);
     this.#gatheredMessages += publication.messages.length;
     this.#gatheredUnits += unitsOf(publication.messages);
@@ -96,7 +105,7 @@ export class Sequencer {
       this.#topic.hold(() => this.#catchUp());
     }
     if (!this.#isRunning) this.#start().catch((error: unknown) => this.#topic.onFailure(error));
-    else if (this.#gatheredMessages >= ENOUGH_MESSAGES) this.#endLinger?.();
+    else if (this.#endPause !== null && (isFirst || this.#isRowDue)) this.#endPause();
   }
 
   /** Puts all that has gathered into the log, and answers for it; it is delivered in its turn. */
@@ -151,11 +160,41 @@ export class Sequencer {
       return this.#beReadTo();
     }
     await turn(LINGER_MS);
-    if (!this.#log.isDurable || this.#gatheredMessages >= ENOUGH_MESSAGES) return;
+    if (this.#log.isDurable) await this.#shareRow();
+  }
+
+  /** Lets messages gather for one row, none longer than the policy says. */
+  async #shareRow(): Promise<void> {
+    if (this.#gathered.length === 0) {
+      await this.#pause(this.#pace.untilDueMs(Date.now(), this.#topic.historyDelayMs()));
+      // At rest: the next one finds a row due, and goes at once.
+      if (this.#gathered.length === 0) return;
+    }
+    if (this.#isRowDue) return;
+    const delayMs = this.#topic.historyDelayMs();
+    const waitedMs = Date.now() - this.#gatheredSinceMs;
+    // A clock that was set back meanwhile makes nobody wait longer.
+    await this.#pause(Math.min(delayMs - waitedMs, delayMs));
+  }
+
+  /** Waits until it is ended; so long at most. */
+  async #pause(ms: number): Promise<void> {
+    if (ms <= 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#endLinger = resolve;
-    await Promise.race([promise, turn(DURABLE_LINGER_MS - LINGER_MS)]);
-    this.#endLinger = null;
+    this.#endPause = resolve;
+    await Promise.race([promise, turn(ms)]);
+    this.#endPause = null;
+  }
+
+  /** Whether what has gathered should wait no longer for more. */
+  get #isRowDue(): boolean {
+    const delayMs = this.#topic.historyDelayMs();
+    const enough = Math.max(ENOUGH_MESSAGES, (delayMs * ENOUGH_MESSAGES_PER_SECOND) / 1000);
+    return (
+      this.#gatheredMessages >= enough ||
+      this.#gatheredUnits >= MAX_BATCH_UNITS ||
+      this.#pace.untilDueMs(Date.now(), delayMs) === 0
+    );
   }
 
   /** Makes a batch of what has gathered; false when there is nothing. */
@@ -175,7 +214,9 @@ export class Sequencer {
 
   #append(publications: readonly Publication[]): Batch | null {
     try {
-      const batch = this.#log.append(publications, Date.now());
+      const nowMs = Date.now();
+      const batch = this.#log.append(publications, nowMs);
+      if (batch !== null) this.#pace.wrote(nowMs, this.#topic.historyDelayMs());
       this.#topic.onAppended();
       return batch;
     } catch (error) {

@@ -28,6 +28,7 @@ function createPipeline(
   };
   const fanOut = new FanOut({ maxBacklogBytes: () => Infinity, close: () => {} });
   const sequencer = new Sequencer({ append, head, isDurable: false }, fanOut, {
+    historyDelayMs: () => 1000,
     onAppended: () => {},
     onLogFailure: () => {},
     onIdle: () => {},
