@@ -8,8 +8,11 @@ export function countRows(storage: string): number {
   return files.reduce((sum, file) => sum + rowsOf(join(storage, file)), 0);
 }
 
+/** Milliseconds: the server is at work on its files. */
+const PATIENCE_MS = 5000;
+
 function rowsOf(file: string): number {
-  const database = new DatabaseSync(file, { readOnly: true });
+  const database = new DatabaseSync(file, { readOnly: true, timeout: PATIENCE_MS });
   try {
     const isLog = database.prepare("select 1 from sqlite_schema where name = 'log'");
     if (isLog.get() === undefined) return 0;

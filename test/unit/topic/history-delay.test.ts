@@ -49,9 +49,9 @@ beforeEach(() => {
   waits = new Arrivals();
   rows = new Arrivals();
   rests = new Arrivals();
-  const { wait } = scheduler;
+  const wait = scheduler.wait.bind(scheduler);
   scheduler.wait = (ms, options) => {
-    if (ms <= LINGER_MS) return wait.call(scheduler, ms, options);
+    if (ms <= LINGER_MS) return wait(ms, options);
     return new Promise((resolve) => waits.add({ ms, end: resolve }));
   };
 });
@@ -68,7 +68,7 @@ class Topic {
   delayMs: number;
   readonly #sequencer: Sequencer;
 
-  constructor(delayMs: number) {
+  constructor(delayMs: number, isDurable = true) {
     this.delayMs = delayMs;
     const head = { epoch: "epoch", offset: 0 };
     const append = (publications: readonly Publication[]): Batch => {
@@ -79,7 +79,7 @@ class Topic {
       return Batch.ofMessages({ epoch: "epoch", first, last: head.offset, atMs: 0 }, messages);
     };
     const fanOut = new FanOut({ maxBacklogBytes: () => Infinity, close: () => {} });
-    this.#sequencer = new Sequencer({ append, head, isDurable: true }, fanOut, {
+    this.#sequencer = new Sequencer({ append, head, isDurable }, fanOut, {
       historyDelayMs: () => this.delayMs,
       onAppended: () => {},
       onLogFailure: () => {},
@@ -105,7 +105,7 @@ class Topic {
   /** Publishes one, and waits until the topic waits for the next. */
   async first(): Promise<HeldWait> {
     this.publish("first");
-    expect(await rows.next()).toEqual(["first"]);
+    await rows.next();
     return waits.next();
   }
 }
@@ -126,7 +126,7 @@ describe("6.6 history_delay_ms", () => {
     expect(rows.all).toEqual([["first"]]);
     const wait = await waits.next();
     expect(wait.ms).toBe(500);
-    pass(wait.ms);
+    // A timer that ends before the clock has come so far is no reason to wait again.
     wait.end();
     await rests.next();
     topic.publish("second");
@@ -183,8 +183,11 @@ describe("6.6 history_delay_ms", () => {
     expect((await waits.next()).ms).toBe(1000);
   });
 
-  test("0 waits for nobody", async () => {
-    topic = new Topic(0);
+  test.each([
+    { what: "0", delayMs: 0, isDurable: true },
+    { what: "a topic without history", delayMs: 1000, isDurable: false },
+  ])("$what waits for nobody", async ({ delayMs, isDurable }) => {
+    topic = new Topic(delayMs, isDurable);
     for (const message of texts(3)) {
       topic.publish(message);
       expect(await rows.next()).toEqual([message]);
