@@ -14,6 +14,8 @@ export interface Policy {
   readonly historyMessages: number;
   /** How long the log keeps a message; 0 beside messages sets no bound. */
   readonly historySeconds: number;
+  /** How long a message may wait for others to share a row of the log, which costs money; 0: it does not. */
+  readonly historyDelayMs: number;
   /** `open`: anyone may subscribe. `token`: who has a token, or a key of the domain. */
   readonly subscribers: "open" | "token";
   /** UTF-8 bytes of a text message, bytes of a binary one. */
@@ -96,6 +98,8 @@ export const POLICY_RULES: { readonly [Field in PolicyField]: RuleOf<Policy[Fiel
   historyMessages: { kind: "number", least: 0, most: 100_000, byDefault: 0 },
   // 30 days.
   historySeconds: { kind: "number", least: 0, most: 2_592_000, byDefault: 0 },
+  // 18 rows a second: what a person notices, and what they cost, both stay small (ARCHITECTURE.md, decision 54).
+  historyDelayMs: { kind: "number", least: 0, most: 1000, byDefault: 55 },
   subscribers: { kind: "choice", words: ["open", "token"], byDefault: "open" },
   // The runtime itself takes 32 MiB in one message (platform limits).
   maxMessageBytes: { kind: "number", least: 1, most: 33_554_432, byDefault: 1_048_576 },
@@ -120,10 +124,14 @@ export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
   subscribers: choice(POLICY_RULES.subscribers),
   maxMessageBytes: number(POLICY_RULES.maxMessageBytes),
   messagesPerSecond: v.nullable(number(POLICY_RULES.messagesPerSecond)),
-  // Stored policies and admissions of version 0.1 lack these.
+  // Stored policies and admissions of a version before lack these.
   maxBacklogBytes: v.optional(
     number(POLICY_RULES.maxBacklogBytes),
     POLICY_RULES.maxBacklogBytes.byDefault,
+  ),
+  historyDelayMs: v.optional(
+    number(POLICY_RULES.historyDelayMs),
+    POLICY_RULES.historyDelayMs.byDefault,
   ),
   pathKeys: v.optional(v.boolean(), POLICY_RULES.pathKeys.byDefault),
   maxPublishers: v.optional(v.nullable(number(POLICY_RULES.maxPublishers)), null),

@@ -33,6 +33,11 @@ export class Gathering {
   readonly #batches: Gathered[] = [];
   #messages = 0;
 
+  /** Whether there is nothing, not even a receipt to give. */
+  get isEmpty(): boolean {
+    return this.#batches.length === 0;
+  }
+
   /** How many messages there are. */
   get messages(): number {
     return this.#messages;

@@ -1,7 +1,8 @@
 /**
  * Sequencer: gathers what is published, gives it its place in the log, batch by batch, answers for it, and hands it to
  * the fan-out. An idle topic sends at once; under load messages gather for a few milliseconds (ARCHITECTURE.md,
- * Fan-out, has the measurements). Knows nothing of phases, publishers or sockets.
+ * Fan-out, has the measurements), in a durable log as long as the policy lets them wait to share a row. Knows nothing of
+ * phases, publishers or sockets.
  * Invariants: a batch is in the log before anyone sees it, or an ack; acks wait for the log, never for a delivery.
  */
 import { reached } from "../core/coverage-mark.ts";
@@ -10,10 +11,13 @@ import type { Batch } from "../delivery/batch.ts";
 import { Gathering } from "./gathering.ts";
 import type { Log } from "./log.ts";
 import type { Publication } from "./publication.ts";
+import { RowPace } from "./row-pace.ts";
 import { turn } from "../delivery/turn.ts";
 
 /** What a sequencer needs of its topic. */
 export interface SequencedTopic {
+  /** How long a message may wait to share a row, by the policy that holds. */
+  historyDelayMs(): number;
   /** The log has grown. */
   onAppended(): void;
   /** Storage failed, so that nothing that follows could be true. */
@@ -28,9 +32,9 @@ export interface SequencedTopic {
 
 /** Milliseconds that messages gather after a round, so that the next one carries several. */
 export const LINGER_MS = 4;
-/** The same where a batch costs a row, unless there are enough messages to share its price. */
-const DURABLE_LINGER_MS = 125;
+/** Messages that share the price of a row well enough not to wait for more, or as many as come at such a rate. */
 const ENOUGH_MESSAGES = 16;
+const ENOUGH_MESSAGES_PER_SECOND = 128;
 /** While more than a batch is waiting, how long subscribers have between rounds to get below their bound. */
 const PATIENCE_MS = 250;
 const LOOK_MS = 5;
@@ -51,11 +55,14 @@ export class Sequencer {
   readonly #fanOut: FanOut;
   readonly #topic: SequencedTopic;
   readonly #gathering: Gathering = new Gathering();
+  /** When the first of what has gathered came. */
+  #gatheredSinceMs = 0;
+  readonly #pace: RowPace = new RowPace();
   /** Whether the loop is under way; it is started once and ends when all is out. */
   #isRunning = false;
   #isHolding = false;
-  /** Ends a linger before its time. */
-  #endLinger: (() => void) | null = null;
+  /** Ends a pause before its time. */
+  #endPause: (() => void) | null = null;
 
   constructor(
     log: Pick<Log, "append" | "head" | "isDurable">,
@@ -79,6 +86,8 @@ export class Sequencer {
 
   /** Takes a publication for every subscriber. Synchronous up to the first slice of an idle topic. */
   publish(publication: Publication): void {
+    const { isEmpty: isFirst } = this.#gathering;
+    if (isFirst) this.#gatheredSinceMs = Date.now();
     this.#gathering.add(publication);
     // Who gets no receipt cannot be told to wait, and is held up instead.
     if (this.isFull && publication.receipt === null && !this.#isHolding) {
@@ -87,7 +96,7 @@ export class Sequencer {
       this.#topic.hold(() => this.#catchUp());
     }
     if (!this.#isRunning) this.#start().catch((error: unknown) => this.#topic.onFailure(error));
-    else if (this.#gathering.messages >= ENOUGH_MESSAGES) this.#endLinger?.();
+    else if (this.#endPause !== null && (isFirst || this.#isRowDue)) this.#endPause();
   }
 
   /** Puts all that has gathered into the log, and answers for it; it is delivered in its turn. */
@@ -151,14 +160,44 @@ export class Sequencer {
       return this.#beReadTo();
     }
     await turn(LINGER_MS);
-    if (!this.#log.isDurable || this.#gathering.messages >= ENOUGH_MESSAGES) return;
+    if (this.#log.isDurable) await this.#shareRow();
+  }
+
+  /** Lets messages gather for one row, none longer than the policy says. */
+  async #shareRow(): Promise<void> {
+    if (this.#gathering.isEmpty) {
+      await this.#pause(this.#pace.untilDueMs(Date.now(), this.#topic.historyDelayMs()));
+      // At rest: the next one finds a row due, and goes at once.
+      if (this.#gathering.isEmpty) return;
+    }
+    if (this.#isRowDue) return;
+    const delayMs = this.#topic.historyDelayMs();
+    const waitedMs = Date.now() - this.#gatheredSinceMs;
+    // A clock that was set back meanwhile makes nobody wait longer.
+    await this.#pause(Math.min(delayMs - waitedMs, delayMs));
+  }
+
+  /** Waits until it is ended; so long at most. */
+  async #pause(ms: number): Promise<void> {
+    if (ms <= 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#endLinger = () => {
+    this.#endPause = () => {
       reached("linger-cut-short");
       resolve();
     };
-    await Promise.race([promise, turn(DURABLE_LINGER_MS - LINGER_MS)]);
-    this.#endLinger = null;
+    await Promise.race([promise, turn(ms)]);
+    this.#endPause = null;
+  }
+
+  /** Whether what has gathered should wait no longer for more. */
+  get #isRowDue(): boolean {
+    const delayMs = this.#topic.historyDelayMs();
+    const enough = Math.max(ENOUGH_MESSAGES, (delayMs * ENOUGH_MESSAGES_PER_SECOND) / 1000);
+    return (
+      this.#gathering.messages >= enough ||
+      this.#gathering.exceedsBatch ||
+      this.#pace.untilDueMs(Date.now(), delayMs) === 0
+    );
   }
 
   /** Makes a batch of what has gathered; false when there is nothing. */
@@ -179,7 +218,9 @@ export class Sequencer {
 
   #append(publications: readonly Publication[]): Batch | null {
     try {
-      const batch = this.#log.append(publications, Date.now());
+      const nowMs = Date.now();
+      const batch = this.#log.append(publications, nowMs);
+      if (batch !== null) this.#pace.wrote(nowMs, this.#topic.historyDelayMs());
       this.#topic.onAppended();
       return batch;
     } catch (error) {

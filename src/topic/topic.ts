@@ -76,6 +76,7 @@ export class Topic extends DurableObject<Env> {
       onFailure: fail,
     }));
     const sequencer = new Sequencer(log, audience.fanOut, {
+      historyDelayMs: () => this.#lifecycle.policy.historyDelayMs,
       onAppended: () => alarm.rearm(),
       onLogFailure: (error) => this.#fail("log-failed", error),
       onIdle,

@@ -18,6 +18,10 @@ export function figuresOf(results: readonly RoundResult[]): Figure[] {
     ...keysOf(results, ({ kick }) => kick).map((scenario) =>
       lower(`kick, ${scenario}, last Close, ms`, ({ kick }) => kick.get(scenario)?.lastMs),
     ),
+    ...keysOf(results, ({ history }) => history).flatMap((scenario) => [
+      lower(`history, ${scenario}, p50 ms`, ({ history }) => history.get(scenario)?.p50Ms),
+      lower(`history, ${scenario}, rows/s`, ({ history }) => history.get(scenario)?.rowsPerSecond),
+    ]),
     lower("join, half current, ms", ({ join }) => join?.medianCurrentMs),
     lower("join, all current, ms", ({ join }) => join?.lastCurrentMs),
     lower("storm, all current, ms", ({ storm }) => storm?.lastCurrentMs),

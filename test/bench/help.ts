@@ -29,6 +29,8 @@ Options:
   --kick-topics N     live topics for kick (default 100)
   --kick-holders N    kick at scale: a key on N of those topics, one on all, and one on all while they
                       hibernate; other publishers stay on all of them (default: one key on all, alone)
+  --rates LIST        messages per second for history (default 10,50,100)
+  --delays LIST       history_delay_ms for history, of which each topic has one (default 0 and what a domain has)
   --rounds N          rounds over all targets (default 5)
   --seconds S         length of a measurement (default 2, after 1 of warm-up)
   --window N          messages in flight at most (default 512; for streams 2,048)
@@ -59,6 +61,9 @@ when the median is worse by more than 5% and the interval does not hold 1. What 
               process tree. Every subscriber must receive every message, the sampled ones are compared
               byte for byte: a loss fails the run.
   latency     50 messages per second to 100 subscribers, publish to receive on one clock.
+  history     The same at --rates, of topics without history and with a durable log by --delays; the
+              rows that the log has for it, and what so many cost a month at Cloudflare's price of a
+              million, beyond what its plan includes (stream-durable).
   memory      growth of resident memory by 3,000 subscribers, which have received a message and idle,
               after 500 others have warmed the server up; first round only.
   connect     Publishers whose key the server knows join a live topic and leave, 16 at a time (hub, floor):

@@ -93,6 +93,7 @@ function mostSockets(options: Options): number {
           // The server may not have let go of the old connections when the new ones come.
           return options.stormSubscribers * 2;
         case "latency":
+        case "history":
           return options.latencySubscribers;
         case "join":
           return options.joinSubscribers;

@@ -1,6 +1,8 @@
 /** One step of the plan on one running server: the command to the load generator, and its result. */
 import type { Busy, CallsResult, Endpoint } from "./load/load-command.ts";
+import { historyScenarios } from "./history-scenarios.ts";
 import { kickScenarios } from "./kick-scenarios.ts";
+import { type HistoryRow, measureHistory } from "./measure-history.ts";
 import { runLoad } from "./load/run-load.ts";
 import type { Options } from "./options.ts";
 import type { RoundResult } from "./round-result.ts";
@@ -70,6 +72,21 @@ export async function measureTarget(
         othersLoad: undefined,
         record: (result) => {
           result.latency = latency;
+        },
+      };
+    }
+    case "history": {
+      const rows: HistoryRow[] = [];
+      const subscribers = options.latencySubscribers;
+      const load = { ...common, subscribers, warmupSeconds, seconds };
+      for (const scenario of historyScenarios(options.history)) {
+        rows.push(await measureHistory(scenario, server, load));
+      }
+      return {
+        line: `history: ${rows.map(describeHistory).join("; ")}`,
+        othersLoad: undefined,
+        record: (result) => {
+          for (const row of rows) result.history.set(row.scenario.name, row);
         },
       };
     }
@@ -197,6 +214,10 @@ async function measureKicks(
     residents: kick.holders === undefined ? undefined : { topics: kick.topics, key },
     scenarios: scenarios.map((scenario) => ({ scenario, keys: queue.splice(0, scenario.keys) })),
   });
+}
+
+function describeHistory({ scenario, p50Ms, rowsPerSecond }: HistoryRow): string {
+  return `${scenario.name}: p50 ${p50Ms.toFixed(1)} ms, ${rowsPerSecond.toFixed(1)} rows/s`;
 }
 
 function describeKick({ scenario, lastMs }: CallsResult): string {

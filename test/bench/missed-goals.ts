@@ -1,4 +1,5 @@
 /** What the hub promises, and which of it a run did not show. */
+import { DEFAULT_POLICY } from "../../src/core/policy.ts";
 import type { VersionRatio } from "./compare-versions.ts";
 import type { TargetSummary } from "./summary.ts";
 
@@ -23,6 +24,11 @@ const LEAST_INGEST: readonly BySize[] = [
   { upTo: 20, goal: 120_000 },
   { upTo: Number.POSITIVE_INFINITY, goal: 200_000 },
 ];
+/** Of the default delay at 50 messages a second. */
+const MOST_HISTORY_P50_MS = 25;
+const MOST_HISTORY_ROWS = 20;
+/** Milliseconds of p50 that a log costs whose messages wait for no others. */
+const MOST_ADDED_MS = 5;
 const MOST_P50_RATIO = 1.15;
 const MOST_MEMORY_RATIO = 1.15;
 const MOST_STORM_QUERIES = 1;
@@ -70,7 +76,7 @@ const GOALS: Readonly<Record<string, readonly Goal[]>> = {
   // Joining has no goal in time: a hole, a repeat or a change of order has failed the run already.
   "hub-durable": [],
   stream: [streamThroughput, latencyToHub, storm],
-  "stream-durable": [streamThroughput, ingest, storm],
+  "stream-durable": [streamThroughput, history, ingest, storm],
 };
 
 function rawThroughput({ throughput }: TargetSummary): string[] {
@@ -137,6 +143,32 @@ function kick({ kick: rows }: TargetSummary): string[] {
       `the last publisher of a key revoked on ${scenario.name} topics lives on for ` +
         `${Math.round(lastMs.value)} ms, not ${goal} ms, ${times(lastMs.toFloor)} the bare calls`,
     ];
+  });
+}
+
+function history({ history: rows }: TargetSummary): string[] {
+  return rows.flatMap(({ scenario, p50Ms, rowsPerSecond }) => {
+    const { delayMs, messagesPerSecond } = scenario;
+    const missed: string[] = [];
+    if (delayMs === DEFAULT_POLICY.historyDelayMs && messagesPerSecond === 50) {
+      if (p50Ms > MOST_HISTORY_P50_MS) {
+        missed.push(`p50 is ${p50Ms.toFixed(1)} ms, not ${MOST_HISTORY_P50_MS} (${scenario.name})`);
+      }
+      if (rowsPerSecond > MOST_HISTORY_ROWS) {
+        missed.push(
+          `${rowsPerSecond.toFixed(1)} rows/s, not ${MOST_HISTORY_ROWS} (${scenario.name})`,
+        );
+      }
+    }
+    const without = rows.find(
+      (row) =>
+        row.scenario.delayMs === null && row.scenario.messagesPerSecond === messagesPerSecond,
+    );
+    const addedMs = p50Ms - (without?.p50Ms ?? Number.NaN);
+    if (delayMs === 0 && !(addedMs <= MOST_ADDED_MS)) {
+      missed.push(`p50 is ${addedMs.toFixed(1)} ms over that without history (${scenario.name})`);
+    }
+    return missed;
   });
 }
 

@@ -4,7 +4,9 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
+import { DEFAULT_POLICY } from "../../src/core/policy.ts";
 import { refuseSwallowedOptions } from "../../src/local/refuse-swallowed-options.ts";
+import type { HistorySize } from "./history-scenarios.ts";
 import type { KickSize } from "./kick-scenarios.ts";
 import { SEQUENCE_DIGITS } from "./load/message-format.ts";
 import { MEASUREMENTS, type Measurement } from "./step.ts";
@@ -24,6 +26,7 @@ export interface Options {
   readonly stormSubscribers: number;
   readonly connects: number;
   readonly kick: KickSize;
+  readonly history: HistorySize;
   readonly rounds: number;
   readonly warmupSeconds: number;
   readonly seconds: number;
@@ -44,6 +47,8 @@ const OPTIONS = {
   window: { type: "string" },
   "kick-topics": { type: "string" },
   "kick-holders": { type: "string" },
+  rates: { type: "string" },
+  delays: { type: "string" },
   size: { type: "string" },
   quick: { type: "boolean", default: false },
   check: { type: "boolean", default: false },
@@ -66,13 +71,13 @@ export function parseOptions(args: readonly string[]): Options | "help" {
   const only = values.only?.split(",") ?? MEASUREMENTS;
   const wrong = only.find((name) => !MEASUREMENTS.some((known) => known === name));
   if (wrong !== undefined) throw new Error(`Cannot measure "${wrong}"`);
-  const subscribers = (values.subscribers ?? (isQuick ? "20" : "100,1000,4000")).split(",");
+  const subscribers = values.subscribers ?? (isQuick ? "20" : "100,1000,4000");
   return {
     targets: [...targets, ...variants.keys()],
     variants,
     hubConfigPath: fileURLToPath(new URL("../../wrangler.toml", import.meta.url)),
     measurements: MEASUREMENTS.filter((name) => only.includes(name)),
-    subscribers: subscribers.map((text) => parseNumber("subscribers", text, 1)),
+    subscribers: parseNumbers("subscribers", subscribers, 1),
     latencySubscribers: isQuick ? 20 : 100,
     memorySubscribers: isQuick ? 100 : 3_000,
     joinSubscribers: isQuick ? 20 : 100,
@@ -80,6 +85,10 @@ export function parseOptions(args: readonly string[]): Options | "help" {
     stormSubscribers: isQuick ? 200 : 5_000,
     connects: isQuick ? 100 : 3_000,
     kick: parseKick(values["kick-topics"] ?? (isQuick ? "10" : "100"), values["kick-holders"]),
+    history: {
+      delaysMs: parseNumbers("delays", values.delays ?? `0,${DEFAULT_POLICY.historyDelayMs}`, 0),
+      rates: parseNumbers("rates", values.rates ?? (isQuick ? "50" : "10,50,100"), 1),
+    },
     rounds: parseNumber("rounds", values.rounds ?? (isQuick ? "1" : "5"), 1),
     warmupSeconds: isQuick ? 0.2 : 1,
     seconds: parseNumber("seconds", values.seconds ?? (isQuick ? "0.5" : "2"), 0.1),
@@ -88,6 +97,10 @@ export function parseOptions(args: readonly string[]): Options | "help" {
     isJson: values.json,
     isCheck: values.check,
   };
+}
+
+function parseNumbers(option: string, texts: string, least: number): number[] {
+  return texts.split(",").map((text) => parseNumber(option, text, least));
 }
 
 function parseNumber(option: string, text: string, least: number): number {

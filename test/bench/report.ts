@@ -3,6 +3,11 @@ import { TOLERANCE, type VersionRatio } from "./compare-versions.ts";
 import { markdownTable } from "./markdown-table.ts";
 import type { Compared, TargetSummary } from "./summary.ts";
 
+/** Of 730 hours. */
+const SECONDS_A_MONTH = 2_628_000;
+/** Cloudflare's price of rows written, beyond the 50 million a month that the paid plan includes. */
+const DOLLARS_A_MILLION_ROWS = 1;
+
 export interface Facts {
   readonly node: string;
   readonly workerd: string;
@@ -23,7 +28,7 @@ export function formatReport(
   summaries: readonly TargetSummary[],
   ratios: readonly VersionRatio[],
 ): string {
-  const ofTargets = [throughput, latencyAndMemory, connect, kick, ingest, join, storm];
+  const ofTargets = [throughput, latencyAndMemory, history, connect, kick, ingest, join, storm];
   const tables = [...ofTargets.map((build) => build(summaries)), versionRatios(ratios)]
     .filter(({ rows }) => rows.length > 0)
     .map(({ heads, rows }) => markdownTable(heads, rows));
@@ -90,6 +95,35 @@ function latencyAndMemory(summaries: readonly TargetSummary[]): Table {
       fixed(kilobytesPerSocket, 1),
       ratio(kilobytesPerSocket?.toFloor),
     ]);
+  return { heads, rows };
+}
+
+function history(summaries: readonly TargetSummary[]): Table {
+  const heads = [
+    "history",
+    "`history_delay_ms`",
+    "messages/s",
+    "p50 ms",
+    "p99 ms",
+    "rows/s",
+    "million rows a month",
+    "$ a month",
+  ];
+  const rows = summaries.flatMap((summary) =>
+    summary.history.map(({ scenario, p50Ms, p99Ms, rowsPerSecond }) => {
+      const millions = (rowsPerSecond * SECONDS_A_MONTH) / 1e6;
+      return [
+        summary.target,
+        scenario.delayMs === null ? "no history" : String(scenario.delayMs),
+        grouped(scenario.messagesPerSecond),
+        p50Ms.toFixed(1),
+        p99Ms.toFixed(1),
+        rowsPerSecond.toFixed(1),
+        millions.toFixed(1),
+        (millions * DOLLARS_A_MILLION_ROWS).toFixed(0),
+      ];
+    }),
+  );
   return { heads, rows };
 }
 

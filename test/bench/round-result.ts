@@ -1,4 +1,5 @@
 /** What one target did in one round. */
+import type { HistoryRow } from "./measure-history.ts";
 import type { CallsResult, KickResult, ResultOf } from "./load/load-command.ts";
 
 export interface RoundResult {
@@ -10,6 +11,8 @@ export interface RoundResult {
   readonly ingest: Map<number, ResultOf["ingest"]>;
   /** By scenario; of the floor as many bare calls. */
   readonly kick: Map<string, KickResult | CallsResult>;
+  /** By scenario. */
+  readonly history: Map<string, HistoryRow>;
   latency?: ResultOf["latency"];
   memory?: ResultOf["memory"];
   join?: ResultOf["join"];
@@ -18,5 +21,12 @@ export interface RoundResult {
 }
 
 export function emptyRound(target: string, round: number): RoundResult {
-  return { target, round, throughput: new Map(), ingest: new Map(), kick: new Map() };
+  return {
+    target,
+    round,
+    throughput: new Map(),
+    ingest: new Map(),
+    kick: new Map(),
+    history: new Map(),
+  };
 }

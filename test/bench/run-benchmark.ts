@@ -67,6 +67,7 @@ function planRound(round: number, options: Options): Step[] {
       case "ingest":
         return INGEST_FRAMES.map((messagesPerFrame) => ({ kind, messagesPerFrame }));
       case "latency":
+      case "history":
       case "connect":
       case "kick":
       case "join":

@@ -4,6 +4,7 @@
 export const MEASUREMENTS = [
   "memory",
   "latency",
+  "history",
   "connect",
   "kick",
   "join",

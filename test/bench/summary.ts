@@ -2,6 +2,7 @@
 import { type Pick, medianOf, ratioOf } from "./compare-rounds.ts";
 import type { KickScenario } from "./kick-scenarios.ts";
 import type { KickResult, ResultOf, StormResult } from "./load/load-command.ts";
+import type { HistoryRow } from "./measure-history.ts";
 import type { RoundResult } from "./round-result.ts";
 
 /** A number and what it is relative to others'; undefined to whom was not measured. */
@@ -60,6 +61,7 @@ export interface TargetSummary {
   /** Processor time of the server's. */
   readonly microsPerConnect: Compared | undefined;
   readonly kick: readonly KickRow[];
+  readonly history: readonly HistoryRow[];
   readonly join: JoinRow | undefined;
   readonly storm: StormResult | undefined;
 }
@@ -80,6 +82,7 @@ export function summarize(results: readonly RoundResult[]): TargetSummary[] {
       ),
       microsPerConnect: compare(({ connect }) => connect?.cpuMicrosPerConnect),
       kick: kickRows(results, target),
+      history: historyRows(own, target),
       join: joinRow(own, target),
       storm: own.find(({ storm }) => storm !== undefined)?.storm,
     };
@@ -149,6 +152,22 @@ function kickRows(results: readonly RoundResult[], target: string): KickRow[] {
       lastMs: compareAll(results, target, lastMs) ?? { value: Number.NaN },
       cpuMicrosPerHolder: medianOf(own, target, cpuMicros) ?? Number.NaN,
       awakeTopics: ofKeys((result) => result.awakeTopics),
+    };
+  });
+}
+
+function historyRows(own: readonly RoundResult[], target: string): HistoryRow[] {
+  return [...(own[0]?.history.entries() ?? [])].map(([name, { scenario }]) => {
+    const middle = (pick: (row: HistoryRow) => number): number =>
+      medianOf(own, target, ({ history }) => {
+        const measured = history.get(name);
+        return measured === undefined ? undefined : pick(measured);
+      }) ?? Number.NaN;
+    return {
+      scenario,
+      p50Ms: middle((row) => row.p50Ms),
+      p99Ms: middle((row) => row.p99Ms),
+      rowsPerSecond: middle((row) => row.rowsPerSecond),
     };
   });
 }

@@ -29,6 +29,7 @@ const PURPOSES: Readonly<Record<PolicyField, string>> = {
   graceSeconds: "how long an exclusive topic outlives its publisher",
   historyMessages: "how many messages a topic's log keeps",
   historySeconds: "how long a topic's log keeps a message",
+  historyDelayMs: "how long a message may wait to share a row of the log",
   subscribers: "who may read: anyone, or who has a token or a key",
   maxMessageBytes: "a larger message closes its publisher",
   maxBacklogBytes: "what may wait for a subscriber that does not read",

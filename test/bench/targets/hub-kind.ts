@@ -27,7 +27,7 @@ function measurementsOf(isStream: boolean, isDurable: boolean): readonly Measure
   // Raw publishers get no acks, and raw subscribers no cursors to come back with.
   if (isStream) {
     return isDurable
-      ? ["latency", "join", "storm", "ingest", "throughput"]
+      ? ["latency", "history", "join", "storm", "ingest", "throughput"]
       : [...BROADCAST, "storm"];
   }
   return isDurable ? ["join"] : [...BROADCAST, "connect", "kick"];

@@ -2,9 +2,17 @@
  * The hub itself, or another Worker with the hub's routes (a variant, to compare two versions of it),
  * used in the way that the target's name says.
  */
+import { countRows } from "./count-rows.ts";
 import { hubKindOf } from "./hub-kind.ts";
 import { RAW_IN_FLIGHT, STREAM_IN_FLIGHT } from "./in-flight.ts";
-import { DURABLE_DOMAIN, type KeyStore, SHARED_DOMAIN, TEST_DOMAIN } from "./key-store.ts";
+import {
+  type Domain,
+  DURABLE_DOMAIN,
+  type KeyStore,
+  SHARED_DOMAIN,
+  TEST_DOMAIN,
+} from "./key-store.ts";
+import type { Endpoint } from "../load/load-command.ts";
 import type { Target } from "./target.ts";
 import { type WorkerBundle, bundleWorker } from "./worker-bundle.ts";
 import { startWorkerd } from "./workerd.ts";
@@ -16,14 +24,13 @@ const bundles = new Map<string, Promise<WorkerBundle>>();
 
 export function createHub(name: string, configPath: string, keyStore: KeyStore): Target {
   const { isStream, isDurable, measurements } = hubKindOf(name);
-  const { domain, key } = isDurable ? DURABLE_DOMAIN : TEST_DOMAIN;
   return {
     name,
     measurements,
     unavailable: () => undefined,
     async start() {
       const bundle = await bundleOnce(configPath);
-      const { databaseUrl, queryCountUrl, addSharedKeys } = await keyStore.start();
+      const { databaseUrl, queryCountUrl, addSharedKeys, addDelayed } = await keyStore.start();
       const known = new Map([
         ["DATABASE_URL", databaseUrl],
         ["ADMIN_TOKEN", ADMIN_TOKEN],
@@ -34,8 +41,19 @@ export function createHub(name: string, configPath: string, keyStore: KeyStore):
         if (value === undefined) throw new Error(`The benchmark has no value for "${secret}"`);
         secrets[secret] = value;
       }
-      const { port, server } = await startWorkerd(name, bundle, secrets);
+      const { port, server, storage } = await startWorkerd(name, bundle, secrets);
       let topics = 0;
+      const topicOf = ({ domain, key }: Domain): Endpoint => {
+        topics += 1;
+        return {
+          port,
+          publisherPath: `/ws/pub/${key}/${domain}/t${topics}`,
+          subscriberPath: `/ws/sub/${domain}/t${topics}`,
+          dialect: isStream ? "stream" : "plain",
+          sinceParameter: "since",
+          inFlight: isStream ? STREAM_IN_FLIGHT : RAW_IN_FLIGHT,
+        };
+      };
       return {
         pid: server.pid,
         queryCountUrl,
@@ -45,17 +63,15 @@ export function createHub(name: string, configPath: string, keyStore: KeyStore):
           residentKey: SHARED_DOMAIN.key,
           keys: await addSharedKeys(keys),
         }),
+        history: {
+          endpoint: async (delayMs) => topicOf(await addDelayed(delayMs)),
+          countRows: () => countRows(storage),
+        },
         endpoint: (measurement) => {
-          topics += 1;
-          const of = measurement === "connect" ? SHARED_DOMAIN : { domain, key };
-          return {
-            port,
-            publisherPath: `/ws/pub/${of.key}/${of.domain}/t${topics}`,
-            subscriberPath: `/ws/sub/${of.domain}/t${topics}`,
-            dialect: isStream ? "stream" : "plain",
-            sinceParameter: "since",
-            inFlight: isStream ? STREAM_IN_FLIGHT : RAW_IN_FLIGHT,
-          };
+          // What the history's rows are compared with has none.
+          const isPlain = !isDurable || measurement === "history";
+          if (measurement === "connect") return topicOf(SHARED_DOMAIN);
+          return topicOf(isPlain ? TEST_DOMAIN : DURABLE_DOMAIN);
         },
         assertAlive: () => {
           server.assertAlive();

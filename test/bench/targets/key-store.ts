@@ -22,6 +22,8 @@ export interface RunningKeyStore {
   readonly databaseUrl: string;
   /** Answers a GET with the number of queries so far. */
   readonly queryCountUrl: string;
+  /** A domain with a durable log of that `history_delay_ms`. */
+  readonly addDelayed: (delayMs: number) => Promise<Domain>;
   /** Adds keys of the shared domain, which a measurement may revoke. */
   readonly addSharedKeys: (count: number) => Promise<RevocableKey[]>;
 }
@@ -73,6 +75,18 @@ export class KeyStore {
     this.#running = {
       databaseUrl: `postgres://postgres:postgres@${host}/postgres`,
       queryCountUrl: `http://${host}/`,
+      addDelayed: async (delayMs) => {
+        const domain = { domain: `delayed-${delayMs}`, key: crypto.randomUUID() };
+        await addKey(sqlUrl, domain);
+        // The logs of shared topics stay when all have left, so that their rows can be counted.
+        await runSql(
+          sqlUrl,
+          `insert into domains (domain, publishers, history_messages, history_delay_ms)
+            values ($1, 'shared', $2, $3) on conflict do nothing`,
+          [domain.domain, String(HISTORY_MESSAGES), String(delayMs)],
+        );
+        return domain;
+      },
       addSharedKeys: (count) =>
         Promise.all(
           Array.from({ length: count }, async () => {

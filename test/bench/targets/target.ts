@@ -7,6 +7,11 @@ export interface RunningTarget {
   readonly pid: number;
   /** Answers a GET with the number of queries to the target's database; absent = it has none. */
   readonly queryCountUrl?: string;
+  /** A topic of a domain whose log has that `history_delay_ms`, and the rows of all logs; absent = it has none. */
+  readonly history?: {
+    endpoint(delayMs: number): Promise<Endpoint>;
+    countRows(): number;
+  };
   /** What revokes keys, and as many new keys that may be; absent = it cannot. */
   readonly revocation?: (keys: number) => Promise<Revocation>;
   /** A GET of it with a number appended has one object call that many; absent = it cannot. */

@@ -14,6 +14,8 @@ import type { WorkerBundle } from "./worker-bundle.ts";
 export interface WorkerdServer {
   readonly port: number;
   readonly server: ServerProcess;
+  /** The folder of its objects. */
+  readonly storage: string;
 }
 
 export const workerdPath: string = findWorkerd();
@@ -30,7 +32,7 @@ export async function startWorkerd(
   await writeFile(config, workerdConfig(bundle, port, storage, secrets));
   const server = new ServerProcess(name, [workerdPath, "serve", config], { cpu: serverCpu });
   await server.waitForPort(port);
-  return { port, server };
+  return { port, server, storage };
 }
 
 function workerdConfig(

@@ -23,6 +23,7 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   graceSeconds: fc.constantFrom(10, 10, 0),
   historyMessages: fc.constantFrom(0, 0, 5, 20, 1000),
   historySeconds: fc.constantFrom(0, 0, 60, 7200),
+  historyDelayMs: fc.constantFrom(DEFAULT_POLICY.historyDelayMs, 0, 1000),
   subscribers: fc.constant(DEFAULT_POLICY.subscribers),
   maxMessageBytes: fc.constant(MAX_MESSAGE_BYTES),
   pathKeys: fc.constant(DEFAULT_POLICY.pathKeys),

@@ -61,7 +61,14 @@ describe("parseAdmission", () => {
   });
 
   test("reads one of version 0.1, which knew no stream and no log", () => {
-    const lacked = ["maxBacklogBytes", "pathKeys", "maxPublishers", "maxSubscribers", "maxTopics"];
+    const lacked = [
+      "historyDelayMs",
+      "maxBacklogBytes",
+      "pathKeys",
+      "maxPublishers",
+      "maxSubscribers",
+      "maxTopics",
+    ];
     const policy = Object.fromEntries(
       Object.entries(DEFAULT_POLICY).filter(([name]) => !lacked.includes(name)),
     );

@@ -12,8 +12,15 @@ import {
 } from "../../../src/core/policy.ts";
 import { valuesOf } from "../../support/policy-values.ts";
 
-/** What version 0.1 did not know. */
-const ADDED = ["maxBacklogBytes", "pathKeys", "maxPublishers", "maxSubscribers", "maxTopics"];
+/** What a version before did not know. */
+const ADDED = [
+  "historyDelayMs",
+  "maxBacklogBytes",
+  "pathKeys",
+  "maxPublishers",
+  "maxSubscribers",
+  "maxTopics",
+];
 /** Columns of a domain that are no part of its policy. */
 const TOKEN_COLUMNS = ["token_secret", "token_keys", "token_issuer"];
 
@@ -30,7 +37,7 @@ describe("PolicySchema", () => {
     }
   });
 
-  test("gives what version 0.1 stored the defaults of what it did not know", () => {
+  test("gives what a version before stored the defaults of what it did not know", () => {
     for (const field of POLICY_FIELDS) {
       const { [field]: _, ...rest } = DEFAULT_POLICY;
       const read = ADDED.includes(field)

@@ -34,6 +34,7 @@ export function createPipeline(options: PipelineOptions = {}): Pipeline {
   };
   const fanOut = new FanOut({ maxBacklogBytes: () => Infinity, close: () => {}, ...options });
   const sequencer = new Sequencer({ append, head, isDurable: options.isDurable ?? false }, fanOut, {
+    historyDelayMs: () => 1000,
     onAppended: () => {},
     onLogFailure: () => {},
     onIdle: () => {},

@@ -6,7 +6,7 @@ import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { parseCursor } from "../../../src/core/cursor.ts";
-import type { Policy } from "../../../src/core/policy.ts";
+import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import {
   open,
@@ -419,25 +419,38 @@ describe("recovery", () => {
     }
   });
 
-  test("9.2 at 100 messages a second a message costs a tenth of a row at most", async () => {
-    const topic = freshTopic();
-    const source = await open(topic, publisher({ historyMessages: 100 }));
-    const client = await open(topic, subscriber());
-    const rowsWritten = await countRowsWritten(topic);
-    const sent = numbers(1, 300);
-    const startMs = performance.now();
-    for (const text of sent) {
-      source.send(text);
-      await scheduler.wait(10);
-    }
-    expect(await client.take(300)).toEqual(sent);
-    const rows = rowsWritten();
+  test.each([
+    { historyDelayMs: 1000 },
+    { historyDelayMs: 125 },
+    { historyDelayMs: DEFAULT_POLICY.historyDelayMs },
+  ])("9.2 messages share rows, $historyDelayMs ms apart", async ({ historyDelayMs }) => {
+    const { rows, passedMs } = await publishSteadily({ ...HISTORY, historyDelayMs });
     expect(rows).toBeGreaterThan(0);
-    // A machine that is busy sends fewer a second; then a row takes an eighth of a second's worth.
-    const eighths = (performance.now() - startMs) / 125;
-    expect(rows).toBeLessThanOrEqual(Math.max(30, eighths + 2));
+    expect(rows).toBeLessThanOrEqual(passedMs / historyDelayMs + 2);
+  });
+
+  test("9.2 with a delay of 0 a message shares none with those that come later", async () => {
+    expect((await publishSteadily({ ...HISTORY, historyDelayMs: 0 })).rows).toBeGreaterThan(50);
   });
 });
+
+/** Publishes 100 messages, 10 ms apart or more. */
+async function publishSteadily(
+  policy: Partial<Policy>,
+): Promise<{ readonly rows: number; readonly passedMs: number }> {
+  const topic = freshTopic();
+  const source = await open(topic, publisher(policy));
+  const client = await open(topic, subscriber());
+  const rowsWritten = await countRowsWritten(topic);
+  const sent = numbers(1, 100);
+  const startMs = performance.now();
+  for (const text of sent) {
+    source.send(text);
+    await scheduler.wait(10);
+  }
+  expect(await client.take(100)).toEqual(sent);
+  return { rows: rowsWritten(), passedMs: performance.now() - startMs };
+}
 
 describe("10.11 an overloaded topic", () => {
   test("says so, and takes everything again later", async () => {

@@ -31,6 +31,7 @@ const DOMAIN_ROW: Row = {
   graceSeconds: 10,
   historyMessages: 0,
   historySeconds: 0,
+  historyDelayMs: 55,
   subscribers: "open",
   maxMessageBytes: 1_048_576,
   maxBacklogBytes: 1_048_576,
