@@ -49,6 +49,12 @@ export class Gathering {
     return this.#batches.length > 1 || (first?.mostBytes ?? 0) > MAX_BATCH_BYTES;
   }
 
+  /** Whether there is as much as a batch takes. */
+  get fillsBatch(): boolean {
+    const [first] = this.#batches;
+    return this.#batches.length > 1 || (first?.mostBytes ?? 0) >= MAX_BATCH_BYTES;
+  }
+
   /** Whether no more should be taken from whoever can be told to wait. */
   get isFull(): boolean {
     if (this.#messages > MAX_GATHERED_MESSAGES) return true;

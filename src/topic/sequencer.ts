@@ -195,7 +195,7 @@ export class Sequencer {
     const enough = Math.max(ENOUGH_MESSAGES, (delayMs * ENOUGH_MESSAGES_PER_SECOND) / 1000);
     return (
       this.#gathering.messages >= enough ||
-      this.#gathering.exceedsBatch ||
+      this.#gathering.fillsBatch ||
       this.#pace.untilDueMs(Date.now(), delayMs) === 0
     );
   }

@@ -34,7 +34,7 @@ export function createPipeline(options: PipelineOptions = {}): Pipeline {
   };
   const fanOut = new FanOut({ maxBacklogBytes: () => Infinity, close: () => {}, ...options });
   const sequencer = new Sequencer({ append, head, isDurable: options.isDurable ?? false }, fanOut, {
-    historyDelayMs: () => 1000,
+    historyDelayMs: () => 125,
     onAppended: () => {},
     onLogFailure: () => {},
     onIdle: () => {},
