@@ -69,8 +69,13 @@ describe("a linger", () => {
     const wait = scheduler.wait.bind(scheduler);
     // The long one has no end of its own.
     const { promise: never } = Promise.withResolvers<void>();
-    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const lingers = [first, second];
+    // After the first message, while others gather, and at rest.
+    const [first, gathering, last] = [
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+    ];
+    const lingers = [first, gathering, last];
     vi.spyOn(scheduler, "wait").mockImplementation((ms) => {
       if (ms <= LINGER_MS) return wait(ms);
       lingers.shift()?.resolve();
@@ -90,7 +95,7 @@ describe("a linger", () => {
     });
     expect(one.received).toEqual(["first", ...sent]);
     // It lingers again: nothing of it is left for the next test.
-    await second.promise;
+    await last.promise;
   });
 
   test("is left out while more waits than a batch takes", async () => {
