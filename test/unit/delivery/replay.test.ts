@@ -16,6 +16,19 @@ function readWithoutSecond(offset: number): Batch | number {
   return offset === 1 ? 2 : batchAt(offset + 1);
 }
 
+test("9.5 the log keeps what the last of those behind needs, pass by pass, and then nothing", async () => {
+  const kept: number[] = [];
+  const { replay, idle, streamSubscriber } = createReplay({
+    head: cursorAt(5),
+    keepBehind: (offset) => void kept.push(offset),
+  });
+  replay.add(streamSubscriber().subscriber, 0);
+  replay.add(streamSubscriber().subscriber, 2);
+  await idle;
+  // Each has its first batch as it comes; one pass each gives both one more.
+  expect(kept).toEqual([1, 2, 3, 4, Infinity]);
+});
+
 describe("a reader", () => {
   test("that is overtaken by what is forgotten is told of a gap", async () => {
     const { replay, told, idle, streamSubscriber } = createReplay({ gone: 2 });
