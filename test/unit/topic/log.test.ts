@@ -30,7 +30,7 @@ function raw(...messages: Message[]): Publication[] {
 }
 
 function publish(id: string, ...messages: Message[]): Publication {
-  return { messages, receipt: { id, ack: () => {} } };
+  return { messages, receipt: { name: { owner: 1, id, fingerprint: 7 }, ack: () => {} } };
 }
 
 function numbers(first: number, last: number): string[] {
@@ -103,7 +103,7 @@ describe("a log without history", () => {
       const later = new Log(storage);
       later.restore(log.position);
       expect(later.head).toEqual(log.head);
-      expect(later.find("a")).toEqual(log.head);
+      expect(later.find(1, "a")?.cursor).toEqual(log.head);
       const resumed = later.resume({ type: "cursor", cursor: log.head }, START_MS);
       expect(resumed).toEqual({ cursor: log.head, gapFrom: null });
       // Nothing was published for longer than what is asked for.
@@ -129,7 +129,7 @@ describe("a durable log", () => {
       expect(later.head).toEqual(log.head);
       expect(readAll(later, 0)).toEqual(["a", "", bytes, '😀"\n', "b", bytes]);
       expect(readAll(later, 2)).toEqual([bytes, '😀"\n', "b", bytes]);
-      expect(later.find("id")).toEqual(log.head);
+      expect(later.find(1, "id")?.cursor).toEqual(log.head);
     }));
 
   test("9.2 takes messages larger than a row, whatever JSON makes of them", () =>
@@ -213,8 +213,8 @@ describe("a durable log", () => {
       for (let n = 1; n <= 1500; n++) log.append([publish(`id-${n}`, String(n))], START_MS);
       const later = openLog(storage, { historyMessages: 1 });
       expect(readAll(later, earliest(later, START_MS))).toEqual(["1500"]);
-      expect(later.find("id-501")).toEqual({ ...log.head, offset: 501 });
-      expect(later.find("id-500")).toBeNull();
+      expect(later.find(1, "id-501")?.cursor).toEqual({ ...log.head, offset: 501 });
+      expect(later.find(1, "id-500")).toBeNull();
     }));
 
   test.each([
@@ -227,8 +227,8 @@ describe("a durable log", () => {
       for (let n = 1; n <= 1001; n++) log.append([publish(`id${n}`, "x")], START_MS);
       age(log);
       const later = openLog(storage, history);
-      expect(later.find("id1")).toBeNull();
-      for (let n = 2; n <= 1001; n++) expect(later.find(`id${n}`)?.offset).toBe(n);
+      expect(later.find(1, "id1")).toBeNull();
+      for (let n = 2; n <= 1001; n++) expect(later.find(1, `id${n}`)?.cursor.offset).toBe(n);
     }),
   );
 
