@@ -97,7 +97,7 @@ export class LogRows {
       .toArray();
     const ids = rows
       .toReversed()
-      .flatMap(({ ids }) => (ids === null ? [] : v.parse(PublishedIdsSchema, JSON.parse(ids))));
+      .flatMap((row) => (row.ids === null ? [] : v.parse(PublishedIdsSchema, JSON.parse(row.ids))));
     return { ids, rows: rows.length };
   }
 

@@ -202,21 +202,24 @@ describe("10.9 ids of a durable log", () => {
     }));
 });
 
-describe("10.9 what the version before stored", () => {
-  /** Takes off what it does not know, of rows and of what is stored beside them. */
-  function forget({ sql, kv }: DurableObjectStorage): void {
-    const strip = (ids: readonly unknown[][]): unknown[][] => ids.map((id) => id.slice(0, 2));
-    for (const { id, ids } of sql
-      .exec<{ id: number; ids: string }>("select id, ids from log where ids is not null")
-      .toArray()) {
-      sql.exec("update log set ids = ? where id = ?", JSON.stringify(strip(JSON.parse(ids))), id);
-    }
-    const meta = kv.get<{ position: { ids: unknown[][] } }>("log");
-    if (meta === undefined) return;
-    const position = { ...meta.position, ids: strip(meta.position.ids) };
-    kv.put("log", { ...meta, position });
-  }
+function strip(ids: readonly unknown[][]): unknown[][] {
+  return ids.map((id) => id.slice(0, 2));
+}
 
+/** Takes off what it does not know, of rows and of what is stored beside them. */
+function forget({ sql, kv }: DurableObjectStorage): void {
+  for (const { id, ids } of sql
+    .exec<{ id: number; ids: string }>("select id, ids from log where ids is not null")
+    .toArray()) {
+    sql.exec("update log set ids = ? where id = ?", JSON.stringify(strip(JSON.parse(ids))), id);
+  }
+  const meta = kv.get<{ position: { ids: unknown[][] } }>("log");
+  if (meta === undefined) return;
+  const position = { ...meta.position, ids: strip(meta.position.ids) };
+  kv.put("log", { ...meta, position });
+}
+
+describe("10.9 what the version before stored", () => {
   test("is anybody's, with any content", () =>
     onStorage((storage) => {
       const log = openLog(storage);
