@@ -10,7 +10,7 @@ import type { Batch } from "../delivery/batch.ts";
 import type { RecentBatches } from "../delivery/recent-batches.ts";
 import type { HistoryBounds } from "./history-bounds.ts";
 import type { History } from "./history.ts";
-import { dropRows, LogRows, type RowPlace } from "./log-rows.ts";
+import { dropRows, LogRows, type RowIds, type RowPlace } from "./log-rows.ts";
 import type { PublishedId } from "./recent-ids.ts";
 
 /** Messages that are kept when the policy bounds only their age. */
@@ -54,23 +54,32 @@ export class DurableHistory implements History {
     return this.#rows.newest();
   }
 
-  /** The ids of the publishes that the newest rows hold, oldest first. */
-  get ids(): PublishedId[] {
-    return this.#rows.ids();
+  /** The ids that the rows behind an offset hold. */
+  idsBehind(offset: number): RowIds {
+    return this.#rows.idsBehind(offset);
   }
 
-  append(batch: Batch, ids: readonly PublishedId[], spare: number): void {
+  outgrowsStorage(): boolean {
+    return this.#rows.areTooLarge();
+  }
+
+  shorten(): void {
+    this.#rows.dropEighth();
+  }
+
+  append(batch: Batch, ids: readonly PublishedId[], spare: number): number {
     const { first, last, atMs } = batch.place;
     // As it is before the batch: if that cannot be written, nothing must be missing.
     const overBound = this.overBound(first - 1);
     const expiryMs = this.#expiryMs(atMs);
-    this.#rows.append(
+    const rows = this.#rows.append(
       batch,
       ids,
       (row) => row.last <= spare && (row.last <= overBound || row.atMs < expiryMs),
     );
     this.#recent.push(batch);
     this.#trim(Math.min(this.overBound(last), spare));
+    return rows;
   }
 
   after(cursor: Cursor, maxBytes: number): Batch[] | number {

@@ -18,8 +18,15 @@ export interface History {
   readonly first: number | null;
   /** How long it is kept without a publisher, `null` when not at all. */
   readonly vacantMs: number | null;
-  /** Takes the newest batch, with the ids of its publishes; a durable one throws if it cannot, and has not taken it. */
-  append(batch: Batch, ids: readonly PublishedId[], spare: number): void;
+  /** Whether there is more than storage may hold, whatever the policy says; not looked at each time. */
+  outgrowsStorage(): boolean;
+  /** Deletes the oldest part, and the ids that it holds with it. */
+  shorten(): void;
+  /**
+   * Takes the newest batch, with the ids of its publishes; a durable one throws if it cannot, and has not taken it.
+   * Returns how many rows it took.
+   */
+  append(batch: Batch, ids: readonly PublishedId[], spare: number): number;
   /**
    * What follows a place, up to about so many bytes, cut to begin right behind it; empty when it has nothing there. A
    * number: what follows cannot be read, up to that offset, which may lie beyond the head.

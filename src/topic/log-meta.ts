@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import { HistoryBoundsSchema, type HistoryBounds } from "./history-bounds.ts";
-import type { PublishedId } from "./recent-ids.ts";
+import { PublishedIdsSchema, type PublishedId } from "./recent-ids.ts";
 
 /** What must outlive memory for a log that is not durable to go on without a false gap. */
 export interface LogPosition {
@@ -21,13 +21,13 @@ export const LogPositionSchema: v.GenericSchema<unknown, LogPosition> = v.object
   epoch: v.string(),
   offset: v.number(),
   atMs: v.number(),
-  ids: v.array(v.tuple([v.string(), v.number()])),
+  ids: PublishedIdsSchema,
 });
 
 /** What is stored. */
 export interface LogMeta {
   readonly v: 1;
-  /** A lower bound of where a durable log ends; where another one ended when it was stored. */
+  /** Where a log ended when it was stored, with all its ids up to there: a durable one goes on in its rows. */
   readonly position: LogPosition;
   /** `null`: not durable. */
   readonly history: HistoryBounds | null;

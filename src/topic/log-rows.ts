@@ -8,13 +8,15 @@ import * as v from "valibot";
 import { byteLengthOf } from "../core/byte-size.ts";
 import { reached } from "../core/coverage-mark.ts";
 import { Batch } from "../delivery/batch.ts";
-import type { PublishedId } from "./recent-ids.ts";
+import { PublishedIdsSchema, type PublishedId } from "./recent-ids.ts";
 
-/** A row holds at most 2 MB (platform limits); a UTF-16 unit takes up to three bytes, and a text is cut by units. */
+/** Bytes that a UTF-16 unit takes at most. */
+const BYTES_A_UNIT = 3;
+/** A row holds at most 2 MB (platform limits), and a text is cut by units; ids, which are ASCII, count as well. */
 const MAX_PART_UNITS = 600_000;
 /** Rows that one batch may need: 32 MiB of text at six units of JSON a character. */
 const PARTS = 512;
-/** Rows looked through for ids on waking. */
+/** Rows looked through for ids on waking: more than this version leaves behind, as many as the version before did. */
 const MAX_ID_ROWS = 2000;
 /** Bytes of all rows; beyond them the oldest go, whatever the policy says. */
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -42,9 +44,13 @@ interface OldestRow extends RowPlace {
   readonly id: number;
 }
 
-const IdsSchema: v.GenericSchema<unknown, PublishedId[]> = v.array(
-  v.tuple([v.string(), v.number()]),
-);
+/** The ids that some rows hold. */
+export interface RowIds {
+  /** Oldest first. */
+  readonly ids: readonly PublishedId[];
+  /** How many rows were looked at. */
+  readonly rows: number;
+}
 
 /** The rows of one topic. */
 export class LogRows {
@@ -83,23 +89,27 @@ export class LogRows {
     return row === undefined ? null : { last: row.last, atMs: row.at };
   }
 
-  /** The ids of the publishes that the newest rows hold, oldest first. */
-  ids(): PublishedId[] {
-    const rows = this.#sql.exec<{ ids: string | null }>(
-      "select ids from log order by id desc limit ?",
-      MAX_ID_ROWS,
-    );
-    return rows
-      .toArray()
+  /** The ids of the publishes that the rows behind an offset hold, as far as the newest reach back. */
+  idsBehind(offset: number): RowIds {
+    const rows = this.#sql
+      .exec<{ ids: string | null }>(
+        "select ids from log where id >= ? order by id desc limit ?",
+        (offset + 1) * PARTS,
+        MAX_ID_ROWS,
+      )
+      .toArray();
+    const ids = rows
       .toReversed()
-      .flatMap(({ ids }) => (ids === null ? [] : v.parse(IdsSchema, JSON.parse(ids))));
+      .flatMap((row) => (row.ids === null ? [] : v.parse(PublishedIdsSchema, JSON.parse(row.ids))));
+    return { ids, rows: rows.length };
   }
 
-  /** Writes a batch; overwrites the oldest row if `mayGo` allows it. */
-  append(batch: Batch, ids: readonly PublishedId[], mayGo: (row: RowPlace) => boolean): void {
+  /** Writes a batch; overwrites the oldest row if `mayGo` allows it. Returns how many rows it took. */
+  append(batch: Batch, ids: readonly PublishedId[], mayGo: (row: RowPlace) => boolean): number {
     const { first, last, atMs } = batch.place;
     const packedIds = ids.length === 0 ? null : JSON.stringify(ids);
-    for (const [part, list] of splitList(batch.list).entries()) {
+    const parts = splitList(batch.list, Math.ceil((packedIds?.length ?? 0) / BYTES_A_UNIT));
+    for (const [part, list] of parts.entries()) {
       const row = [first * PARTS + part, last, atMs, part === 0 ? packedIds : null, list];
       if (this.#oldest !== null && mayGo(this.#oldest)) {
         reached("row-overwritten");
@@ -114,7 +124,8 @@ export class LogRows {
         this.#oldest ??= { id: first * PARTS, last, atMs };
       }
     }
-    this.#boundSize(batch.list.length);
+    this.#unitsSinceLook += batch.list.length;
+    return parts.length;
   }
 
   /** Deletes all rows that end at or before an offset. */
@@ -198,12 +209,15 @@ export class LogRows {
     return row === undefined ? null : { id: row.id, last: row.last, atMs: row.at };
   }
 
-  /** Drops the oldest eighth when there is too much. */
-  #boundSize(units: number): void {
-    this.#unitsSinceLook += units;
-    if (this.#unitsSinceLook < UNITS_BETWEEN_LOOKS) return;
+  /** Whether rows have more bytes than they may, looked at when much was written. */
+  areTooLarge(): boolean {
+    if (this.#unitsSinceLook < UNITS_BETWEEN_LOOKS) return false;
     this.#unitsSinceLook = 0;
-    if (this.#sql.databaseSize <= MAX_BYTES) return;
+    return this.#sql.databaseSize > MAX_BYTES;
+  }
+
+  /** Deletes the oldest eighth, but never the newest batch. */
+  dropEighth(): void {
     const [row] = this.#sql
       .exec<{ last: number }>(
         `select last from log where last < (select max(last) from log) order by id
@@ -245,11 +259,12 @@ function* joinParts(rows: Iterable<Row>): Generator<Parts> {
   if (parts !== null) yield parts;
 }
 
-/** Cuts a text into pieces that fit a row, never within a surrogate pair. */
-function splitList(list: string): string[] {
+/** Cuts a text into pieces that fit a row, of the first of which some is taken; never within a surrogate pair. */
+function splitList(list: string, takenUnits: number): string[] {
   const parts: string[] = [];
-  for (let start = 0; start < list.length;) {
-    let end = Math.min(list.length, start + MAX_PART_UNITS);
+  let room = Math.max(0, MAX_PART_UNITS - takenUnits);
+  for (let start = 0; start < list.length; room = MAX_PART_UNITS) {
+    let end = Math.min(list.length, start + room);
     const last = list.charCodeAt(end - 1);
     if (end < list.length && last >= 0xd800 && last < 0xdc00) end -= 1;
     parts.push(list.slice(start, end));

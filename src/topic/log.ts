@@ -15,6 +15,7 @@ import { historyBoundsOf, isSameHistory, keepsLess, type HistoryBounds } from ".
 import type { History } from "./history.ts";
 import { deleteLogMeta, loadLogMeta, storeLogMeta, type LogPosition } from "./log-meta.ts";
 import { MemoryHistory } from "./memory-history.ts";
+import type { Owner } from "./owner.ts";
 import type { Publication } from "./publication.ts";
 import { RecentIds, type PublishedId } from "./recent-ids.ts";
 import { ReplayReads } from "./replay-reads.ts";
@@ -22,6 +23,15 @@ import { resume } from "./resume.ts";
 
 /** Ids in a position: with 64 characters each they fit an attachment of 16 KiB (platform limits). */
 const POSITION_IDS = 128;
+/** Rows after which all ids are stored at the latest: it costs a row, and waking reads as many. */
+const ROWS_BETWEEN_STORES = 256;
+
+/** A publish that is in the log. */
+export interface Logged {
+  /** That of its content, `null` where the version before stored it. */
+  readonly fingerprint: number | null;
+  readonly cursor: Cursor;
+}
 
 /** The log of one topic. */
 export class Log implements LogView {
@@ -30,6 +40,10 @@ export class Log implements LogView {
   #head = 0;
   #headAtMs = 0;
   #ids: RecentIds = new RecentIds();
+  /** How many rows were written since all ids were stored. */
+  #rowsSinceStore = 0;
+  /** The offset up to which ids are stored beside the rows, or not at all: rows behind it hold the only ones. */
+  #idsStoredTo = Infinity;
   #recent: RecentBatches = new RecentBatches();
   #history: History = new MemoryHistory(this.#recent);
   #keepUntilMs: number | null = null;
@@ -62,7 +76,10 @@ export class Log implements LogView {
       this.#head = newest.last;
       this.#headAtMs = newest.atMs;
     }
-    for (const [id, offset] of history.ids) this.#ids.add(id, offset);
+    const { ids, rows } = history.idsBehind(meta.position.offset);
+    for (const id of ids) this.#ids.add(id);
+    this.#rowsSinceStore = rows;
+    if (ids.length > 0) this.#idsStoredTo = meta.position.offset;
   }
 
   /** Goes on from a position that outlived memory. */
@@ -134,7 +151,7 @@ export class Log implements LogView {
   }
 
   #store(history: HistoryBounds | null): void {
-    // All ids: the rows that hold them may go before they do. A value holds 2 MB (platform limits).
+    // All ids, so that the rows up to here may go whatever they hold. A value holds 2 MB (platform limits).
     const ids = this.#ids.newest(history === null ? POSITION_IDS : Infinity);
     storeLogMeta(this.#storage, {
       v: 1,
@@ -143,6 +160,7 @@ export class Log implements LogView {
       keepUntilMs: this.#keepUntilMs,
       policyAtMs: this.#policyAtMs,
     });
+    this.#nothingSinceStore();
   }
 
   /** Makes sure that storage says nothing of where the log is. */
@@ -173,6 +191,7 @@ export class Log implements LogView {
     this.#head = 0;
     this.#headAtMs = 0;
     this.#ids = new RecentIds();
+    this.#nothingSinceStore();
     this.#recent = new RecentBatches();
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
@@ -194,10 +213,10 @@ export class Log implements LogView {
     return this.endsAtMs !== null && nowMs >= this.endsAtMs;
   }
 
-  /** The place of a publish that was taken before, `null` when its id is not among the last. */
-  find(id: string): Cursor | null {
-    const offset = this.#ids.find(id);
-    return offset === undefined ? null : { epoch: this.#epoch, offset };
+  /** An owner's publish that was taken before, `null` when its id is not among the last. */
+  find(owner: Owner, id: string): Logged | null {
+    const [, offset, fingerprint = null] = this.#ids.find(owner, id) ?? [];
+    return offset === undefined ? null : { fingerprint, cursor: { epoch: this.#epoch, offset } };
   }
 
   /**
@@ -218,13 +237,18 @@ export class Log implements LogView {
     let offset = this.#head;
     for (const { messages: own, receipt } of publications) {
       offset += own.length;
-      if (receipt !== null && own.length > 0) ids.push([receipt.id, offset]);
+      const name = receipt?.name ?? null;
+      if (name !== null) ids.push([name.id, offset, name.fingerprint, name.owner]);
     }
-    this.#history.append(batch, ids, Math.min(this.#ids.oldestOffset - 1, this.#keptBehind));
+    // Before the batch is written: if that cannot be, nothing was taken.
+    this.#makeRoom();
+    const spare = Math.min(this.#idsStoredTo, this.#keptBehind);
+    this.#rowsSinceStore += this.#history.append(batch, ids, spare);
+    if (ids.length > 0) this.#idsStoredTo = Math.min(this.#idsStoredTo, this.#head);
     this.#isPlaced = true;
     this.#head = place.last;
     this.#headAtMs = nowMs;
-    for (const [id, end] of ids) this.#ids.add(id, end);
+    for (const id of ids) this.#ids.add(id);
     return batch;
   }
 
@@ -260,10 +284,23 @@ export class Log implements LogView {
     return this.#history.nextExpiryMs(this.#keptBehind);
   }
 
+  /** Stores all ids, so that no row is kept for their sake, and lets go of what storage cannot hold. */
+  #makeRoom(): void {
+    const isTooLarge = this.#history.outgrowsStorage();
+    if (isTooLarge || this.#rowsSinceStore >= ROWS_BETWEEN_STORES) this.store();
+    if (isTooLarge) this.#history.shorten();
+  }
+
+  #nothingSinceStore(): void {
+    this.#rowsSinceStore = 0;
+    this.#idsStoredTo = Infinity;
+  }
+
   #dropHistory(): void {
     // What is stored first: if that fails, nothing has changed.
     deleteLogMeta(this.#storage);
     this.#history.drop();
+    this.#nothingSinceStore();
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
   }

@@ -22,8 +22,15 @@ export class MemoryHistory implements History {
     return this.#recent.oldest?.place.first ?? null;
   }
 
-  append(batch: Batch, _ids: readonly PublishedId[], _spare: number): void {
+  outgrowsStorage(): boolean {
+    return false;
+  }
+
+  shorten(): void {}
+
+  append(batch: Batch, _ids: readonly PublishedId[], _spare: number): number {
     this.#recent.push(batch);
+    return 0;
   }
 
   after({ offset }: Cursor, _maxBytes: number): Batch[] {
