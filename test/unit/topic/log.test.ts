@@ -106,14 +106,6 @@ describe("a log without history", () => {
       expect(later.head.offset).toBe(0);
     }));
 
-  test("10.9 a publish that is repeated keeps its place", () =>
-    onStorage((storage) => {
-      const log = openLog(storage);
-      log.append([publish("id", "x")], START_MS);
-      log.append([publish("other", "y"), publish("id")], START_MS);
-      expect(log.find(1, "id")?.cursor.offset).toBe(1);
-    }));
-
   test("9.1 what was read of an epoch is not read of the next one", () =>
     onStorage((storage) => {
       const log = openLog(storage);
