@@ -32,6 +32,8 @@ export const MARKS = [
   "list-unreadable",
   "list-miscounted",
   "minute-begun-by-clock",
+  // The log.
+  "clock-set-back",
   // The alarm.
   "alarm-lost",
   "alarm-clamped",

@@ -3,6 +3,7 @@
  * (PROTOCOL.md, section 9). What it keeps is its history's affair, of which it has one at a time: in memory, or durable.
  * Knows no sockets and no rows. Invariant: an epoch and an offset never stand for two messages.
  */
+import { reached } from "../core/coverage-mark.ts";
 import { epochOf, type Cursor } from "../core/cursor.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Since } from "../core/since.ts";
@@ -10,7 +11,7 @@ import { Batch } from "../delivery/batch.ts";
 import type { LogView, Resumption } from "../delivery/log-view.ts";
 import { RecentBatches } from "../delivery/recent-batches.ts";
 import { DurableHistory } from "./durable-history.ts";
-import { historyBoundsOf, isSameHistory, keepsLess } from "./history-bounds.ts";
+import { historyBoundsOf, isSameHistory, keepsLess, type HistoryBounds } from "./history-bounds.ts";
 import type { History } from "./history.ts";
 import { deleteLogMeta, loadLogMeta, storeLogMeta, type LogPosition } from "./log-meta.ts";
 import { MemoryHistory } from "./memory-history.ts";
@@ -18,9 +19,12 @@ import type { Publication } from "./publication.ts";
 import { RecentIds, type PublishedId } from "./recent-ids.ts";
 import { ReplayReads } from "./replay-reads.ts";
 import { resume } from "./resume.ts";
+import type { RowPlace } from "./row-times.ts";
 
 /** Ids in a position: with 64 characters each they fit an attachment of 16 KiB (platform limits). */
 const POSITION_IDS = 128;
+/** A clock that is behind by no more waits for the log's times; what is set right in steps is further off (ntpd). */
+const MAX_AHEAD_MS = 100;
 
 /** The log of one topic. */
 export class Log implements LogView {
@@ -33,6 +37,8 @@ export class Log implements LogView {
   #history: History = new MemoryHistory(this.#recent);
   #keepUntilMs: number | null = null;
   #keptBehind = Infinity;
+  /** The offset of the last message that was published before the history became durable. */
+  #unstored = 0;
   #policyAtMs = 0;
   #reads: ReplayReads = new ReplayReads();
 
@@ -51,14 +57,18 @@ export class Log implements LogView {
     this.restore(meta.position);
     this.#keepUntilMs = meta.keepUntilMs;
     this.#policyAtMs = meta.policyAtMs;
-    const history = new DurableHistory(this.#storage.sql, this.#recent, meta.history);
+    const { history: bounds, corrections } = meta;
+    const history = this.#openDurable(bounds, corrections ?? []);
     this.#history = history;
+    if (corrections === null) history.mendTimes();
     const { newest } = history;
     if (newest !== null && newest.last > this.#head) {
       this.#head = newest.last;
       this.#headAtMs = newest.atMs;
     }
     for (const [id, offset] of history.ids) this.#ids.add(id, offset);
+    // So that all rows are looked at once, and not at each wake.
+    if (corrections === null) this.store();
   }
 
   /** Goes on from a position that outlived memory. */
@@ -108,7 +118,8 @@ export class Log implements LogView {
       this.#dropHistory();
       return;
     }
-    this.#history = new DurableHistory(this.#storage.sql, this.#recent, bounds);
+    if (!this.isDurable) this.#unstored = this.#head;
+    this.#history = this.#openDurable(bounds, this.#history.corrections);
     this.store();
   }
 
@@ -122,6 +133,7 @@ export class Log implements LogView {
       history: this.#history.bounds,
       keepUntilMs: this.#keepUntilMs,
       policyAtMs: this.#policyAtMs,
+      corrections: this.#history.corrections,
     });
   }
 
@@ -155,7 +167,24 @@ export class Log implements LogView {
     this.#recent = new RecentBatches();
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
+    this.#unstored = 0;
     this.#reads = new ReplayReads();
+  }
+
+  /**
+   * Sees to it that times rise: what a clock wrote that was ahead is set to now, once. Returns when what happens now
+   * was published, which is never before what the log has.
+   */
+  keepTime(nowMs: number): number {
+    const latestMs = nowMs + (this.#history.vacantMs ?? Infinity);
+    if (this.#keepUntilMs !== null) this.#keepUntilMs = Math.min(this.#keepUntilMs, latestMs);
+    if (this.#headAtMs - nowMs > MAX_AHEAD_MS) {
+      reached("clock-set-back");
+      this.#headAtMs = nowMs;
+      this.#history.setBack(nowMs);
+      if (this.isDurable) this.store();
+    }
+    return Math.max(nowMs, this.#headAtMs);
   }
 
   /** Until when a log without publisher is kept, `null` when it was not said; milliseconds since the epoch. */
@@ -181,11 +210,12 @@ export class Log implements LogView {
   append(publications: readonly Publication[], nowMs: number): Batch | null {
     const messages = publications.flatMap((publication) => publication.messages);
     if (messages.length === 0) return null;
+    const atMs = this.keepTime(nowMs);
     const place = {
       epoch: this.#epoch,
       first: this.#head + 1,
       last: this.#head + messages.length,
-      atMs: nowMs,
+      atMs,
     };
     const batch = Batch.ofMessages(place, messages);
     const ids: PublishedId[] = [];
@@ -196,7 +226,7 @@ export class Log implements LogView {
     }
     this.#history.append(batch, ids, Math.min(this.#ids.oldestOffset - 1, this.#keptBehind));
     this.#head = place.last;
-    this.#headAtMs = nowMs;
+    this.#headAtMs = atMs;
     for (const [id, end] of ids) this.#ids.add(id, end);
     return batch;
   }
@@ -210,6 +240,7 @@ export class Log implements LogView {
   }
 
   resume(since: Since, nowMs: number): Resumption {
+    this.keepTime(nowMs);
     const { head, gone } = this;
     return resume(since, { head, headAtMs: this.#headAtMs, gone, history: this.#history }, nowMs);
   }
@@ -222,7 +253,8 @@ export class Log implements LogView {
 
   /** Deletes what is too old. */
   expire(nowMs: number): void {
-    if (this.#history.tooOld(nowMs) === 0) return;
+    this.keepTime(nowMs);
+    if (!this.#history.hasExpired(nowMs)) return;
     // Where the log ends, and the last ids, must not go with the rows.
     this.store();
     this.#history.expire(nowMs, this.#keptBehind);
@@ -231,6 +263,11 @@ export class Log implements LogView {
   /** When there will be something to delete; `null`: nothing will, or it is being replayed. */
   get nextExpiryMs(): number | null {
     return this.#history.nextExpiryMs(this.#keptBehind);
+  }
+
+  #openDurable(bounds: HistoryBounds, corrections: readonly RowPlace[]): DurableHistory {
+    const beside = { recent: this.#recent, unstored: this.#unstored, corrections };
+    return new DurableHistory(this.#storage, bounds, beside);
   }
 
   #dropHistory(): void {

@@ -39,8 +39,10 @@ export function resume(since: Since, past: Past, nowMs: number): Resumption {
     }
     case "cursor": {
       const { cursor } = since;
-      const isOurs = cursor.epoch === head.epoch && cursor.offset <= head.offset;
-      return isOurs ? goOn(cursor, earliest) : { cursor: earliest, gapFrom: cursor };
+      if (cursor.epoch !== head.epoch) return { cursor: earliest, gapFrom: cursor };
+      // What it names was lost, and who knows what else: it has all there is, and is told of a gap without a size.
+      if (cursor.offset > head.offset) return { cursor: head, gapFrom: head };
+      return goOn(cursor, earliest);
     }
   }
 }
