@@ -9,7 +9,7 @@ import type { History } from "./history.ts";
 
 /** Bytes of a batch that is read for replay. */
 const READ_BYTES = 128 * 1024;
-/** Reads that are remembered, and bytes of their messages: each may be held a second time as JSON, and a third as frames. */
+/** Reads that are remembered, and bytes of their messages: as JSON and as frames each may be held twice more. */
 const MAX_REMEMBERED_READS = 8;
 const MAX_REMEMBERED_BYTES = 2 * 1024 * 1024;
 
