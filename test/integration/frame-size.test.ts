@@ -1,4 +1,4 @@
-/** PROTOCOL.md, 9.6 and 10.4, over real sockets: what a client can take, and what it is told of places that do not exist. */
+/** PROTOCOL.md, 9.6 and 10.4, over real sockets: what a client can take, and cursors that are ahead of the log. */
 import { describe, expect, inject, test } from "vitest";
 import WebSocket from "ws";
 import { freshDomain, freshTopic, topicUrls } from "../support/addresses.ts";
@@ -17,7 +17,7 @@ import {
 const hub = inject("hub");
 const MIB = 1_048_576;
 
-/** A stream subscriber that takes frames of 1 MiB, as Python's `websockets` does, and closes with 1009 at larger ones. */
+/** A stream subscriber that closes with 1009 at frames of more than 1 MiB, as Python's `websockets` does. */
 async function openSmall(url: string): Promise<Client> {
   const headers = { "CF-Connecting-IP": ownAddress() };
   const socket = new WebSocket(url, [STREAM], { maxPayload: MIB, headers });

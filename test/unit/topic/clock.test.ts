@@ -1,4 +1,4 @@
-/** The machine's clock is set back while a topic has a history: who comes is not misled, and it is forgotten in time. */
+/** The machine's clock is set back: who comes is not misled, and a history is forgotten in time. */
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import type { Topic } from "../../../src/topic/topic.ts";

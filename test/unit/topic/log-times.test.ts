@@ -65,6 +65,16 @@ describe("a durable log", () => {
       expect(rowsOf(storage)).toEqual([5]);
     }));
 
+  test("9.10 lets go of it when memory has only what came later", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, MINUTE);
+      for (let n = 0; n < 10; n++) log.append(raw("x"), START_MS + DAY_MS);
+      for (let n = 0; n < 1100; n++) log.append(raw("x"), START_MS + n * 10);
+      expect(earliest(log, START_MS + 60_000)).toBe(0);
+      expect(earliest(log, START_MS + 60_001)).toBe(11);
+      expect(begins(log, 60, START_MS + 60_101)).toBe(21);
+    }));
+
   test("9.10 overwrites it when it is too old", () =>
     onStorage((storage) => {
       const log = openLog(storage, MINUTE);
@@ -103,7 +113,8 @@ describe("a durable log", () => {
       log.append(raw("2"), START_MS);
       log.append(raw("3"), START_MS + DAY_MS);
       log.append(raw("4"), START_MS + 10_000);
-      for (const reader of [log, openLog(storage, MINUTE)]) {
+      const other = { ...MINUTE, historyMessages: 100 };
+      for (const reader of [log, openLog(storage, MINUTE), openLog(storage, other)]) {
         expect(earliest(reader, START_MS + 60_001)).toBe(2);
         expect(earliest(reader, START_MS + 70_001)).toBe(4);
         expect(begins(reader, 60, START_MS + 60_001)).toBe(2);
@@ -118,6 +129,7 @@ describe("a durable log", () => {
   test("9.10 remembers few corrections, and times rise all the same", () =>
     onStorage((storage) => {
       const log = openLog(storage, { historySeconds: 3600 });
+      log.keepBehind(0);
       for (let n = 0; n < 40; n++) {
         log.append(raw("a"), START_MS + n * 1000 + DAY_MS);
         log.append(raw("b"), START_MS + n * 1000);
@@ -128,6 +140,8 @@ describe("a durable log", () => {
       const nowMs = START_MS + 40_000;
       const places = Array.from({ length: 41 }, (_, n) => begins(reader, n, nowMs));
       expect(places).toEqual(places.toSorted((one, other) => other - one));
+      // Those of the first 25 corrections count as old as the first, rather than as younger than what came later.
+      expect(earliest(reader, START_MS + 3_600_001)).toBe(49);
       // The last ones are exact: two messages a second.
       expect(places.slice(1, 10)).toEqual([78, 76, 74, 72, 70, 68, 66, 64, 62]);
     }));
@@ -143,6 +157,8 @@ describe("a durable log", () => {
         expect(earliest(reader, START_MS + 62_000)).toBe(1);
         expect(earliest(reader, START_MS + 64_001)).toBe(4);
       }
+      // It is stored, so that no other wake looks at all rows.
+      expect(storage.kv.get("log")).toMatchObject({ corrections: [{ last: 3 }] });
     }));
 
   test("9.8 9.10 a log that was to be kept by a clock that was ahead is not kept longer", () =>
