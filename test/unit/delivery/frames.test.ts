@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from "vitest";
 import { parseHubFrame } from "../../../src/core/hub-frame.ts";
 import type { Message } from "../../../src/core/message.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
+import { FanOut } from "../../../src/delivery/fan-out.ts";
 import { Subscriber } from "../../../src/delivery/subscriber.ts";
 
 const MIB = 1_048_576;
@@ -88,6 +89,12 @@ describe("the frames of a batch", () => {
     expect(read(batchOf([...full, "c"])).map(([, messages]) => messages.length)).toEqual([2, 1]);
   });
 
+  test("10.4 are no larger for many small messages", () => {
+    const sizes = batchOf(many(800_000, "")).frames.map(({ bytes }) => bytes);
+    expect(sizes).toHaveLength(3);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(MIB);
+  });
+
   test("10.4 only one message by itself makes a larger one", () => {
     const large = '"'.repeat(MIB);
     expect(batchOf([large]).frames).toHaveLength(1);
@@ -139,4 +146,17 @@ describe("a subscriber that acknowledges", () => {
     subscriber.send(batch);
     expect(send).toHaveBeenCalledTimes(1);
   });
+});
+
+test("the loop turns more often where a batch is several frames", () => {
+  const fanOut = new FanOut({ maxBacklogBytes: () => Infinity, close: () => {} });
+  const subscribers = Array.from({ length: 30 }, streamSubscriber);
+  const sends = subscribers.map(({ socket }) => vi.spyOn(socket, "send"));
+  for (const subscriber of subscribers) fanOut.add(subscriber);
+  const batch = batchOf(many(1000, '"'.repeat(2000)));
+  fanOut.deliver(batch);
+  expect(fanOut.serve()).toBe(true);
+  // Each counts as 5 sends, of 128.
+  const sent = sends.map(({ mock }) => mock.calls.length).filter((count) => count > 0);
+  expect(sent).toEqual(Array.from({ length: 7 }, () => batch.frames.length));
 });

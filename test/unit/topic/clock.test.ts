@@ -22,11 +22,12 @@ async function nextFrame(client: Client): Promise<{ readonly cursor?: string }> 
 }
 
 /** Publishes by a clock that is an hour ahead. */
-async function publishAhead(topic: DurableObjectStub<Topic>): Promise<void> {
+async function publishAhead(topic: DurableObjectStub<Topic>): Promise<string> {
   using _ = new Clock();
   const source = await open(topic, publisher(MINUTE, { protocol: "stream" }));
   source.send(JSON.stringify({ type: "publish", id: "1", messages: ["1"] }));
-  expect(await nextFrame(source)).toMatchObject({ type: "ack" });
+  const { cursor = "" } = await nextFrame(source);
+  return cursor;
 }
 
 function alarmOf(topic: DurableObjectStub<Topic>): Promise<number | null> {
@@ -66,6 +67,14 @@ test("9.10 a wake finds it, too, though nobody asks for the past", async () => {
   await publishAhead(topic);
   await evict(topic);
   await wake(topic);
+  expect(await alarmOf(topic)).toBeLessThanOrEqual(Date.now() + DELETED_MS);
+});
+
+test("9.10 so does somebody who has all there is", async () => {
+  const topic = freshTopic();
+  const cursor = await publishAhead(topic);
+  const reader = await openStream(topic, cursor);
+  expect(await nextFrame(reader)).toMatchObject({ type: "open", cursor, recovered: true });
   expect(await alarmOf(topic)).toBeLessThanOrEqual(Date.now() + DELETED_MS);
 });
 

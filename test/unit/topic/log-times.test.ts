@@ -36,6 +36,8 @@ describe.each([
       expect(begins(log, 2, START_MS)).toBe(0);
       expect(begins(log, 2, START_MS + 2001)).toBe(1);
       expect(log.position.atMs).toBe(START_MS);
+      log.append(raw("2"), START_MS + 5000);
+      expect(begins(log, 2, START_MS + 5000)).toBe(1);
     }));
 
   test("9.10 one that is behind by less than a step waits", () =>

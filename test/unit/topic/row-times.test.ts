@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Since } from "../../../src/core/since.ts";
 import type { Log } from "../../../src/topic/log.ts";
+import { RowTimes, type RowTime } from "../../../src/topic/row-times.ts";
 import { begins, onStorage, openLog, raw, START_MS } from "../support/logs.ts";
 
 /** Counts the rows that everything read through SQL takes. */
@@ -78,9 +79,10 @@ describe("no scan", () => {
     onStorage((storage) => {
       const kept = COUNT / 2 + 17;
       // All that is too old at once, the rest just now.
-      grow(storage, (offset) => (offset <= kept ? START_MS : nowMs - 5000));
+      const log = grow(storage, (offset) => (offset <= kept ? START_MS : nowMs - 5000));
       const woken = openLog(storage, HISTORY);
       const rowsRead = countRowsRead(storage);
+      expect(rowsRead(() => void log.resume({ type: "earliest" }, nowMs))).toBeLessThanOrEqual(4);
       const look = (): void => expect(begins(woken, 7, nowMs)).toBe(kept);
       expect(rowsRead(look)).toBeLessThanOrEqual(20);
       expect(rowsRead(look)).toBe(0);
@@ -96,4 +98,46 @@ describe("no scan", () => {
       expect(begins(woken, 250, atOf(1000))).toBe(749);
       expect(begins(woken, 900, atOf(1000))).toBe(99);
     }));
+});
+
+/** Few early, many late: no guess is good. */
+function unevenly(offset: number): number {
+  return START_MS + Math.floor(1.0001 ** offset);
+}
+
+function rowAt(offset: number): RowTime {
+  return { first: offset, last: offset, atMs: unevenly(offset) };
+}
+
+/** Rows that are read to find what lies before the time of some rows. */
+function readsOf(times: RowTimes, first: number, last: number): number[] {
+  const ends = { oldest: rowAt(first), newest: rowAt(last) };
+  return Array.from({ length: 50 }, (_, n) => {
+    const timeMs = unevenly(Math.floor(first + ((last - first) * (n + 1)) / 51));
+    let reads = 0;
+    const found = times.lastBefore(timeMs, ends, (offset) => {
+      reads += 1;
+      return rowAt(offset);
+    });
+    expect(unevenly(found)).toBeLessThan(timeMs);
+    expect(unevenly(found + 1)).toBeGreaterThanOrEqual(timeMs);
+    return reads;
+  });
+}
+
+describe("times that are remembered", () => {
+  test("9.4 are as close to each other at the beginning as at the end", () => {
+    const times = new RowTimes([]);
+    for (let offset = 1; offset <= 150_000; offset++) times.append(rowAt(offset));
+    expect(Math.max(...readsOf(times, 60_000, 150_000))).toBeLessThanOrEqual(8);
+  });
+
+  test("9.4 go with their rows, and make room for others", () => {
+    const times = new RowTimes([]);
+    for (let offset = 1; offset <= 100_000; offset++) {
+      times.append(rowAt(offset));
+      times.forgetBefore(rowAt(Math.max(1, offset - 1000)));
+    }
+    expect(Math.max(...readsOf(times, 99_000, 100_000))).toBe(0);
+  });
 });
