@@ -35,6 +35,8 @@ describe("reads that are remembered", () => {
       expect(isRemembered(woken, 1)).toBe(true);
       expect(isRemembered(woken, 2)).toBe(true);
       const third = woken.read(2);
+      woken.read(0);
+      expect(woken.read(2)).toBe(third);
       const second = woken.read(1);
       expect(second instanceof Batch && second.messages.length).toBe(1);
       expect(woken.read(2)).not.toBe(third);
