@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import { HistoryBoundsSchema, type HistoryBounds } from "./history-bounds.ts";
 import { PublishedIdsSchema, type PublishedId } from "./recent-ids.ts";
+import type { RowPlace } from "./row-times.ts";
 
 /** What must outlive memory for a log that is not durable to go on without a false gap. */
 export interface LogPosition {
@@ -35,6 +36,8 @@ export interface LogMeta {
   readonly keepUntilMs: number | null;
   /** By the key store's clock; 0 where version 0.1 stored it. */
   readonly policyAtMs: number;
+  /** What must be known of the rows' times beside the rows; `null` where a version stored it that let times go back. */
+  readonly corrections: readonly RowPlace[] | null;
 }
 
 const KEY = "log";
@@ -45,6 +48,10 @@ const LogMetaSchema: v.GenericSchema<unknown, LogMeta> = v.object({
   history: v.nullable(HistoryBoundsSchema),
   keepUntilMs: v.nullable(v.number()),
   policyAtMs: v.optional(v.number(), 0),
+  corrections: v.optional(
+    v.nullable(v.array(v.object({ last: v.number(), atMs: v.number() }))),
+    null,
+  ),
 });
 
 /** Reads what is stored; `null` where nothing is, or what another version wrote. */

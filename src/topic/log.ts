@@ -20,11 +20,14 @@ import type { Publication } from "./publication.ts";
 import { RecentIds, type PublishedId } from "./recent-ids.ts";
 import { ReplayReads } from "./replay-reads.ts";
 import { resume } from "./resume.ts";
+import type { RowPlace } from "./row-times.ts";
 
 /** Ids in a position: with 64 characters each they fit an attachment of 16 KiB (platform limits). */
 const POSITION_IDS = 128;
 /** Rows after which all ids are stored at the latest: it costs a row, and waking reads as many. */
 const ROWS_BETWEEN_STORES = 256;
+/** A clock that is behind by no more waits for the log's times; what is set right in steps is further off (ntpd). */
+const MAX_AHEAD_MS = 100;
 
 /** A publish that is in the log. */
 export interface Logged {
@@ -48,6 +51,8 @@ export class Log implements LogView {
   #history: History = new MemoryHistory(this.#recent);
   #keepUntilMs: number | null = null;
   #keptBehind = Infinity;
+  /** The offset of the last message that was published before the history became durable. */
+  #unstored = 0;
   #policyAtMs = 0;
   /** Whether its place is known: it was restored, or something has happened here since. */
   #isPlaced = false;
@@ -68,8 +73,10 @@ export class Log implements LogView {
     this.restore(meta.position);
     this.#keepUntilMs = meta.keepUntilMs;
     this.#policyAtMs = meta.policyAtMs;
-    const history = new DurableHistory(this.#storage.sql, this.#recent, meta.history);
+    const { history: bounds, corrections } = meta;
+    const history = this.#openDurable(bounds, corrections ?? []);
     this.#history = history;
+    if (corrections === null) history.mendTimes();
     const { newest } = history;
     if (newest !== null && newest.last > this.#head) {
       reached("rows-newer-than-meta");
@@ -80,6 +87,8 @@ export class Log implements LogView {
     for (const id of ids) this.#ids.add(id);
     this.#rowsSinceStore = rows;
     if (ids.length > 0) this.#idsStoredTo = meta.position.offset;
+    // So that all rows are looked at once, and not at each wake.
+    if (corrections === null) this.store();
   }
 
   /** Goes on from a position that outlived memory. */
@@ -142,7 +151,8 @@ export class Log implements LogView {
     // What is stored first: if that fails, nothing has changed.
     this.#store(bounds);
     const rows = this.isDurable ? "kept" : "none";
-    this.#history = new DurableHistory(this.#storage.sql, this.#recent, bounds, rows);
+    if (!this.isDurable) this.#unstored = this.#head;
+    this.#history = this.#openDurable(bounds, this.#history.corrections, rows);
   }
 
   /** Writes what storage must know beside the rows. */
@@ -159,6 +169,7 @@ export class Log implements LogView {
       history,
       keepUntilMs: this.#keepUntilMs,
       policyAtMs: this.#policyAtMs,
+      corrections: this.#history.corrections,
     });
     this.#nothingSinceStore();
   }
@@ -195,7 +206,24 @@ export class Log implements LogView {
     this.#recent = new RecentBatches();
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
+    this.#unstored = 0;
     this.#reads = new ReplayReads();
+  }
+
+  /**
+   * Sees to it that times rise: what a clock wrote that was ahead is set to now, once. Returns when what happens now
+   * was published, which is never before what the log has.
+   */
+  keepTime(nowMs: number): number {
+    const latestMs = nowMs + (this.#history.vacantMs ?? Infinity);
+    if (this.#keepUntilMs !== null) this.#keepUntilMs = Math.min(this.#keepUntilMs, latestMs);
+    if (this.#headAtMs - nowMs > MAX_AHEAD_MS) {
+      reached("clock-set-back");
+      this.#headAtMs = nowMs;
+      this.#history.setBack(nowMs);
+      if (this.isDurable) this.store();
+    }
+    return Math.max(nowMs, this.#headAtMs);
   }
 
   /** Until when a log without publisher is kept, `null` when it was not said; milliseconds since the epoch. */
@@ -226,11 +254,12 @@ export class Log implements LogView {
   append(publications: readonly Publication[], nowMs: number): Batch | null {
     const messages = publications.flatMap((publication) => publication.messages);
     if (messages.length === 0) return null;
+    const atMs = this.keepTime(nowMs);
     const place = {
       epoch: this.#epoch,
       first: this.#head + 1,
       last: this.#head + messages.length,
-      atMs: nowMs,
+      atMs,
     };
     const batch = Batch.ofMessages(place, messages);
     const ids: PublishedId[] = [];
@@ -247,7 +276,7 @@ export class Log implements LogView {
     if (ids.length > 0) this.#idsStoredTo = Math.min(this.#idsStoredTo, this.#head);
     this.#isPlaced = true;
     this.#head = place.last;
-    this.#headAtMs = nowMs;
+    this.#headAtMs = atMs;
     for (const id of ids) this.#ids.add(id);
     return batch;
   }
@@ -261,6 +290,7 @@ export class Log implements LogView {
   }
 
   resume(since: Since, nowMs: number): Resumption {
+    this.keepTime(nowMs);
     const { head, gone } = this;
     return resume(since, { head, headAtMs: this.#headAtMs, gone, history: this.#history }, nowMs);
   }
@@ -273,7 +303,8 @@ export class Log implements LogView {
 
   /** Deletes what is too old. */
   expire(nowMs: number): void {
-    if (this.#history.tooOld(nowMs) === 0) return;
+    this.keepTime(nowMs);
+    if (!this.#history.hasExpired(nowMs)) return;
     // Where the log ends, and the last ids, must not go with the rows.
     this.store();
     this.#history.expire(nowMs, this.#keptBehind);
@@ -289,6 +320,15 @@ export class Log implements LogView {
     const isTooLarge = this.#history.outgrowsStorage();
     if (isTooLarge || this.#rowsSinceStore >= ROWS_BETWEEN_STORES) this.store();
     if (isTooLarge) this.#history.shorten();
+  }
+
+  #openDurable(
+    bounds: HistoryBounds,
+    corrections: readonly RowPlace[],
+    rows: "kept" | "none" = "kept",
+  ): DurableHistory {
+    const beside = { recent: this.#recent, unstored: this.#unstored, corrections };
+    return new DurableHistory(this.#storage, bounds, beside, rows);
   }
 
   #nothingSinceStore(): void {

@@ -7,11 +7,13 @@ import type { Batch } from "../delivery/batch.ts";
 import type { RecentBatches } from "../delivery/recent-batches.ts";
 import type { History } from "./history.ts";
 import type { PublishedId } from "./recent-ids.ts";
+import type { RowPlace } from "./row-times.ts";
 
 /** The history in memory of one topic. */
 export class MemoryHistory implements History {
   readonly bounds = null;
   readonly vacantMs = null;
+  readonly corrections: readonly RowPlace[] = [];
   readonly #recent: RecentBatches;
 
   constructor(recent: RecentBatches) {
@@ -49,7 +51,15 @@ export class MemoryHistory implements History {
     return 0;
   }
 
+  hasExpired(): boolean {
+    return false;
+  }
+
   expire(): void {}
+
+  setBack(atMs: number): void {
+    this.#recent.setBack(atMs);
+  }
 
   nextExpiryMs(): null {
     return null;

@@ -9,6 +9,7 @@ const META = {
   history: { messages: 5, seconds: 60 },
   keepUntilMs: START_MS + 60_000,
   policyAtMs: START_MS - 1,
+  corrections: [],
 } as const;
 
 test("is stored as the version before reads it", () =>
