@@ -270,7 +270,8 @@ export class Lifecycle {
     const attachment = readAttachment(socket);
     if (attachment === null || attachment.role === "dismissed") return;
     const { log } = attachment;
-    if (log !== null && log !== undefined) this.#parts.log.restoreLate(log);
+    // Another place may have been stored meanwhile.
+    if (log !== null && log !== undefined && this.#parts.log.restoreLate(log)) this.rememberLog();
   }
 
   /**

@@ -102,11 +102,13 @@ export class Log implements LogView {
 
   /**
    * The same with one that turns up late: a member carried it whose leaving has woken the object, and that was not
-   * among the sockets then. It counts unless more is known by now.
+   * among the sockets then. It counts unless more is known by now; whether it does.
    */
-  restoreLate(position: LogPosition): void {
+  restoreLate(position: LogPosition): boolean {
     const isNewer = position.epoch === this.#epoch && position.offset > this.#head;
-    if (!this.isDurable && (isNewer || !this.#isPlaced)) this.restore(position);
+    if (this.isDurable || (!isNewer && this.#isPlaced)) return false;
+    this.restore(position);
+    return true;
   }
 
   /** Whether what it takes survives a restart. */

@@ -112,6 +112,24 @@ test.each([SHARED, {}])(
   },
 );
 
+test("9.9 a place that turns up after the object woke for something else is stored", async () => {
+  const topic = freshTopic();
+  const source = await open(topic, publisher({ graceSeconds: 60 }));
+  const reader = await open(topic, subscriber({}, STREAM));
+  await frame(reader);
+  source.send("a");
+  const { cursor } = await frame(reader);
+  await evict(topic);
+  // It does not wait for the object to have heard of it.
+  source.close(1000, "");
+  await evict(topic);
+  await source.next();
+  await atRest();
+  await evict(topic);
+  const back = await open(topic, subscriber({}, { ...STREAM, since: cursor }));
+  expect(await frame(back)).toMatchObject({ cursor, recovered: true });
+});
+
 test("9.1 of two carriers that the version before left the newer leaves while the topic sleeps", async () => {
   using clock = new Clock();
   const topic = freshTopic();
