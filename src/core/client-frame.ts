@@ -17,6 +17,8 @@ const MAX_ACK_UNITS = 256;
 /** Messages that belong together, under the name their publisher gave them. */
 export interface PublishFrame {
   readonly id: string;
+  /** The id of the publish that it must not overtake. */
+  readonly after?: string | undefined;
   readonly messages: readonly Message[];
 }
 
@@ -27,8 +29,9 @@ export interface InvalidFrame {
 }
 
 /** Writes a publisher's frame. */
-export function formatPublish({ id, messages }: PublishFrame): string {
-  return `{"type":"publish","id":${JSON.stringify(id)},"messages":${formatMessageList(messages)}}`;
+export function formatPublish({ id, after, messages }: PublishFrame): string {
+  const order = after === undefined ? "" : `"after":${JSON.stringify(after)},`;
+  return `{"type":"publish","id":${JSON.stringify(id)},${order}"messages":${formatMessageList(messages)}}`;
 }
 
 /** Reads a publisher's frame. */
@@ -41,8 +44,13 @@ export function parsePublish(frame: Message): Result<PublishFrame, InvalidFrame>
   if (id === null) {
     return err({ id, detail: 'Expected "id" to be 1 to 64 printable ASCII characters' });
   }
+  const after = members.value["after"] === undefined ? undefined : parseId(members.value["after"]);
+  if (after === null) {
+    return err({ id, detail: 'Expected "after" to be 1 to 64 printable ASCII characters' });
+  }
   const parsed = parseMessages(messages, MAX_PUBLISH_MESSAGES);
-  return parsed.ok ? ok({ id, messages: parsed.value }) : err({ id, detail: parsed.error });
+  if (!parsed.ok) return err({ id, detail: parsed.error });
+  return ok({ id, messages: parsed.value, ...(after !== undefined && { after }) });
 }
 
 /** Writes a subscriber's frame: the last cursor that it has received, as it received it. */

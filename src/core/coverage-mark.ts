@@ -46,6 +46,7 @@ export const MARKS = [
   "expiry-waits-for-reader",
   "read-forgotten",
   "cursor-of-elsewhere",
+  "clock-set-back",
   // The alarm.
   "alarm-lost",
   "alarm-clamped",

@@ -26,6 +26,8 @@ export type ProblemSlug =
   | "topic-full"
   | "topic-unavailable"
   | "topic-overloaded"
+  | "id-reused"
+  | "out-of-order"
   | "message-too-large"
   | "invalid-frame"
   | "key-store-unavailable"
@@ -138,6 +140,16 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
     status: 503,
     closeCode: 4453,
     title: "More is waiting than the topic can hold",
+  },
+  "id-reused": {
+    status: 422,
+    closeCode: 4522,
+    title: "The id stands for another publish",
+  },
+  "out-of-order": {
+    status: 409,
+    closeCode: 4409,
+    title: "The publish before it was not published",
   },
   "message-too-large": {
     status: 413,

@@ -1,13 +1,11 @@
 /**
  * A batch: messages with consecutive offsets, which are stored, delivered and replayed together. Its
- * JSON text is made when it is first needed, and once.
+ * JSON text is made when it is first needed, and once; so are the frames that carry it.
  */
-import { byteLengthOf } from "../core/byte-size.ts";
 import { reached } from "../core/coverage-mark.ts";
-import { formatCursor } from "../core/cursor.ts";
-import { formatMessages } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
 import { formatMessageList, joinMessageLists, parseMessageList } from "../core/stream.ts";
+import { framesOf, type Frame } from "./frames.ts";
 
 /** Where a batch stands in the log. */
 export interface Place {
@@ -25,8 +23,7 @@ export class Batch {
   readonly place: Place;
   readonly messages: readonly Message[];
   #list: string | null;
-  #frame: string | null = null;
-  #frameBytes: number | null = null;
+  #frames: readonly Frame[] | null = null;
 
   private constructor(place: Place, messages: readonly Message[], list: string | null) {
     this.place = place;
@@ -72,15 +69,11 @@ export class Batch {
     return (this.#list ??= formatMessageList(this.messages));
   }
 
-  /** The messages as a frame of the stream. */
-  get frame(): string {
-    const { epoch, last: offset } = this.place;
-    return (this.#frame ??= formatMessages(formatCursor({ epoch, offset }), this.list));
-  }
-
-  /** Bytes of that frame, which every subscriber of the stream is sent. */
-  get frameBytes(): number {
-    return (this.#frameBytes ??= byteLengthOf(this.frame));
+  /** The frames of the stream that carry the messages: one, unless that were too large. */
+  get frames(): readonly Frame[] {
+    const { messages, list } = this;
+    const { epoch, last } = this.place;
+    return (this.#frames ??= framesOf({ epoch, last, messages, list }));
   }
 
   /** The part of it that lies behind an offset, which must not be its last. */

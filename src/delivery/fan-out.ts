@@ -17,7 +17,7 @@ import type { Subscriber } from "./subscriber.ts";
 const SLICE_SENDS = 128;
 /** A batch counts as so many sends at most: a slice has at least 4 raw sockets, however many messages. */
 const MAX_RAW_SENDS = 32;
-/** What a stream frame with several messages counts: slices of 24 sockets. */
+/** What a stream frame of a batch of several messages counts: slices of 24 sockets. */
 const STREAM_SENDS = 5;
 
 interface Round {
@@ -91,7 +91,7 @@ export class FanOut {
     const { batch, subscribers } = round;
     const messages = batch.place.last - batch.place.first + 1;
     const rawSends = Math.min(messages, MAX_RAW_SENDS);
-    const streamSends = messages === 1 ? 1 : STREAM_SENDS;
+    const frameSends = messages === 1 ? 1 : STREAM_SENDS;
     const maxBacklog = this.#node.maxBacklogBytes();
     for (let sends = 0; sends < SLICE_SENDS; round.next++) {
       const subscriber = subscribers[round.next];
@@ -107,7 +107,7 @@ export class FanOut {
         continue;
       }
       subscriber.send(batch);
-      sends += subscriber.protocol === "raw" ? rawSends : streamSends;
+      sends += subscriber.protocol === "raw" ? rawSends : frameSends * batch.frames.length;
     }
     if (round.next >= subscribers.length) this.#rounds.shift();
     return !this.isIdle;

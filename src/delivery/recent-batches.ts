@@ -12,6 +12,8 @@ const MAX_BYTES = 1024 * 1024;
 
 interface Recent {
   readonly batch: Batch;
+  /** When it was published, by what is known now. */
+  atMs: number;
   /** What it has at most, and exactly once it was counted. */
   bytes: number;
 }
@@ -28,7 +30,7 @@ export class RecentBatches {
   /** Takes the newest batch, drops the oldest over the bound; the newest always stays. */
   push(batch: Batch): void {
     const bytes = mostBytesOf(batch.messages);
-    this.#recent.push({ batch, bytes });
+    this.#recent.push({ batch, atMs: batch.place.atMs, bytes });
     this.#messages += countOf(batch);
     this.#bytes += bytes;
     while (this.#recent.length > 1 && this.#isOverBound()) this.#dropOldest();
@@ -49,8 +51,13 @@ export class RecentBatches {
 
   /** The offset of the last message published before a time; `null` when memory has none. */
   lastBefore(timeMs: number): number | null {
-    const before = this.#recent.findLast(({ batch }) => batch.place.atMs < timeMs);
+    const before = this.#recent.findLast(({ atMs }) => atMs < timeMs);
     return before?.batch.place.last ?? null;
+  }
+
+  /** Sets what was published at a later time to this one. */
+  setBack(atMs: number): void {
+    for (const recent of this.#recent) recent.atMs = Math.min(recent.atMs, atMs);
   }
 
   /** Counts as many batches as it takes to decide. */

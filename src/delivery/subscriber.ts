@@ -70,19 +70,21 @@ export class Subscriber {
     this.#tell(END_FRAME);
   }
 
-  /** Sends a batch: one frame of the stream, or the bare messages. */
+  /** Sends a batch: frames of the stream, or the bare messages. */
   send(batch: Batch): void {
     if (this.protocol === "raw") {
       sendFrames(this.socket, batch.messages);
       return;
     }
-    sendFrame(this.socket, batch.frame);
-    const { frameBytes: bytes } = batch;
-    this.allowance.earn(bytes);
-    if (this.#unacknowledged === null) return;
-    const { epoch, last: offset } = batch.place;
-    this.#unacknowledged.push({ epoch, offset, bytes });
-    this.#unacknowledgedBytes += bytes;
+    const { epoch } = batch.place;
+    for (const { text, bytes, last } of batch.frames) {
+      sendFrame(this.socket, text);
+      this.allowance.earn(bytes);
+      if (this.#unacknowledged === null) continue;
+      // A frame's own cursor: it may be acknowledged before the rest of its batch.
+      this.#unacknowledged.push({ epoch, offset: last, bytes });
+      this.#unacknowledgedBytes += bytes;
+    }
   }
 
   /** Takes its word for what it has received; from the first time on what it has not counts. */

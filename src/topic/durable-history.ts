@@ -10,8 +10,9 @@ import type { Batch } from "../delivery/batch.ts";
 import type { RecentBatches } from "../delivery/recent-batches.ts";
 import type { HistoryBounds } from "./history-bounds.ts";
 import type { History } from "./history.ts";
-import { dropRows, LogRows, type RowPlace } from "./log-rows.ts";
+import { dropRows, LogRows, type RowIds } from "./log-rows.ts";
 import type { PublishedId } from "./recent-ids.ts";
+import type { RowPlace } from "./row-times.ts";
 
 /** Messages that are kept when the policy bounds only their age. */
 const MAX_MESSAGES = 100_000;
@@ -22,27 +23,44 @@ const VACANT_SECONDS = 86_400;
 /** Least time between two deletions by age. */
 const MIN_EXPIRY_STEP_MS = 30_000;
 
+/** What there is beside the rows. */
+export interface BesideRows {
+  readonly recent: RecentBatches;
+  /** The offset of the last message that was published before there were rows: memory alone may have it. */
+  readonly unstored: number;
+  /** What has to be known of the rows' times. */
+  readonly corrections: readonly RowPlace[];
+}
+
 /** The durable history of one topic; goes on from the rows that are there. */
 export class DurableHistory implements History {
   readonly bounds: HistoryBounds;
   readonly #rows: LogRows;
   readonly #recent: RecentBatches;
+  readonly #unstored: number;
 
   /** `rows`: those that are there are kept, or are another log's and go. */
   constructor(
-    sql: SqlStorage,
-    recent: RecentBatches,
+    storage: DurableObjectStorage,
     bounds: HistoryBounds,
+    { recent, unstored, corrections }: BesideRows,
     rows: "kept" | "none" = "kept",
   ) {
-    if (rows === "none") dropRows(sql);
-    this.#rows = new LogRows(sql);
+    if (rows === "none") dropRows(storage.sql);
+    this.#rows = new LogRows(storage, corrections);
     this.#recent = recent;
+    this.#unstored = unstored;
     this.bounds = bounds;
   }
 
   get first(): number | null {
-    return this.#rows.first;
+    // Memory goes on to where the rows begin, and further.
+    const inMemory = this.#recent.oldest?.place.first;
+    return inMemory !== undefined && inMemory <= this.#unstored ? inMemory : this.#rows.first;
+  }
+
+  get corrections(): readonly RowPlace[] {
+    return this.#rows.corrections;
   }
 
   get vacantMs(): number {
@@ -51,26 +69,35 @@ export class DurableHistory implements History {
 
   /** Where the newest row ends, `null` when there are no rows. */
   get newest(): RowPlace | null {
-    return this.#rows.newest();
+    return this.#rows.newest;
   }
 
-  /** The ids of the publishes that the newest rows hold, oldest first. */
-  get ids(): PublishedId[] {
-    return this.#rows.ids();
+  /** The ids that the rows behind an offset hold. */
+  idsBehind(offset: number): RowIds {
+    return this.#rows.idsBehind(offset);
   }
 
-  append(batch: Batch, ids: readonly PublishedId[], spare: number): void {
+  outgrowsStorage(): boolean {
+    return this.#rows.areTooLarge();
+  }
+
+  shorten(): void {
+    this.#rows.dropEighth();
+  }
+
+  append(batch: Batch, ids: readonly PublishedId[], spare: number): number {
     const { first, last, atMs } = batch.place;
     // As it is before the batch: if that cannot be written, nothing must be missing.
     const overBound = this.overBound(first - 1);
     const expiryMs = this.#expiryMs(atMs);
-    this.#rows.append(
+    const rows = this.#rows.append(
       batch,
       ids,
       (row) => row.last <= spare && (row.last <= overBound || row.atMs < expiryMs),
     );
     this.#recent.push(batch);
     this.#trim(Math.min(this.overBound(last), spare));
+    return rows;
   }
 
   after(cursor: Cursor, maxBytes: number): Batch[] | number {
@@ -78,8 +105,8 @@ export class DurableHistory implements History {
   }
 
   lastBefore(timeMs: number): number | null {
-    // Memory may know of more: of rows that went, and of what was published before there were any.
-    return this.#rows.lastBefore(timeMs) ?? this.#recent.lastBefore(timeMs);
+    // Memory has the end of the log, and of what was published before there were rows perhaps all there is.
+    return this.#recent.lastBefore(timeMs) ?? this.#rows.lastBefore(timeMs);
   }
 
   overBound(head: number): number {
@@ -87,11 +114,27 @@ export class DurableHistory implements History {
   }
 
   tooOld(nowMs: number): number {
-    return this.#rows.lastBefore(this.#expiryMs(nowMs)) ?? 0;
+    const { seconds } = this.bounds;
+    return seconds === 0 ? 0 : (this.lastBefore(this.#expiryMs(nowMs)) ?? 0);
+  }
+
+  hasExpired(nowMs: number): boolean {
+    const { oldest } = this.#rows;
+    return oldest !== null && oldest.atMs < this.#expiryMs(nowMs);
   }
 
   expire(nowMs: number, spare: number): void {
     this.#rows.deleteUpTo(Math.min(this.tooOld(nowMs), spare));
+  }
+
+  setBack(atMs: number): void {
+    this.#recent.setBack(atMs);
+    this.#rows.setBack(atMs);
+  }
+
+  /** Makes times rise where a version wrote that took them as they came. */
+  mendTimes(): void {
+    this.#rows.mendTimes();
   }
 
   /** Some time later than needed, so that it is worth a wake. */

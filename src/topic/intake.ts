@@ -2,6 +2,7 @@
  * Intake: what publishers send becomes publications, and what is in the log is acknowledged. Raw frames
  * are taken as they are; a frame of the stream is taken whole or refused, and a publish that is repeated
  * is acknowledged again and not taken again (PROTOCOL.md, 10.7 to 10.11).
+ * Invariant: what one socket is told comes in the order of what it sent, as far as that was read.
  */
 import { isLargerThan } from "../core/byte-size.ts";
 import { parsePublish, type InvalidFrame, type PublishFrame } from "../core/client-frame.ts";
@@ -22,27 +23,57 @@ import {
   maxPublishUnits,
   readId,
 } from "../core/unread-publish.ts";
-import type { Log } from "./log.ts";
-import type { RateVerdict } from "./message-rate.ts";
-import type { Receipt } from "./publication.ts";
-import type { Publisher } from "./publisher.ts";
 import { sendFrame } from "../delivery/send-frame.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import type { Log, Logged } from "./log.ts";
+import type { RateVerdict } from "./message-rate.ts";
+import type { Owner } from "./owner.ts";
+import type { PublishName } from "./publication.ts";
+import type { Publisher } from "./publisher.ts";
+import { MAX_IDS_EACH } from "./recent-ids.ts";
 import type { Sequencer } from "./sequencer.ts";
 
 /** Seconds after which an overloaded topic may be tried again. */
 const RETRY_AFTER_SECONDS = 1;
 
+const OVERLOADED: Problem = {
+  slug: "topic-overloaded",
+  detail: "Nothing of it was published: send it again",
+  retryAfter: RETRY_AFTER_SECONDS,
+};
+const TOO_MANY_UNANSWERED: Problem = {
+  slug: "topic-overloaded",
+  detail: `Nothing of it was published: ${MAX_IDS_EACH} before it are not answered`,
+  retryAfter: RETRY_AFTER_SECONDS,
+};
+const ID_REUSED: Problem = {
+  slug: "id-reused",
+  detail: "Nothing of it was published: its id stands for other messages",
+};
+const OUT_OF_ORDER: Problem = {
+  slug: "out-of-order",
+  detail: 'Nothing of it was published: nor was what "after" names, as far as is remembered',
+};
+
 /** What became of a publish; shared with those who repeated it while it was under way. */
-interface Outcome {
+interface Outcome extends Pick<Logged, "fingerprint"> {
   /** Where it is in the log, `null` while it is not. */
   cursor: Cursor | null;
 }
+
+/** What is published, and under which name. */
+interface Named {
+  readonly messages: readonly Message[];
+  readonly name: PublishName | null;
+}
+
+const NOTHING: Named = { messages: [], name: null };
 
 /** The intake of one topic. */
 export class Intake {
   readonly #log: Log;
   readonly #sequencer: Sequencer;
-  /** By id, what is published and not in the log yet. */
+  /** By owner and id, what is published and not in the log yet. */
   readonly #underWay: Map<string, Outcome> = new Map();
 
   constructor(log: Log, sequencer: Sequencer) {
@@ -67,12 +98,17 @@ export class Intake {
     if (typeof frame === "string") {
       if (messagesPerSecond !== null && rate.isEmpty(messagesPerSecond, nowMs)) {
         const verdict = rateVerdict(publisher, countMessages(frame), policy, nowMs);
-        if (verdict !== null) return this.#refuseRate(socket, readId(frame), policy, verdict);
+        if (verdict !== null) return this.#refuseRate(publisher, readId(frame), policy, verdict);
+      }
+      if (publisher.unanswered >= MAX_IDS_EACH) {
+        // At once: what waits for its turn must have a bound, and who sends so much does not wait for answers.
+        sendFrame(socket, formatError(readId(frame), TOO_MANY_UNANSWERED));
+        return null;
       }
       const maxUnits = maxPublishUnits(maxMessageBytes);
       if (frame.length > maxUnits) {
         const detail = `The frame has more than ${maxUnits} characters, which no publish here needs`;
-        sendFrame(socket, formatError(readId(frame), { slug: "message-too-large", detail }));
+        this.#refuse(publisher, readId(frame), { slug: "message-too-large", detail });
         return null;
       }
       if (isOverstructured(frame)) {
@@ -84,8 +120,8 @@ export class Intake {
     if (!publish.ok) return this.#refuseFrame(socket, publish.error);
     const { id, messages } = publish.value;
     const verdict = rateVerdict(publisher, messages.length, policy, nowMs);
-    if (verdict !== null) return this.#refuseRate(socket, id, policy, verdict);
-    this.#takePublish(socket, publish.value, maxMessageBytes);
+    if (verdict !== null) return this.#refuseRate(publisher, id, policy, verdict);
+    this.#takePublish(publisher, publish.value, maxMessageBytes);
     return null;
   }
 
@@ -98,64 +134,81 @@ export class Intake {
 
   /** Tells a publisher that it is over its rate, and closes it when it was told often enough. */
   #refuseRate(
-    socket: WebSocket,
+    publisher: Publisher,
     id: string | null,
     policy: Policy,
     verdict: RateRefusal,
   ): Close | null {
-    const isIgnored = verdict.type === "ignored";
-    if (isIgnored) this.#sequencer.flush();
-    sendFrame(socket, formatError(id, tooManyMessages(policy, verdict)));
-    return isIgnored ? TOO_MANY_REQUESTS : null;
+    this.#refuse(publisher, id, tooManyMessages(policy, verdict));
+    if (verdict.type === "over") return null;
+    this.#sequencer.flush();
+    return TOO_MANY_REQUESTS;
   }
 
-  #takePublish(socket: WebSocket, { id, messages }: PublishFrame, maxBytes: number): void {
-    const outcome = this.#underWay.get(id) ?? this.#findOutcome(id);
-    if (outcome !== null) {
-      // It waits its turn all the same: acks come in the order of their frames.
-      this.#sequencer.publish({ messages: [], receipt: this.#receipt(socket, id, outcome) });
+  #takePublish(publisher: Publisher, publish: PublishFrame, maxBytes: number): void {
+    const { owner } = publisher;
+    const { id, messages } = publish;
+    const known = this.#find(owner, id);
+    if (known !== null) {
+      const isSame = known.fingerprint === null || known.fingerprint === fingerprintOf(messages);
+      if (isSame) this.#acknowledge(publisher, id, known);
+      else this.#refuse(publisher, id, ID_REUSED);
       return;
     }
-    const problem = this.#problemOf(messages, maxBytes);
-    if (problem !== null) {
-      sendFrame(socket, formatError(id, problem));
-      return;
-    }
-    const pending: Outcome = { cursor: null };
-    this.#underWay.set(id, pending);
-    this.#sequencer.publish({ messages, receipt: this.#receipt(socket, id, pending) });
+    const problem = this.#problemOf(publish, owner, maxBytes);
+    if (problem !== null) return this.#refuse(publisher, id, problem);
+    const fingerprint = fingerprintOf(messages);
+    const key = underWayKey(owner, id);
+    const outcome: Outcome = { fingerprint, cursor: null };
+    this.#underWay.set(key, outcome);
+    this.#answer(publisher, { messages, name: { owner, id, fingerprint } }, (cursor) => {
+      this.#underWay.delete(key);
+      outcome.cursor = cursor;
+      sendFrame(publisher.socket, formatAck(id, formatCursor(cursor)));
+    });
   }
 
-  #receipt(socket: WebSocket, id: string, outcome: Outcome): Receipt {
-    return {
-      id,
-      ack: (cursor) => {
-        this.#underWay.delete(id);
-        // Who repeats an id stands behind whoever published it.
-        outcome.cursor ??= cursor;
-        sendFrame(socket, formatAck(id, formatCursor(outcome.cursor)));
-      },
+  /** Who repeats an id stands behind whoever published it. */
+  #acknowledge(publisher: Publisher, id: string, outcome: Outcome): void {
+    this.#answer(publisher, NOTHING, (cursor) => {
+      sendFrame(publisher.socket, formatAck(id, formatCursor(outcome.cursor ?? cursor)));
+    });
+  }
+
+  #refuse(publisher: Publisher, id: string | null, problem: Problem): void {
+    this.#answer(publisher, NOTHING, () => sendFrame(publisher.socket, formatError(id, problem)));
+  }
+
+  /** Answers in its turn, whatever there is to publish: answers come in the order of their frames. */
+  #answer(publisher: Publisher, { messages, name }: Named, answer: (at: Cursor) => void): void {
+    publisher.unanswered += 1;
+    const ack = (cursor: Cursor): void => {
+      publisher.unanswered -= 1;
+      answer(cursor);
     };
+    this.#sequencer.publish({ messages, receipt: { name, ack } });
   }
 
-  #findOutcome(id: string): Outcome | null {
-    const cursor = this.#log.find(id);
-    return cursor === null ? null : { cursor };
+  /** What became of a publish, `null` when nothing is known of it. */
+  #find(owner: Owner, id: string): Outcome | null {
+    return this.#underWay.get(underWayKey(owner, id)) ?? this.#log.find(owner, id);
   }
 
-  #problemOf(messages: readonly Message[], maxBytes: number): Problem | null {
+  /** Why a publish that is new cannot be taken, `null` when it can. */
+  #problemOf({ messages, after }: PublishFrame, owner: Owner, maxBytes: number): Problem | null {
+    if (after !== undefined && this.#find(owner, after) === null) return OUT_OF_ORDER;
     const tooLarge = messages.findIndex((message) => isLargerThan(message, maxBytes));
     if (tooLarge >= 0) {
       const detail = `"messages[${tooLarge}]" has more than ${maxBytes} bytes`;
       return { slug: "message-too-large", detail };
     }
-    if (!this.#sequencer.isFull) return null;
-    return {
-      slug: "topic-overloaded",
-      detail: "Nothing of it was published: send it again",
-      retryAfter: RETRY_AFTER_SECONDS,
-    };
+    return this.#sequencer.isFull ? OVERLOADED : null;
   }
+}
+
+/** A space is in no id. */
+function underWayKey(owner: Owner, id: string): string {
+  return `${owner} ${id}`;
 }
 
 /** A publisher is over its rate. */

@@ -196,6 +196,8 @@ export class Joins {
     }
     for (const { socket } of vanished) members.dismiss(socket, HEARTBEATS_MISSED);
     lifecycle.ensureLogRemembered();
+    // Its look at the log may have found that the clock was set back.
+    this.#parts.alarm.rearm();
     this.#ensureRegistered(grant);
     return upgradeTo(accepted.client, admission);
   }

@@ -4,7 +4,8 @@
  */
 import * as v from "valibot";
 import { HistoryBoundsSchema, type HistoryBounds } from "./history-bounds.ts";
-import type { PublishedId } from "./recent-ids.ts";
+import { PublishedIdsSchema, type PublishedId } from "./recent-ids.ts";
+import type { RowPlace } from "./row-times.ts";
 
 /** What must outlive memory for a log that is not durable to go on without a false gap. */
 export interface LogPosition {
@@ -21,13 +22,13 @@ export const LogPositionSchema: v.GenericSchema<unknown, LogPosition> = v.object
   epoch: v.string(),
   offset: v.number(),
   atMs: v.number(),
-  ids: v.array(v.tuple([v.string(), v.number()])),
+  ids: PublishedIdsSchema,
 });
 
 /** What is stored. */
 export interface LogMeta {
   readonly v: 1;
-  /** A lower bound of where a durable log ends; where another one ended when it was stored. */
+  /** Where a log ended when it was stored, with all its ids up to there: a durable one goes on in its rows. */
   readonly position: LogPosition;
   /** `null`: not durable. */
   readonly history: HistoryBounds | null;
@@ -35,6 +36,8 @@ export interface LogMeta {
   readonly keepUntilMs: number | null;
   /** By the key store's clock; 0 where version 0.1 stored it. */
   readonly policyAtMs: number;
+  /** What must be known of the rows' times beside the rows; `null` where a version stored it that let times go back. */
+  readonly corrections: readonly RowPlace[] | null;
 }
 
 const KEY = "log";
@@ -45,6 +48,10 @@ const LogMetaSchema: v.GenericSchema<unknown, LogMeta> = v.object({
   history: v.nullable(HistoryBoundsSchema),
   keepUntilMs: v.nullable(v.number()),
   policyAtMs: v.optional(v.number(), 0),
+  corrections: v.optional(
+    v.nullable(v.array(v.object({ last: v.number(), atMs: v.number() }))),
+    null,
+  ),
 });
 
 /** Reads what is stored; `null` where nothing is, or what another version wrote. */

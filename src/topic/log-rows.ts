@@ -8,13 +8,16 @@ import * as v from "valibot";
 import { byteLengthOf } from "../core/byte-size.ts";
 import { reached } from "../core/coverage-mark.ts";
 import { Batch } from "../delivery/batch.ts";
-import type { PublishedId } from "./recent-ids.ts";
+import { PublishedIdsSchema, type PublishedId } from "./recent-ids.ts";
+import { RowTimes, type RowPlace, type RowTime } from "./row-times.ts";
 
-/** A row holds at most 2 MB (platform limits); a UTF-16 unit takes up to three bytes, and a text is cut by units. */
+/** Bytes that a UTF-16 unit takes at most. */
+const BYTES_A_UNIT = 3;
+/** A row holds at most 2 MB (platform limits), and a text is cut by units; ids, which are ASCII, count as well. */
 const MAX_PART_UNITS = 600_000;
 /** Rows that one batch may need: 32 MiB of text at six units of JSON a character. */
 const PARTS = 512;
-/** Rows looked through for ids on waking. */
+/** Rows looked through for ids on waking: more than this version leaves behind, as many as the version before did. */
 const MAX_ID_ROWS = 2000;
 /** Bytes of all rows; beyond them the oldest go, whatever the policy says. */
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -22,13 +25,6 @@ const MAX_BYTES = 256 * 1024 * 1024;
 const MAX_ROWS_AT_ONCE = 64;
 /** UTF-16 units written between two looks at how much there is: when to look need not be exact. */
 const UNITS_BETWEEN_LOOKS = 4 * 1024 * 1024;
-
-/** What decides whether a row may go. */
-export interface RowPlace {
-  /** The offset of its batch's last message. */
-  readonly last: number;
-  readonly atMs: number;
-}
 
 /** A row as it is read; sql.exec wants a type, not an interface. */
 type Row = {
@@ -42,22 +38,34 @@ interface OldestRow extends RowPlace {
   readonly id: number;
 }
 
-const IdsSchema: v.GenericSchema<unknown, PublishedId[]> = v.array(
-  v.tuple([v.string(), v.number()]),
-);
+/** The ids that some rows hold. */
+export interface RowIds {
+  /** Oldest first. */
+  readonly ids: readonly PublishedId[];
+  /** How many rows were looked at. */
+  readonly rows: number;
+}
 
 /** The rows of one topic. */
 export class LogRows {
+  readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly #times: RowTimes;
   #oldest: OldestRow | null;
+  #newest: RowTime | null;
   #unitsSinceLook = 0;
 
-  constructor(sql: SqlStorage) {
+  /** `corrections`: what `corrections` said of the rows when they were last stored. */
+  constructor(storage: DurableObjectStorage, corrections: readonly RowPlace[] = []) {
+    const { sql } = storage;
+    this.#storage = storage;
     this.#sql = sql;
+    this.#times = new RowTimes(corrections);
     // The id is the offset of the batch's first message times PARTS, plus the number of the part.
     sql.exec(`create table if not exists log
       (id integer primary key, last integer not null, at integer not null, ids text, list text not null)`);
     this.#oldest = this.#findOldest();
+    this.#newest = this.#findUpTo(Number.MAX_SAFE_INTEGER);
   }
 
   /** The offset of the first message that can be read, `null` when there are no rows. */
@@ -76,45 +84,79 @@ export class LogRows {
   }
 
   /** The newest row's place, `null` when there is none. */
-  newest(): RowPlace | null {
-    const [row] = this.#sql
-      .exec<{ last: number; at: number }>("select last, at from log order by id desc limit 1")
+  get newest(): RowPlace | null {
+    return this.#newest;
+  }
+
+  /** What must be known of the rows' times beside the rows. */
+  get corrections(): readonly RowPlace[] {
+    return this.#times.corrections;
+  }
+
+  /** Sets the times of all rows that lie ahead of a time to that time. */
+  setBack(atMs: number): void {
+    if (this.#newest !== null) this.#setBack(this.#newest.last, atMs);
+  }
+
+  /** Makes times rise where a version wrote that took them as they came; looks at all rows. */
+  mendTimes(): void {
+    if (this.#newest === null) return;
+    const [ahead] = this.#sql
+      .exec<{ last: number }>(
+        "select last from log where at > ? order by id desc limit 1",
+        this.#newest.atMs,
+      )
       .toArray();
-    return row === undefined ? null : { last: row.last, atMs: row.at };
+    if (ahead === undefined) return;
+    const [next] = this.#sql
+      .exec<{ at: number }>(
+        "select at from log where id >= ? order by id limit 1",
+        (ahead.last + 1) * PARTS,
+      )
+      .toArray();
+    if (next !== undefined) this.#setBack(ahead.last, next.at);
   }
 
-  /** The ids of the publishes that the newest rows hold, oldest first. */
-  ids(): PublishedId[] {
-    const rows = this.#sql.exec<{ ids: string | null }>(
-      "select ids from log order by id desc limit ?",
-      MAX_ID_ROWS,
-    );
-    return rows
-      .toArray()
+  /** The ids of the publishes that the rows behind an offset hold, as far as the newest reach back. */
+  idsBehind(offset: number): RowIds {
+    const rows = this.#sql
+      .exec<{ ids: string | null }>(
+        "select ids from log where id >= ? order by id desc limit ?",
+        (offset + 1) * PARTS,
+        MAX_ID_ROWS,
+      )
+      .toArray();
+    const ids = rows
       .toReversed()
-      .flatMap(({ ids }) => (ids === null ? [] : v.parse(IdsSchema, JSON.parse(ids))));
+      .flatMap((row) => (row.ids === null ? [] : v.parse(PublishedIdsSchema, JSON.parse(row.ids))));
+    return { ids, rows: rows.length };
   }
 
-  /** Writes a batch; overwrites the oldest row if `mayGo` allows it. */
-  append(batch: Batch, ids: readonly PublishedId[], mayGo: (row: RowPlace) => boolean): void {
+  /**
+   * Writes a batch, all of it or nothing; overwrites the oldest row if `mayGo` allows it. Returns how many rows it took.
+   */
+  append(batch: Batch, ids: readonly PublishedId[], mayGo: (row: RowPlace) => boolean): number {
     const { first, last, atMs } = batch.place;
     const packedIds = ids.length === 0 ? null : JSON.stringify(ids);
-    for (const [part, list] of splitList(batch.list).entries()) {
-      const row = [first * PARTS + part, last, atMs, part === 0 ? packedIds : null, list];
-      if (this.#oldest !== null && mayGo(this.#oldest)) {
-        reached("row-overwritten");
-        this.#sql.exec(
-          "update log set id = ?, last = ?, at = ?, ids = ?, list = ? where id = ?",
-          ...row,
-          this.#oldest.id,
-        );
-        this.#oldest = this.#findOldest();
-      } else {
-        this.#sql.exec("insert into log (id, last, at, ids, list) values (?, ?, ?, ?, ?)", ...row);
-        this.#oldest ??= { id: first * PARTS, last, atMs };
-      }
-    }
-    this.#boundSize(batch.list.length);
+    const parts = splitList(batch.list, Math.ceil((packedIds?.length ?? 0) / BYTES_A_UNIT));
+    const rows = parts.map((list, part) => [
+      first * PARTS + part,
+      last,
+      atMs,
+      part === 0 ? packedIds : null,
+      list,
+    ]);
+    const write = (): void => {
+      for (const row of rows) this.#write(row, mayGo);
+    };
+    // One row is all or nothing by itself.
+    if (rows.length === 1) write();
+    else this.#inTransaction(write);
+    this.#oldest ??= { id: first * PARTS, last, atMs };
+    this.#newest = { first, last, atMs };
+    this.#times.append(this.#newest);
+    this.#unitsSinceLook += batch.list.length;
+    return rows.length;
   }
 
   /** Deletes all rows that end at or before an offset. */
@@ -125,11 +167,10 @@ export class LogRows {
 
   /** The offset of the last message published before a time; `null` when there is none. */
   lastBefore(timeMs: number): number | null {
-    if (this.#oldest === null || this.#oldest.atMs >= timeMs) return null;
-    const [row] = this.#sql
-      .exec<{ last: number }>("select last from log where at < ? order by id desc limit 1", timeMs)
-      .toArray();
-    return row?.last ?? null;
+    const [oldest, newest] = [this.#oldest, this.#newest];
+    if (oldest === null || newest === null || oldest.atMs >= timeMs) return null;
+    if (newest.atMs < timeMs) return newest.last;
+    return this.#times.lastBefore(timeMs, { oldest, newest }, (offset) => this.#findUpTo(offset));
   }
 
   /**
@@ -187,6 +228,37 @@ export class LogRows {
   drop(): void {
     dropRows(this.#sql);
     this.#oldest = null;
+    this.#newest = null;
+  }
+
+  #write(row: readonly (string | number | null)[], mayGo: (row: RowPlace) => boolean): void {
+    if (this.#oldest === null || !mayGo(this.#oldest)) {
+      this.#sql.exec("insert into log (id, last, at, ids, list) values (?, ?, ?, ?, ?)", ...row);
+      return;
+    }
+    reached("row-overwritten");
+    this.#sql.exec(
+      "update log set id = ?, last = ?, at = ?, ids = ?, list = ? where id = ?",
+      ...row,
+      this.#oldest.id,
+    );
+    this.#oldest = this.#findOldest();
+  }
+
+  #inTransaction(write: () => void): void {
+    try {
+      this.#storage.transactionSync(write);
+    } catch (error) {
+      // What was overwritten is there again.
+      this.#oldest = this.#findOldest();
+      throw error;
+    }
+  }
+
+  #setBack(last: number, atMs: number): void {
+    this.#times.setBack(last, atMs);
+    this.#oldest = this.#findOldest();
+    this.#newest = this.#findUpTo(Number.MAX_SAFE_INTEGER);
   }
 
   #findOldest(): OldestRow | null {
@@ -195,15 +267,35 @@ export class LogRows {
         "select id, last, at from log order by id limit 1",
       )
       .toArray();
-    return row === undefined ? null : { id: row.id, last: row.last, atMs: row.at };
+    const oldest = row === undefined ? null : { id: row.id, ...this.#timeOf(row) };
+    this.#times.forgetBefore(oldest);
+    return oldest;
   }
 
-  /** Drops the oldest eighth when there is too much. */
-  #boundSize(units: number): void {
-    this.#unitsSinceLook += units;
-    if (this.#unitsSinceLook < UNITS_BETWEEN_LOOKS) return;
+  /** The row of an offset, or the last one before it. */
+  #findUpTo(offset: number): RowTime | null {
+    const [row] = this.#sql
+      .exec<{ id: number; last: number; at: number }>(
+        "select id, last, at from log where id < ? order by id desc limit 1",
+        Math.min((offset + 1) * PARTS, Number.MAX_SAFE_INTEGER),
+      )
+      .toArray();
+    return row === undefined ? null : this.#timeOf(row);
+  }
+
+  #timeOf({ id, last, at }: Pick<Row, "id" | "last" | "at">): RowTime {
+    return { first: Math.floor(id / PARTS), last, atMs: this.#times.correct(last, at) };
+  }
+
+  /** Whether rows have more bytes than they may, looked at when much was written. */
+  areTooLarge(): boolean {
+    if (this.#unitsSinceLook < UNITS_BETWEEN_LOOKS) return false;
     this.#unitsSinceLook = 0;
-    if (this.#sql.databaseSize <= MAX_BYTES) return;
+    return this.#sql.databaseSize > MAX_BYTES;
+  }
+
+  /** Deletes the oldest eighth, but never the newest batch. */
+  dropEighth(): void {
     const [row] = this.#sql
       .exec<{ last: number }>(
         `select last from log where last < (select max(last) from log) order by id
@@ -245,11 +337,12 @@ function* joinParts(rows: Iterable<Row>): Generator<Parts> {
   if (parts !== null) yield parts;
 }
 
-/** Cuts a text into pieces that fit a row, never within a surrogate pair. */
-function splitList(list: string): string[] {
+/** Cuts a text into pieces that fit a row, of the first of which some is taken; never within a surrogate pair. */
+function splitList(list: string, takenUnits: number): string[] {
   const parts: string[] = [];
-  for (let start = 0; start < list.length;) {
-    let end = Math.min(list.length, start + MAX_PART_UNITS);
+  let room = Math.max(0, MAX_PART_UNITS - takenUnits);
+  for (let start = 0; start < list.length; room = MAX_PART_UNITS) {
+    let end = Math.min(list.length, start + room);
     const last = list.charCodeAt(end - 1);
     if (end < list.length && last >= 0xd800 && last < 0xdc00) end -= 1;
     parts.push(list.slice(start, end));

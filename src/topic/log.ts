@@ -15,13 +15,26 @@ import { historyBoundsOf, isSameHistory, keepsLess, type HistoryBounds } from ".
 import type { History } from "./history.ts";
 import { deleteLogMeta, loadLogMeta, storeLogMeta, type LogPosition } from "./log-meta.ts";
 import { MemoryHistory } from "./memory-history.ts";
+import type { Owner } from "./owner.ts";
 import type { Publication } from "./publication.ts";
 import { RecentIds, type PublishedId } from "./recent-ids.ts";
 import { ReplayReads } from "./replay-reads.ts";
 import { resume } from "./resume.ts";
+import type { RowPlace } from "./row-times.ts";
 
 /** Ids in a position: with 64 characters each they fit an attachment of 16 KiB (platform limits). */
 const POSITION_IDS = 128;
+/** Rows after which all ids are stored at the latest: it costs a row, and waking reads as many. */
+const ROWS_BETWEEN_STORES = 256;
+/** A clock that is behind by no more waits for the log's times; what is set right in steps is further off (ntpd). */
+const MAX_AHEAD_MS = 100;
+
+/** A publish that is in the log. */
+export interface Logged {
+  /** That of its content, `null` where the version before stored it. */
+  readonly fingerprint: number | null;
+  readonly cursor: Cursor;
+}
 
 /** The log of one topic. */
 export class Log implements LogView {
@@ -30,10 +43,16 @@ export class Log implements LogView {
   #head = 0;
   #headAtMs = 0;
   #ids: RecentIds = new RecentIds();
+  /** How many rows were written since all ids were stored. */
+  #rowsSinceStore = 0;
+  /** The offset up to which ids are stored beside the rows, or not at all: rows behind it hold the only ones. */
+  #idsStoredTo = Infinity;
   #recent: RecentBatches = new RecentBatches();
   #history: History = new MemoryHistory(this.#recent);
   #keepUntilMs: number | null = null;
   #keptBehind = Infinity;
+  /** The offset of the last message that was published before the history became durable. */
+  #unstored = 0;
   #policyAtMs = 0;
   /** Whether its place is known: it was restored, or something has happened here since. */
   #isPlaced = false;
@@ -54,15 +73,22 @@ export class Log implements LogView {
     this.restore(meta.position);
     this.#keepUntilMs = meta.keepUntilMs;
     this.#policyAtMs = meta.policyAtMs;
-    const history = new DurableHistory(this.#storage.sql, this.#recent, meta.history);
+    const { history: bounds, corrections } = meta;
+    const history = this.#openDurable(bounds, corrections ?? []);
     this.#history = history;
+    if (corrections === null) history.mendTimes();
     const { newest } = history;
     if (newest !== null && newest.last > this.#head) {
       reached("rows-newer-than-meta");
       this.#head = newest.last;
       this.#headAtMs = newest.atMs;
     }
-    for (const [id, offset] of history.ids) this.#ids.add(id, offset);
+    const { ids, rows } = history.idsBehind(meta.position.offset);
+    for (const id of ids) this.#ids.add(id);
+    this.#rowsSinceStore = rows;
+    if (ids.length > 0) this.#idsStoredTo = meta.position.offset;
+    // So that all rows are looked at once, and not at each wake.
+    if (corrections === null) this.store();
   }
 
   /** Goes on from a position that outlived memory. */
@@ -127,7 +153,8 @@ export class Log implements LogView {
     // What is stored first: if that fails, nothing has changed.
     this.#store(bounds);
     const rows = this.isDurable ? "kept" : "none";
-    this.#history = new DurableHistory(this.#storage.sql, this.#recent, bounds, rows);
+    if (!this.isDurable) this.#unstored = this.#head;
+    this.#history = this.#openDurable(bounds, this.#history.corrections, rows);
   }
 
   /** Writes what storage must know beside the rows. */
@@ -136,7 +163,7 @@ export class Log implements LogView {
   }
 
   #store(history: HistoryBounds | null): void {
-    // All ids: the rows that hold them may go before they do. A value holds 2 MB (platform limits).
+    // All ids, so that the rows up to here may go whatever they hold. A value holds 2 MB (platform limits).
     const ids = this.#ids.newest(history === null ? POSITION_IDS : Infinity);
     storeLogMeta(this.#storage, {
       v: 1,
@@ -144,7 +171,9 @@ export class Log implements LogView {
       history,
       keepUntilMs: this.#keepUntilMs,
       policyAtMs: this.#policyAtMs,
+      corrections: this.#history.corrections,
     });
+    this.#nothingSinceStore();
   }
 
   /** Makes sure that storage says nothing of where the log is. */
@@ -175,10 +204,28 @@ export class Log implements LogView {
     this.#head = 0;
     this.#headAtMs = 0;
     this.#ids = new RecentIds();
+    this.#nothingSinceStore();
     this.#recent = new RecentBatches();
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
+    this.#unstored = 0;
     this.#reads = new ReplayReads();
+  }
+
+  /**
+   * Sees to it that times rise: what a clock wrote that was ahead is set to now, once. Returns when what happens now
+   * was published, which is never before what the log has.
+   */
+  keepTime(nowMs: number): number {
+    const latestMs = nowMs + (this.#history.vacantMs ?? Infinity);
+    if (this.#keepUntilMs !== null) this.#keepUntilMs = Math.min(this.#keepUntilMs, latestMs);
+    if (this.#headAtMs - nowMs > MAX_AHEAD_MS) {
+      reached("clock-set-back");
+      this.#headAtMs = nowMs;
+      this.#history.setBack(nowMs);
+      if (this.isDurable) this.store();
+    }
+    return Math.max(nowMs, this.#headAtMs);
   }
 
   /** Until when a log without publisher is kept, `null` when it was not said; milliseconds since the epoch. */
@@ -196,10 +243,10 @@ export class Log implements LogView {
     return this.endsAtMs !== null && nowMs >= this.endsAtMs;
   }
 
-  /** The place of a publish that was taken before, `null` when its id is not among the last. */
-  find(id: string): Cursor | null {
-    const offset = this.#ids.find(id);
-    return offset === undefined ? null : { epoch: this.#epoch, offset };
+  /** An owner's publish that was taken before, `null` when its id is not among the last. */
+  find(owner: Owner, id: string): Logged | null {
+    const [, offset, fingerprint = null] = this.#ids.find(owner, id) ?? [];
+    return offset === undefined ? null : { fingerprint, cursor: { epoch: this.#epoch, offset } };
   }
 
   /**
@@ -209,24 +256,30 @@ export class Log implements LogView {
   append(publications: readonly Publication[], nowMs: number): Batch | null {
     const messages = publications.flatMap((publication) => publication.messages);
     if (messages.length === 0) return null;
+    const atMs = this.keepTime(nowMs);
     const place = {
       epoch: this.#epoch,
       first: this.#head + 1,
       last: this.#head + messages.length,
-      atMs: nowMs,
+      atMs,
     };
     const batch = Batch.ofMessages(place, messages);
     const ids: PublishedId[] = [];
     let offset = this.#head;
     for (const { messages: own, receipt } of publications) {
       offset += own.length;
-      if (receipt !== null && own.length > 0) ids.push([receipt.id, offset]);
+      const name = receipt?.name ?? null;
+      if (name !== null) ids.push([name.id, offset, name.fingerprint, name.owner]);
     }
-    this.#history.append(batch, ids, Math.min(this.#ids.oldestOffset - 1, this.#keptBehind));
+    // Before the batch is written: if that cannot be, nothing was taken.
+    this.#makeRoom();
+    const spare = Math.min(this.#idsStoredTo, this.#keptBehind);
+    this.#rowsSinceStore += this.#history.append(batch, ids, spare);
+    if (ids.length > 0) this.#idsStoredTo = Math.min(this.#idsStoredTo, this.#head);
     this.#isPlaced = true;
     this.#head = place.last;
-    this.#headAtMs = nowMs;
-    for (const [id, end] of ids) this.#ids.add(id, end);
+    this.#headAtMs = atMs;
+    for (const id of ids) this.#ids.add(id);
     return batch;
   }
 
@@ -239,6 +292,7 @@ export class Log implements LogView {
   }
 
   resume(since: Since, nowMs: number): Resumption {
+    this.keepTime(nowMs);
     const { head, gone } = this;
     return resume(since, { head, headAtMs: this.#headAtMs, gone, history: this.#history }, nowMs);
   }
@@ -251,7 +305,8 @@ export class Log implements LogView {
 
   /** Deletes what is too old. */
   expire(nowMs: number): void {
-    if (this.#history.tooOld(nowMs) === 0) return;
+    this.keepTime(nowMs);
+    if (!this.#history.hasExpired(nowMs)) return;
     // Where the log ends, and the last ids, must not go with the rows.
     this.store();
     this.#history.expire(nowMs, this.#keptBehind);
@@ -262,10 +317,32 @@ export class Log implements LogView {
     return this.#history.nextExpiryMs(this.#keptBehind);
   }
 
+  /** Stores all ids, so that no row is kept for their sake, and lets go of what storage cannot hold. */
+  #makeRoom(): void {
+    const isTooLarge = this.#history.outgrowsStorage();
+    if (isTooLarge || this.#rowsSinceStore >= ROWS_BETWEEN_STORES) this.store();
+    if (isTooLarge) this.#history.shorten();
+  }
+
+  #openDurable(
+    bounds: HistoryBounds,
+    corrections: readonly RowPlace[],
+    rows: "kept" | "none" = "kept",
+  ): DurableHistory {
+    const beside = { recent: this.#recent, unstored: this.#unstored, corrections };
+    return new DurableHistory(this.#storage, bounds, beside, rows);
+  }
+
+  #nothingSinceStore(): void {
+    this.#rowsSinceStore = 0;
+    this.#idsStoredTo = Infinity;
+  }
+
   #dropHistory(): void {
     // What is stored first: if that fails, nothing has changed.
     deleteLogMeta(this.#storage);
     this.#history.drop();
+    this.#nothingSinceStore();
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
   }

@@ -7,11 +7,13 @@ import type { Batch } from "../delivery/batch.ts";
 import type { RecentBatches } from "../delivery/recent-batches.ts";
 import type { History } from "./history.ts";
 import type { PublishedId } from "./recent-ids.ts";
+import type { RowPlace } from "./row-times.ts";
 
 /** The history in memory of one topic. */
 export class MemoryHistory implements History {
   readonly bounds = null;
   readonly vacantMs = null;
+  readonly corrections: readonly RowPlace[] = [];
   readonly #recent: RecentBatches;
 
   constructor(recent: RecentBatches) {
@@ -22,8 +24,15 @@ export class MemoryHistory implements History {
     return this.#recent.oldest?.place.first ?? null;
   }
 
-  append(batch: Batch, _ids: readonly PublishedId[], _spare: number): void {
+  outgrowsStorage(): boolean {
+    return false;
+  }
+
+  shorten(): void {}
+
+  append(batch: Batch, _ids: readonly PublishedId[], _spare: number): number {
     this.#recent.push(batch);
+    return 0;
   }
 
   after({ offset }: Cursor, _maxBytes: number): Batch[] {
@@ -42,7 +51,15 @@ export class MemoryHistory implements History {
     return 0;
   }
 
+  hasExpired(): boolean {
+    return false;
+  }
+
   expire(): void {}
+
+  setBack(atMs: number): void {
+    this.#recent.setBack(atMs);
+  }
 
   nextExpiryMs(): null {
     return null;

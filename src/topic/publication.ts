@@ -1,18 +1,28 @@
 /** What a publisher hands over at once, and who waits to hear that it is in the log. */
 import type { Cursor } from "../core/cursor.ts";
 import type { Message } from "../core/message.ts";
+import type { Owner } from "./owner.ts";
 
 /** Messages that stay together: one raw frame, or one `publish` of the stream. */
 export interface Publication {
-  /** Empty where a publish was repeated: then there is only a receipt to give. */
+  /** Empty where a publish was repeated, or refused: then there is only a receipt to give. */
   readonly messages: readonly Message[];
   /** `null` for a raw frame, of which nobody is told. */
   readonly receipt: Receipt | null;
 }
 
-/** The promise of an `ack`. */
-export interface Receipt {
+/** What a publish is remembered by. */
+export interface PublishName {
+  readonly owner: Owner;
   readonly id: string;
+  /** That of its content. */
+  readonly fingerprint: number;
+}
+
+/** The promise of an answer, in its turn. */
+export interface Receipt {
+  /** `null` where there is nothing new to remember: a publish was repeated, or refused. */
+  readonly name: PublishName | null;
   /** All that was published before it is in the log, and itself, up to a cursor. */
   ack(cursor: Cursor): void;
 }

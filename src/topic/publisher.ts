@@ -1,14 +1,20 @@
-/** A publisher: a member that sends, and how fast. */
+/** A publisher: a member that sends, how fast, and how much of it was not answered yet. */
 import type { PublisherAttachment } from "./attachment.ts";
 import { Member } from "./member.ts";
 import { MessageRate, type RateVerdict } from "./message-rate.ts";
+import { ownerOf, type Owner } from "./owner.ts";
 
 /** One publisher. */
 export class Publisher extends Member<PublisherAttachment> {
+  /** Whose ids it uses, and whose rate. Whatever renews its grant, it is the same key's or subject's. */
+  readonly owner: Owner;
+  /** How many of its publishes wait for their answer. */
+  unanswered = 0;
   #rate: MessageRate;
 
   constructor(socket: WebSocket, attachment: PublisherAttachment) {
     super(socket, attachment);
+    this.owner = ownerOf(attachment.grant);
     this.#rate = new MessageRate(attachment.rateFullAtMs);
   }
 

@@ -4,15 +4,15 @@
  * of them has one heir: sockets that are there at the same time have a rate each.
  * Invariant: however a publisher goes, it goes by `delete`.
  */
-import type { Grant } from "../core/grant.ts";
 import type { MessageRate } from "./message-rate.ts";
+import type { Owner } from "./owner.ts";
 import type { Publisher } from "./publisher.ts";
 
 /** Of so many that have left the rate is remembered; the one that left first is forgotten first. */
 const MAX_LEFT = 1000;
 
 interface Left {
-  readonly owner: string;
+  readonly owner: Owner;
   readonly rate: MessageRate;
 }
 
@@ -24,7 +24,7 @@ export class Publishers extends Map<WebSocket, Publisher> {
   override delete(socket: WebSocket): boolean {
     const publisher = this.get(socket);
     if (publisher !== undefined && publisher.rate.fullAtMs > 0) {
-      this.#left.push({ owner: ownerOf(publisher.attachment.grant), rate: publisher.rate });
+      this.#left.push({ owner: publisher.owner, rate: publisher.rate });
       if (this.#left.length > MAX_LEFT) this.#left.shift();
     }
     return super.delete(socket);
@@ -33,7 +33,7 @@ export class Publishers extends Map<WebSocket, Publisher> {
   /** Lets a newcomer go on where one of its key left off, the one that has to wait for longest. */
   begin(newcomer: Publisher, nowMs: number): void {
     this.#left = this.#left.filter(({ rate }) => rate.fullAtMs > nowMs);
-    const owner = ownerOf(newcomer.attachment.grant);
+    const { owner } = newcomer;
     let heaviest: Left | null = null;
     for (const left of this.#left) {
       if (left.owner !== owner) continue;
@@ -48,10 +48,4 @@ export class Publishers extends Map<WebSocket, Publisher> {
   msUntilForgotten(nowMs: number): number {
     return this.#left.reduce((ms, { rate }) => Math.max(ms, Math.ceil(rate.fullAtMs - nowMs)), 0);
   }
-}
-
-/** Whose rate it is; sockets of which nothing is known are one. */
-function ownerOf(grant: Grant | null): string {
-  if (grant === null) return "";
-  return grant.keyId === null ? `subject ${grant.subject}` : `key ${grant.keyId}`;
 }

@@ -1,40 +1,81 @@
-/** The ids of the last publishes and where they are in the log, so that none is published twice. */
+/**
+ * The last publishes of a topic, so that none is published twice: who published it under which id, what it is known
+ * by, and where it is in the log. Knows no storage, and nothing of what is not in the log yet.
+ * Invariant: the last ids of the owners that published last are there; no owner pushes out another one's of those.
+ */
+import * as v from "valibot";
+import type { Owner } from "./owner.ts";
 
-/** How many ids are remembered. */
-const MAX_IDS = 1000;
+/** How many ids of one owner are remembered. */
+export const MAX_IDS_EACH = 1000;
+/** How many of all: those of the last 16 owners for certain. Stored, with 64 characters each, they fit in 2 MB. */
+const MAX_IDS = 16 * MAX_IDS_EACH;
 
-/** An id and the offset of the last message of its publish. */
-export type PublishedId = readonly [id: string, offset: number];
+/**
+ * A publish that is in the log: its id, the offset of its last message, the content's fingerprint and its owner. The
+ * version before knows only the first two: what it stored has the content, and the owner, of whoever repeats it.
+ */
+export type PublishedId = readonly [
+  id: string,
+  offset: number,
+  fingerprint: number | null,
+  owner: Owner | null,
+];
+
+const LateNumberSchema = v.optional(v.nullable(v.number()), null);
+
+/** Validates ids that come from storage or an attachment. */
+export const PublishedIdsSchema: v.GenericSchema<unknown, PublishedId[]> = v.array(
+  v.tuple([v.string(), v.number(), LateNumberSchema, LateNumberSchema]),
+);
 
 /** The last ids of one topic. */
 export class RecentIds {
-  readonly #offsets: Map<string, number> = new Map();
+  /** By owner and id; who published last is the last. */
+  readonly #owners: Map<Owner | null, Map<string, PublishedId>> = new Map();
+  #size = 0;
 
   constructor(ids: Iterable<PublishedId> = []) {
-    for (const [id, offset] of ids) this.add(id, offset);
+    for (const id of ids) this.add(id);
   }
 
-  /** The offset of a publish, `undefined` when its id is not among the last. */
-  find(id: string): number | undefined {
-    return this.#offsets.get(id);
+  /** An owner's publish, `undefined` when its id is not among the last. */
+  find(owner: Owner, id: string): PublishedId | undefined {
+    return this.#owners.get(owner)?.get(id) ?? this.#owners.get(null)?.get(id);
   }
 
-  /** Remembers an id and forgets the oldest one over the bound. */
-  add(id: string, offset: number): void {
-    this.#offsets.set(id, offset);
-    if (this.#offsets.size <= MAX_IDS) return;
-    const [oldest] = this.#offsets.keys();
-    if (oldest !== undefined) this.#offsets.delete(oldest);
+  /** Remembers a publish, and forgets what is over a bound: its owner's oldest, or one of who was silent for longest. */
+  add(published: PublishedId): void {
+    const [id, , , owner] = published;
+    const own = this.#owners.get(owner) ?? new Map<string, PublishedId>();
+    this.#owners.delete(owner);
+    this.#owners.set(owner, own);
+    if (!own.has(id)) this.#size += 1;
+    own.set(id, published);
+    if (own.size > MAX_IDS_EACH) this.#forgetOldest(owner, own);
+    if (this.#size <= MAX_IDS) return;
+    for (const [silent, theirs] of this.#owners) return this.#forgetOldest(silent, theirs);
   }
 
-  /** The offset of the oldest id, infinite when there is none. */
-  get oldestOffset(): number {
-    const [offset] = this.#offsets.values();
-    return offset ?? Infinity;
-  }
-
-  /** The last so many ids, oldest first. */
+  /** The last so many ids, oldest first; as many of each owner, as far as each has so many. */
   newest(count: number): PublishedId[] {
-    return [...this.#offsets].slice(-count);
+    const lists = [...this.#owners.values()]
+      .toReversed()
+      .map((own) => [...own.values()].toReversed());
+    const newest: PublishedId[] = [];
+    for (let nth = 0; newest.length < Math.min(count, this.#size); nth++) {
+      const nths = lists.map((list) => list[nth]).filter((published) => published !== undefined);
+      newest.push(...nths.slice(0, count - newest.length));
+    }
+    return newest.toSorted(([, one], [, other]) => one - other);
+  }
+
+  #forgetOldest(owner: Owner | null, own: Map<string, PublishedId>): void {
+    for (const id of own.keys()) {
+      own.delete(id);
+      this.#size -= 1;
+      break;
+    }
+    if (own.size === 0) this.#owners.delete(owner);
   }
 }

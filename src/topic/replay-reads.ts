@@ -10,17 +10,25 @@ import type { History } from "./history.ts";
 
 /** Bytes of a batch that is read for replay. */
 const READ_BYTES = 128 * 1024;
-/** Reads that are remembered. */
+/** Reads that are remembered, and bytes of their messages: as JSON and as frames each may be held twice more. */
 const MAX_REMEMBERED_READS = 8;
+const MAX_REMEMBERED_BYTES = 2 * 1024 * 1024;
+
+interface Read {
+  readonly batch: Batch;
+  readonly bytes: number;
+}
 
 /** The reads of one topic. */
 export class ReplayReads {
-  readonly #batches: Map<number, Batch> = new Map();
+  /** By the offset that they follow, oldest first. */
+  readonly #reads: Map<number, Read> = new Map();
+  #bytes = 0;
 
   /** What follows a place, up to a size. A number: what follows cannot be read, up to that offset or to the head. */
   read(cursor: Cursor, history: Pick<History, "after">): Batch | number {
-    const remembered = this.#batches.get(cursor.offset);
-    if (remembered !== undefined) return remembered;
+    const remembered = this.#reads.get(cursor.offset);
+    if (remembered !== undefined) return remembered.batch;
     const batches = history.after(cursor, READ_BYTES);
     if (typeof batches === "number") return batches;
     const [first, ...rest] = batches;
@@ -33,16 +41,20 @@ export class ReplayReads {
       bytes += bytesOf(batch.messages);
     }
     const batch = Batch.join(taken);
-    this.#remember(cursor.offset, batch);
+    this.#remember(cursor.offset, { batch, bytes });
     return batch;
   }
 
-  #remember(offset: number, batch: Batch): void {
-    this.#batches.set(offset, batch);
-    if (this.#batches.size <= MAX_REMEMBERED_READS) return;
-    const [oldest] = this.#batches.keys();
-    if (oldest === undefined) return;
-    reached("read-forgotten");
-    this.#batches.delete(oldest);
+  #remember(offset: number, read: Read): void {
+    // It would leave room for nothing else, and outlive the replay that needs it.
+    if (read.bytes > MAX_REMEMBERED_BYTES) return;
+    this.#reads.set(offset, read);
+    this.#bytes += read.bytes;
+    for (const [oldest, { bytes }] of this.#reads) {
+      if (this.#reads.size <= MAX_REMEMBERED_READS && this.#bytes <= MAX_REMEMBERED_BYTES) return;
+      reached("read-forgotten");
+      this.#reads.delete(oldest);
+      this.#bytes -= bytes;
+    }
   }
 }

@@ -40,10 +40,13 @@ export function resume(since: Since, past: Past, nowMs: number): Resumption {
     }
     case "cursor": {
       const { cursor } = since;
-      const isOurs = cursor.epoch === head.epoch && cursor.offset <= head.offset;
-      if (isOurs) return goOn(cursor, earliest);
-      reached("cursor-of-elsewhere");
-      return { cursor: earliest, gapFrom: cursor };
+      if (cursor.epoch !== head.epoch) {
+        reached("cursor-of-elsewhere");
+        return { cursor: earliest, gapFrom: cursor };
+      }
+      // What it names was lost, and who knows what else: it has all there is, and is told of a gap without a size.
+      if (cursor.offset > head.offset) return { cursor: head, gapFrom: head };
+      return goOn(cursor, earliest);
     }
   }
 }

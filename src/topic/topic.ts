@@ -103,6 +103,8 @@ export class Topic extends DurableObject<Env> {
     this.#joins = new Joins({ ...parts, lifecycle });
     lifecycle.load(ctx.getWebSockets());
     vacancy.forgetAddress();
+    // Of the log, too: what a clock wrote that was ahead would be due too late.
+    log.keepTime(Date.now());
     alarm.load();
   }
 

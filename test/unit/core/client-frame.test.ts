@@ -32,6 +32,27 @@ describe("publish", () => {
     );
   });
 
+  test("10.7 names the publish before it, where it must not overtake it", () => {
+    fc.assert(
+      fc.property(ids, ids, messages, (id, after, value) => {
+        const frame = { id, after, messages: value };
+        expect(parsePublish(formatPublish(frame))).toEqual({ ok: true, value: frame });
+      }),
+    );
+    expect(formatPublish({ id: "2", after: '"', messages: ["a"] })).toBe(
+      JSON.stringify({ type: "publish", id: "2", after: '"', messages: ["a"] }),
+    );
+  });
+
+  test.each([null, 1, "", "a b", "x".repeat(65), ["1"], {}])(
+    "10.10 %j is no id to follow",
+    (after) => {
+      const detail = 'Expected "after" to be 1 to 64 printable ASCII characters';
+      const frame = JSON.stringify({ type: "publish", id: "1", after, messages: ["a"] });
+      expect(parsePublish(frame)).toEqual({ ok: false, error: { id: "1", detail } });
+    },
+  );
+
   test("10.7 has up to 1,000 messages", () => {
     const thousand = Array.from({ length: 1000 }, (_, n) => String(n));
     const frame = { id: "1", messages: thousand };

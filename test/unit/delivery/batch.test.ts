@@ -18,8 +18,3 @@ describe("a list", () => {
     expect(await expectReached("list-miscounted", () => Batch.ofList(PLACE, list))).toBeNull();
   });
 });
-
-test("a frame's bytes are those of all of it", () => {
-  const batch = Batch.ofMessages(PLACE, ["€", new ArrayBuffer(3)]);
-  expect(batch.frameBytes).toBe(new TextEncoder().encode(batch.frame).length);
-});

@@ -5,10 +5,11 @@ import { onStorage, START_MS } from "../support/log-storage.ts";
 
 const META = {
   v: 1,
-  position: { epoch: "epoch0000000", offset: 7, atMs: START_MS, ids: [["id", 7]] },
+  position: { epoch: "epoch0000000", offset: 7, atMs: START_MS, ids: [["id", 7, 5, 1]] },
   history: { messages: 5, seconds: 60 },
   keepUntilMs: START_MS + 60_000,
   policyAtMs: START_MS - 1,
+  corrections: [],
 } as const;
 
 test("is stored as the version before reads it", () =>

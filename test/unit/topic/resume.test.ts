@@ -46,7 +46,7 @@ test.each([
   [at(10), 10, null],
   [at(3), 3, null],
   [at(2), 3, at(2)],
-  [at(11), 3, at(11)],
+  [at(11), 10, at(10)],
   [{ epoch: "otherepoch00", offset: 5 }, 3, { epoch: "otherepoch00", offset: 5 }],
 ])("9.4 9.6 a cursor %o: from %d on, a gap from %o", (cursor, offset, gapFrom) => {
   const resumption = { cursor: at(offset), gapFrom };

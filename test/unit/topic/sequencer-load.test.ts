@@ -200,7 +200,7 @@ describe("receipts", () => {
     const one = member(pipeline);
     const acks: Cursor[] = [];
     await expectReached("receipts-alone", () => {
-      const receipt = { id: "1", ack: (cursor: Cursor) => void acks.push(cursor) };
+      const receipt = { name: null, ack: (cursor: Cursor) => void acks.push(cursor) };
       pipeline.sequencer.publish({ messages: [], receipt });
     });
     expect(acks).toEqual([{ epoch: "epoch", offset: 0 }]);

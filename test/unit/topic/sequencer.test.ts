@@ -113,7 +113,7 @@ describe("sequencer and fan-out", () => {
     const members = Array.from({ length: 300 }, () => member(pipeline));
     publish(pipeline, "0");
     const acks: Cursor[] = [];
-    const receipt = { id: "1", ack: (cursor: Cursor) => void acks.push(cursor) };
+    const receipt = { name: null, ack: (cursor: Cursor) => void acks.push(cursor) };
     pipeline.sequencer.publish({ messages: ["1", "2"], receipt });
     pipeline.sequencer.publish({ messages: [], receipt });
     let sends = 0;
