@@ -11,7 +11,7 @@ import { bypassProxyForLoopback } from "../../src/local/bypass-proxy.ts";
 import { describeLowLimit } from "../../src/local/open-files.ts";
 import { untilAnswering } from "../../src/local/until-answering.ts";
 import { devAlone, NO_DATABASE, seenByWrangler, startDevAlone } from "../support/dev-process.ts";
-import { freePort } from "../support/hub-process.ts";
+import { freePort } from "../support/free-port.ts";
 import { startProgram } from "../support/process.ts";
 import { temporaryFolder } from "../support/temporary-files.ts";
 

@@ -10,7 +10,8 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { listProcessTree } from "../bench/processes/process-tree.ts";
 import { open, refused } from "../support/client.ts";
-import { freePort, untilFree } from "../support/hub-process.ts";
+import { freePort } from "../support/free-port.ts";
+import { untilFree } from "../support/hub-process.ts";
 import { startPostgres } from "../support/local-postgres.ts";
 import { startProgram, type Program } from "../support/process.ts";
 

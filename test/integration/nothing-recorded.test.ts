@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { open, refused, type Client } from "../support/client.ts";
-import { freePort } from "../support/hub-process.ts";
+import { freePort } from "../support/free-port.ts";
 import { startProgram } from "../support/process.ts";
 import { temporaryFolder } from "../support/temporary-files.ts";
 

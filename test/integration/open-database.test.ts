@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { openDatabase } from "../../src/local/open-database.ts";
-import { freePort } from "../support/hub-process.ts";
+import { freePort } from "../support/free-port.ts";
 import { startProgram } from "../support/process.ts";
 
 let folder: string;

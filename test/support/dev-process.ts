@@ -1,6 +1,7 @@
 /** `npm run dev` beside a wrangler that is none: for what it does itself, without a runtime and a database. */
 import { onTestFinished } from "vitest";
-import { freePort, untilFree } from "./hub-process.ts";
+import { freePort } from "./free-port.ts";
+import { untilFree } from "./hub-process.ts";
 import { startProgram, type Program } from "./process.ts";
 
 /** Nobody has that name, and nobody asks: the Worker is not there. */

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import { freePort } from "./free-port.ts";
 import { startProgram, type Program } from "./process.ts";
 import { assertNoSecrets } from "./secrets.ts";
 
@@ -62,17 +63,6 @@ export function hubOf(
       assertNoSecrets(program.output());
     },
   };
-}
-
-/** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("Expected a TCP address");
-  server.close();
-  await once(server, "close");
-  return address.port;
 }
 
 /** Waits until what listened on a port is gone. */

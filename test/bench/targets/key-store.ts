@@ -5,7 +5,7 @@
 import { fileURLToPath } from "node:url";
 
 import type { RevocableKey } from "../load/load-command.ts";
-import { findFreePort } from "../processes/free-port.ts";
+import { freePort } from "../../support/free-port.ts";
 import { ServerProcess } from "../processes/server-process.ts";
 import { type QueryCounter, startQueryCounter } from "../../support/query-counter.ts";
 
@@ -56,7 +56,7 @@ export class KeyStore {
   /** Starts it on the first call. */
   async start(): Promise<RunningKeyStore> {
     if (this.#running !== undefined) return this.#running;
-    const port = await findFreePort();
+    const port = await freePort();
     const command = [process.execPath, program, "--port", String(port)];
     this.#process = new ServerProcess("the embedded Postgres", command);
     const sqlUrl = `http://127.0.0.1:${port}/sql`;

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { findFreePort } from "../processes/free-port.ts";
+import { freePort } from "../../support/free-port.ts";
 import { serverCpu } from "../processes/pinned.ts";
 import { createScratchDirectory } from "../processes/scratch-directory.ts";
 import { ServerProcess } from "../processes/server-process.ts";
@@ -22,7 +22,7 @@ export const mosquitto: Target = {
   unavailable: () =>
     existsSync(MOSQUITTO) ? undefined : "mosquitto is not installed (Debian: mosquitto)",
   async start() {
-    const port = await findFreePort();
+    const port = await freePort();
     const directory = createScratchDirectory("mosquitto");
     const config = join(directory, "mosquitto.conf");
     await writeFile(config, mosquittoConfig(port, directory));

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { findFreePort } from "../processes/free-port.ts";
+import { freePort } from "../../support/free-port.ts";
 import { serverCpu } from "../processes/pinned.ts";
 import { createScratchDirectory } from "../processes/scratch-directory.ts";
 import { ServerProcess } from "../processes/server-process.ts";
@@ -25,7 +25,7 @@ export const nchan: Target = {
       ? undefined
       : "nginx with nchan is not installed (Debian: nginx, libnginx-mod-nchan)",
   async start() {
-    const port = await findFreePort();
+    const port = await freePort();
     const directory = createScratchDirectory("nchan");
     const config = join(directory, "nginx.conf");
     await writeFile(config, nginxConfig(port, directory));

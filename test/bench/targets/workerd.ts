@@ -6,7 +6,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-import { findFreePort } from "../processes/free-port.ts";
+import { freePort } from "../../support/free-port.ts";
 import { serverCpu } from "../processes/pinned.ts";
 import { ServerProcess } from "../processes/server-process.ts";
 import type { WorkerBundle } from "./worker-bundle.ts";
@@ -25,7 +25,7 @@ export async function startWorkerd(
   bundle: WorkerBundle,
   secrets: Readonly<Record<string, string>>,
 ): Promise<WorkerdServer> {
-  const port = await findFreePort();
+  const port = await freePort();
   const storage = join(bundle.directory, `objects-${port}`);
   await mkdir(storage);
   const config = join(bundle.directory, `config-${port}.capnp`);

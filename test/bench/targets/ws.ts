@@ -1,7 +1,7 @@
 /** npm `ws` on Node: the server most people would write without a platform. */
 import { fileURLToPath } from "node:url";
 
-import { findFreePort } from "../processes/free-port.ts";
+import { freePort } from "../../support/free-port.ts";
 import { serverCpu } from "../processes/pinned.ts";
 import { ServerProcess } from "../processes/server-process.ts";
 import { RAW_IN_FLIGHT } from "./in-flight.ts";
@@ -14,7 +14,7 @@ export const ws: Target = {
   measurements: BROADCAST,
   unavailable: () => undefined,
   async start() {
-    const port = await findFreePort();
+    const port = await freePort();
     const server = new ServerProcess("ws", [process.execPath, program, String(port)], {
       cpu: serverCpu,
     });

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { expectFailure, runCli, type CliRun } from "../../support/cli.ts";
 import { Client, connect, open } from "../../support/client.ts";
 import { ADMIN_TOKEN, DEAD_HUB } from "../../support/fake-hub.ts";
-import { freePort, startHub, type HubProcess } from "../../support/hub-process.ts";
+import { freePort } from "../../support/free-port.ts";
+import { startHub, type HubProcess } from "../../support/hub-process.ts";
 import { makeKeyPair } from "../../support/key-pair.ts";
 import { startProgram } from "../../support/process.ts";
 import { fileWith, temporaryFolder } from "../../support/temporary-files.ts";
