@@ -74,7 +74,7 @@ export class Intake {
   readonly #log: Log;
   readonly #sequencer: Sequencer;
   /** By owner and id, what is published and not in the log yet. */
-  readonly #underWay: Map<string, Outcome> = new Map();
+  readonly #underWay: Map<Owner, Map<string, Outcome>> = new Map();
 
   constructor(log: Log, sequencer: Sequencer) {
     this.#log = log;
@@ -160,11 +160,13 @@ export class Intake {
       else this.#refuse(publisher, id, ID_REUSED);
       return;
     }
-    const key = underWayKey(owner, id);
     const outcome: Outcome = { fingerprint, cursor: null };
-    this.#underWay.set(key, outcome);
+    const own = this.#underWay.get(owner) ?? new Map<string, Outcome>();
+    if (own.size === 0) this.#underWay.set(owner, own);
+    own.set(id, outcome);
     this.#answer(publisher, { messages, list, name: { owner, id, fingerprint } }, (cursor) => {
-      this.#underWay.delete(key);
+      own.delete(id);
+      if (own.size === 0) this.#underWay.delete(owner);
       outcome.cursor = cursor;
       sendFrame(publisher.socket, formatAck(id, formatCursor(cursor)));
     });
@@ -193,7 +195,7 @@ export class Intake {
 
   /** What became of a publish, `null` when nothing is known of it. */
   #find(owner: Owner, id: string): Outcome | null {
-    return this.#underWay.get(underWayKey(owner, id)) ?? this.#log.find(owner, id);
+    return this.#underWay.get(owner)?.get(id) ?? this.#log.find(owner, id);
   }
 
   /** Why a publish that is new cannot be taken, `null` when it can. */
@@ -206,11 +208,6 @@ export class Intake {
     }
     return this.#sequencer.isFull ? OVERLOADED : null;
   }
-}
-
-/** A space is in no id. */
-function underWayKey(owner: Owner, id: string): string {
-  return `${owner} ${id}`;
 }
 
 /** A publisher is over its rate. */

@@ -357,7 +357,7 @@ function listOf(publications: readonly Publication[]): string | null {
     if (list === undefined) return null;
     lists.push(list);
   }
-  return lists.length === 1 ? (lists[0] ?? null) : joinMessageLists(lists);
+  return joinMessageLists(lists);
 }
 
 function newEpoch(): string {
