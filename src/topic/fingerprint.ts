@@ -35,9 +35,9 @@ function hashUnits(json: string): number {
     const word = json.charCodeAt(at) | (json.charCodeAt(at + 1) << 16);
     // The rotation lets a word's high bits, which a product only moves up, reach the low ones.
     first = Math.imul(first ^ word, FIRST_PRIME);
-      first = (first << 13) | (first >>> 19);
+    first = (first << 13) | (first >>> 19);
     second = Math.imul(second ^ word, SECOND_PRIME);
-      second = (second << 17) | (second >>> 15);
+    second = (second << 17) | (second >>> 15);
   }
   return join(first, second);
 }

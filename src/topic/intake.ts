@@ -184,7 +184,11 @@ export class Intake {
   }
 
   /** Answers in its turn, whatever there is to publish: answers come in the order of their frames. */
-  #answer(publisher: Publisher, { messages, list, name }: Named, answer: (at: Cursor) => void): void {
+  #answer(
+    publisher: Publisher,
+    { messages, list, name }: Named,
+    answer: (at: Cursor) => void,
+  ): void {
     publisher.unanswered += 1;
     const ack = (cursor: Cursor): void => {
       publisher.unanswered -= 1;
