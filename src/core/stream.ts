@@ -26,7 +26,9 @@ export function formatMessageList(messages: readonly Message[]): string {
 
 /** Joins lists as if their messages had been written together. */
 export function joinMessageLists(lists: readonly string[]): string {
-  return `[${lists.map((list) => list.slice(1, -1)).join(",")}]`;
+  const end = lists.length - 1;
+  // With the first one's bracket and the last one's: putting those around would copy all once more.
+  return lists.map((list, n) => list.slice(n === 0 ? 0 : 1, n === end ? undefined : -1)).join(",");
 }
 
 /** Reads messages back; throws on what `formatMessageList` did not write. */
@@ -44,7 +46,9 @@ export function parseMessages(value: unknown, maxMessages?: number): Result<Mess
   }
   const items: unknown[] = value;
   const messages: Message[] = [];
-  for (const [index, item] of items.entries()) {
+  // Without `entries`, which makes a pair for each message.
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index];
     const message = typeof item === "string" ? item : parseBinary(item);
     if (message === null) {
       return err(`Expected "messages[${index}]" to be a text or {"base64":"…"}, padded`);

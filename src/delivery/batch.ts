@@ -31,9 +31,9 @@ export class Batch {
     this.#list = list;
   }
 
-  /** The messages as they came. */
-  static ofMessages(place: Place, messages: readonly Message[]): Batch {
-    return new Batch(place, messages, null);
+  /** The messages as they came; `list`: as they were written already. */
+  static ofMessages(place: Place, messages: readonly Message[], list: string | null = null): Batch {
+    return new Batch(place, messages, list);
   }
 
   /** The messages as `list` holds them; `null` where it does not hold as many as the place says. */

@@ -17,6 +17,7 @@ import { formatAck, formatError } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
+import { formatMessageList } from "../core/stream.ts";
 import {
   countMessages,
   isOverstructured,
@@ -28,7 +29,7 @@ import { fingerprintOf } from "./fingerprint.ts";
 import type { Log, Logged } from "./log.ts";
 import type { RateVerdict } from "./message-rate.ts";
 import type { Owner } from "./owner.ts";
-import type { PublishName } from "./publication.ts";
+import type { Publication, PublishName } from "./publication.ts";
 import type { Publisher } from "./publisher.ts";
 import { MAX_IDS_EACH } from "./recent-ids.ts";
 import type { Sequencer } from "./sequencer.ts";
@@ -62,8 +63,7 @@ interface Outcome extends Pick<Logged, "fingerprint"> {
 }
 
 /** What is published, and under which name. */
-interface Named {
-  readonly messages: readonly Message[];
+interface Named extends Omit<Publication, "receipt"> {
   readonly name: PublishName | null;
 }
 
@@ -74,7 +74,7 @@ export class Intake {
   readonly #log: Log;
   readonly #sequencer: Sequencer;
   /** By owner and id, what is published and not in the log yet. */
-  readonly #underWay: Map<string, Outcome> = new Map();
+  readonly #underWay: Map<Owner, Map<string, Outcome>> = new Map();
 
   constructor(log: Log, sequencer: Sequencer) {
     this.#log = log;
@@ -149,20 +149,24 @@ export class Intake {
     const { owner } = publisher;
     const { id, messages } = publish;
     const known = this.#find(owner, id);
+    const problem = known === null ? this.#problemOf(publish, owner, maxBytes) : null;
+    if (problem !== null) return this.#refuse(publisher, id, problem);
+    // The log has messages as this list, too: it is written once, and hashed faster than they are.
+    const list = formatMessageList(messages);
+    const fingerprint = fingerprintOf(list);
     if (known !== null) {
-      const isSame = known.fingerprint === null || known.fingerprint === fingerprintOf(messages);
+      const isSame = known.fingerprint === null || known.fingerprint === fingerprint;
       if (isSame) this.#acknowledge(publisher, id, known);
       else this.#refuse(publisher, id, ID_REUSED);
       return;
     }
-    const problem = this.#problemOf(publish, owner, maxBytes);
-    if (problem !== null) return this.#refuse(publisher, id, problem);
-    const fingerprint = fingerprintOf(messages);
-    const key = underWayKey(owner, id);
     const outcome: Outcome = { fingerprint, cursor: null };
-    this.#underWay.set(key, outcome);
-    this.#answer(publisher, { messages, name: { owner, id, fingerprint } }, (cursor) => {
-      this.#underWay.delete(key);
+    const own = this.#underWay.get(owner) ?? new Map<string, Outcome>();
+    if (own.size === 0) this.#underWay.set(owner, own);
+    own.set(id, outcome);
+    this.#answer(publisher, { messages, list, name: { owner, id, fingerprint } }, (cursor) => {
+      own.delete(id);
+      if (own.size === 0) this.#underWay.delete(owner);
       outcome.cursor = cursor;
       sendFrame(publisher.socket, formatAck(id, formatCursor(cursor)));
     });
@@ -180,18 +184,22 @@ export class Intake {
   }
 
   /** Answers in its turn, whatever there is to publish: answers come in the order of their frames. */
-  #answer(publisher: Publisher, { messages, name }: Named, answer: (at: Cursor) => void): void {
+  #answer(
+    publisher: Publisher,
+    { messages, list, name }: Named,
+    answer: (at: Cursor) => void,
+  ): void {
     publisher.unanswered += 1;
     const ack = (cursor: Cursor): void => {
       publisher.unanswered -= 1;
       answer(cursor);
     };
-    this.#sequencer.publish({ messages, receipt: { name, ack } });
+    this.#sequencer.publish({ messages, list, receipt: { name, ack } });
   }
 
   /** What became of a publish, `null` when nothing is known of it. */
   #find(owner: Owner, id: string): Outcome | null {
-    return this.#underWay.get(underWayKey(owner, id)) ?? this.#log.find(owner, id);
+    return this.#underWay.get(owner)?.get(id) ?? this.#log.find(owner, id);
   }
 
   /** Why a publish that is new cannot be taken, `null` when it can. */
@@ -204,11 +212,6 @@ export class Intake {
     }
     return this.#sequencer.isFull ? OVERLOADED : null;
   }
-}
-
-/** A space is in no id. */
-function underWayKey(owner: Owner, id: string): string {
-  return `${owner} ${id}`;
 }
 
 /** A publisher is over its rate. */

@@ -7,6 +7,7 @@ import { reached } from "../core/coverage-mark.ts";
 import { epochOf, type Cursor } from "../core/cursor.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Since } from "../core/since.ts";
+import { joinMessageLists } from "../core/stream.ts";
 import { Batch } from "../delivery/batch.ts";
 import type { LogView, Resumption } from "../delivery/log-view.ts";
 import { RecentBatches } from "../delivery/recent-batches.ts";
@@ -263,7 +264,7 @@ export class Log implements LogView {
       last: this.#head + messages.length,
       atMs,
     };
-    const batch = Batch.ofMessages(place, messages);
+    const batch = Batch.ofMessages(place, messages, listOf(publications));
     const ids: PublishedId[] = [];
     let offset = this.#head;
     for (const { messages: own, receipt } of publications) {
@@ -346,6 +347,17 @@ export class Log implements LogView {
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
   }
+}
+
+/** The list of all messages, `null` where not all were written. */
+function listOf(publications: readonly Publication[]): string | null {
+  const lists: string[] = [];
+  for (const { messages, list } of publications) {
+    if (messages.length === 0) continue;
+    if (list === undefined) return null;
+    lists.push(list);
+  }
+  return joinMessageLists(lists);
 }
 
 function newEpoch(): string {

@@ -11,5 +11,5 @@ export type Owner = number;
 /** Who presented a grant. */
 export function ownerOf(grant: Grant | null): Owner {
   if (grant === null) return 0;
-  return grant.keyId ?? -1 - fingerprintOf([grant.subject ?? ""]);
+  return grant.keyId ?? -1 - fingerprintOf(JSON.stringify(grant.subject ?? ""));
 }

@@ -7,6 +7,8 @@ import type { Owner } from "./owner.ts";
 export interface Publication {
   /** Empty where a publish was repeated, or refused: then there is only a receipt to give. */
   readonly messages: readonly Message[];
+  /** The same as a JSON array, where it was written already. */
+  readonly list?: string | undefined;
   /** `null` for a raw frame, of which nobody is told. */
   readonly receipt: Receipt | null;
 }

@@ -31,8 +31,9 @@ export const PublishedIdsSchema: v.GenericSchema<unknown, PublishedId[]> = v.arr
 
 /** The last ids of one topic. */
 export class RecentIds {
-  /** By owner and id; who published last is the last. */
-  readonly #owners: Map<Owner | null, Map<string, PublishedId>> = new Map();
+  /** Who published last is the last. */
+  readonly #owners: Map<Owner | null, OwnIds> = new Map();
+  #newest: OwnIds | null = null;
   #size = 0;
 
   constructor(ids: Iterable<PublishedId> = []) {
@@ -41,27 +42,27 @@ export class RecentIds {
 
   /** An owner's publish, `undefined` when its id is not among the last. */
   find(owner: Owner, id: string): PublishedId | undefined {
-    return this.#owners.get(owner)?.get(id) ?? this.#owners.get(null)?.get(id);
+    return this.#owners.get(owner)?.find(id) ?? this.#owners.get(null)?.find(id);
   }
 
   /** Remembers a publish, and forgets what is over a bound: its owner's oldest, or one of who was silent for longest. */
   add(published: PublishedId): void {
-    const [id, , , owner] = published;
-    const own = this.#owners.get(owner) ?? new Map<string, PublishedId>();
-    this.#owners.delete(owner);
-    this.#owners.set(owner, own);
-    if (!own.has(id)) this.#size += 1;
-    own.set(id, published);
-    if (own.size > MAX_IDS_EACH) this.#forgetOldest(owner, own);
-    if (this.#size <= MAX_IDS) return;
-    for (const [silent, theirs] of this.#owners) return this.#forgetOldest(silent, theirs);
+    const [, , , owner] = published;
+    const own = this.#owners.get(owner) ?? new OwnIds();
+    if (own !== this.#newest) {
+      this.#owners.delete(owner);
+      this.#owners.set(owner, own);
+      this.#newest = own;
+    }
+    this.#size -= own.size;
+    own.add(published);
+    this.#size += own.size;
+    if (this.#size > MAX_IDS) this.#forgetOldest();
   }
 
   /** The last so many ids, oldest first; as many of each owner, as far as each has so many. */
   newest(count: number): PublishedId[] {
-    const lists = [...this.#owners.values()]
-      .toReversed()
-      .map((own) => [...own.values()].toReversed());
+    const lists = [...this.#owners.values()].toReversed().map((own) => own.newestFirst());
     const newest: PublishedId[] = [];
     for (let nth = 0; newest.length < Math.min(count, this.#size); nth++) {
       const nths = lists.map((list) => list[nth]).filter((published) => published !== undefined);
@@ -70,12 +71,51 @@ export class RecentIds {
     return newest.toSorted(([, one], [, other]) => one - other);
   }
 
-  #forgetOldest(owner: Owner | null, own: Map<string, PublishedId>): void {
-    for (const id of own.keys()) {
-      own.delete(id);
+  #forgetOldest(): void {
+    for (const [owner, own] of this.#owners) {
+      own.forgetOldest();
       this.#size -= 1;
-      break;
+      if (own.size === 0) this.#owners.delete(owner);
+      return;
     }
-    if (own.size === 0) this.#owners.delete(owner);
+  }
+}
+
+/** The last ids of one owner. */
+class OwnIds {
+  readonly #byId: Map<string, PublishedId> = new Map();
+  /** Oldest first, from `#oldest` on: a Map's first entry is found behind all that were deleted. */
+  #order: string[] = [];
+  #oldest = 0;
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  find(id: string): PublishedId | undefined {
+    return this.#byId.get(id);
+  }
+
+  add(published: PublishedId): void {
+    const [id] = published;
+    const { size } = this;
+    this.#byId.set(id, published);
+    if (this.size === size) return;
+    this.#order.push(id);
+    if (this.size > MAX_IDS_EACH) this.forgetOldest();
+  }
+
+  forgetOldest(): void {
+    const id = this.#order[this.#oldest];
+    if (id === undefined) return;
+    this.#byId.delete(id);
+    this.#oldest += 1;
+    if (this.#oldest < MAX_IDS_EACH) return;
+    this.#order = this.#order.slice(this.#oldest);
+    this.#oldest = 0;
+  }
+
+  newestFirst(): PublishedId[] {
+    return [...this.#byId.values()].toReversed();
   }
 }

@@ -7,7 +7,9 @@ import { Batch } from "../../../src/delivery/batch.ts";
 export const START_MS = 1_780_000_000_000;
 
 /** Runs a test on the storage of an object that nobody else uses. */
-export function onStorage(run: (storage: DurableObjectStorage) => void): Promise<void> {
+export function onStorage(
+  run: (storage: DurableObjectStorage) => void | Promise<void>,
+): Promise<void> {
   const object = env.TOPIC.getByName(`test/${crypto.randomUUID()}`);
   return runInDurableObject(object, (_, { storage }) => run(storage));
 }

@@ -1,23 +1,11 @@
-/** Logs on an object's real storage. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
+/** Logs on an object's real storage: opened, appended to, read. */
 import { expect } from "vitest";
 import type { Message } from "../../../src/core/message.ts";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
 import { Log } from "../../../src/topic/log.ts";
 import type { Publication } from "../../../src/topic/publication.ts";
-
-/** A Thursday in 2026; the log has no clock of its own. */
-export const START_MS = 1_780_000_000_000;
-
-/** Runs a test on the storage of an object that nobody else uses. */
-export function onStorage(
-  run: (storage: DurableObjectStorage) => void | Promise<void>,
-): Promise<void> {
-  const object = env.TOPIC.getByName(`test/${crypto.randomUUID()}`);
-  return runInDurableObject(object, (_, { storage }) => run(storage));
-}
+import { START_MS } from "./log-storage.ts";
 
 /** Opens the log of a storage, as a topic with this policy does. */
 export function openLog(storage: DurableObjectStorage, policy: Partial<Policy> = {}): Log {
@@ -30,11 +18,6 @@ export function openLog(storage: DurableObjectStorage, policy: Partial<Policy> =
 /** Publications of one raw message each. */
 export function raw(...messages: Message[]): Publication[] {
   return messages.map((message) => ({ messages: [message], receipt: null }));
-}
-
-/** The numbers from one to another, as texts. */
-export function numbers(first: number, last: number): string[] {
-  return Array.from({ length: last - first + 1 }, (_, n) => String(first + n));
 }
 
 /** Everything after an offset, read as a replay reads it. */

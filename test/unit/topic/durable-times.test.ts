@@ -1,17 +1,8 @@
 /** History that is turned on, and batches that need several rows. */
 import { describe, expect, test } from "vitest";
 import { DEFAULT_POLICY } from "../../../src/core/policy.ts";
-import {
-  begins,
-  earliest,
-  numbers,
-  onStorage,
-  openLog,
-  raw,
-  readAll,
-  rowsOf,
-  START_MS,
-} from "../support/logs.ts";
+import { numbers, onStorage, START_MS } from "../support/log-storage.ts";
+import { begins, earliest, openLog, raw, readAll, rowsOf } from "../support/logs.ts";
 
 /** Lets the second of the rows that are written next fail. */
 function failSecondRow({ sql }: DurableObjectStorage): void {

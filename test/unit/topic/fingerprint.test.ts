@@ -2,10 +2,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Message } from "../../../src/core/message.ts";
-import { fingerprintOf } from "../../../src/topic/fingerprint.ts";
+import { formatMessageList } from "../../../src/core/stream.ts";
+import { fingerprintOf as fingerprintOfJson } from "../../../src/topic/fingerprint.ts";
 import { ownerOf } from "../../../src/topic/owner.ts";
 import { messages } from "../support/frames.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
+
+function fingerprintOf(list: readonly Message[]): number {
+  return fingerprintOfJson(formatMessageList(list));
+}
 
 function bytes(...values: number[]): ArrayBuffer {
   return new Uint8Array(values).buffer;
@@ -63,10 +68,42 @@ describe("10.9 a fingerprint", () => {
     expect(seen.size).toBe(231_072);
   });
 
-  test("spreads over all its bits, in both halves", () => {
+  test("of a long text differs wherever the text does", () => {
+    // Longer than what is hashed at a time, which ends in the middle of a character.
+    const text = `${"x".repeat(65_533)}${"€😀".repeat(300)}${"y".repeat(66_000)}`;
+    const seen = new Set([fingerprintOf([text])]);
+    const places = [0, 1, 2, 3, 4, 5, 6, 7, 65_530, 65_531, 65_532, 65_533, 65_534, 65_535, 66_000];
+    places.push(66_500, 67_000, 100_000, text.length - 1);
+    for (const at of places)
+      seen.add(fingerprintOf([`${text.slice(0, at)}!${text.slice(at + 1)}`]));
+    for (let more = 1; more <= 9; more++) seen.add(fingerprintOf([text + "y".repeat(more)]));
+    expect(seen.size).toBe(1 + places.length + 9);
+  });
+
+  test.each([300, 65_530, 65_531, 65_532, 65_533, 65_534, 131_070])(
+    "knows characters and halves of pairs apart, also behind %i others",
+    (length) => {
+      const before = "x".repeat(length);
+      const ends = ["😀", "😁", "\ud83d", "\ude00", "\ufffd", "\ufffd\ufffd", "\u0000", "", "x"];
+      const seen = new Set(ends.map((end) => fingerprintOf([before + end])));
+      expect(seen.size).toBe(ends.length);
+    },
+  );
+
+  test("of a long text has nothing of the long text before it", () => {
+    const one = "x".repeat(301);
+    const fingerprint = fingerprintOf([one]);
+    fingerprintOf(["y".repeat(100_000)]);
+    expect(fingerprintOf([one])).toBe(fingerprint);
+  });
+
+  test.each([
+    ["short", ""],
+    ["long", "x".repeat(300)],
+  ])("spreads over all its bits, in both halves: a %s one", (_, before) => {
     const set = Array<number>(53).fill(0);
     for (let n = 0; n < 4096; n++) {
-      const fingerprint = fingerprintOf([String(n)]);
+      const fingerprint = fingerprintOf([before + n]);
       const [low, high] = [fingerprint % 2 ** 32, Math.floor(fingerprint / 2 ** 32)];
       for (let bit = 0; bit < 53; bit++) {
         const half = bit < 32 ? low >>> bit : high >>> (bit - 32);
@@ -76,8 +113,16 @@ describe("10.9 a fingerprint", () => {
     for (const count of set) expect(Math.abs(count - 2048)).toBeLessThan(256);
   });
 
+  test("has no two alike among many long ones that are nearly alike", () => {
+    const seen = new Set<number>();
+    for (let n = 0; n < 50_000; n++) seen.add(fingerprintOf(["x".repeat(300) + n]));
+    for (let n = 0; n < 50_000; n++) seen.add(fingerprintOf([n + "x".repeat(300)]));
+    expect(seen.size).toBe(100_000);
+  });
+
   test("is what it was: those that are stored must compare", () => {
-    expect(fingerprintOf(["text", bytes(0, 255, 128, 7, 9)])).toBe(1_534_343_129_337_315);
+    expect(fingerprintOf(["€".repeat(70_000)])).toBe(4_363_491_914_926_553);
+    expect(fingerprintOf(["text", bytes(0, 255, 128, 7, 9)])).toBe(6_184_169_659_643_358);
   });
 });
 

@@ -181,6 +181,34 @@ describe("what is under way", () => {
     expect(await raw.take(3)).toEqual(["1", "2", "5"]);
   });
 
+  test("10.9 is the owner's own, in the same turn as well", async () => {
+    const topic = freshTopic();
+    const keys = [keyGrant({ keyId: 1 }), keyGrant({ keyId: 2 })];
+    const sources: Client[] = [];
+    for (const grant of keys) sources.push(await openPublisher(topic, grant));
+    const raw = await open(topic, subscriber());
+    await runInDurableObject(topic, (instance, ctx) => {
+      // The first batch goes at once, and the others wait.
+      for (const id of ["1", "2", "3"]) {
+        for (const [n, socket] of hubSockets(ctx, "publisher").entries()) {
+          instance.webSocketMessage(socket, formatPublish({ id, messages: [`${id} of ${n}`] }));
+        }
+      }
+    });
+    const offsets: (number | string)[] = [];
+    for (const source of sources) {
+      for (const id of ["1", "2", "3"]) {
+        const answer = await nextAnswer(source);
+        expect(answer.id).toBe(id);
+        offsets.push(answer.at);
+      }
+    }
+    // The runtime says in no order who is here.
+    expect(new Set(offsets)).toEqual(new Set([1, 2, 3, 4, 5, 6]));
+    const sent = ["1 of 0", "1 of 1", "2 of 0", "2 of 1", "3 of 0", "3 of 1"];
+    expect(await raw.take(6)).toEqual(sent);
+  });
+
   test("10.7 10.11 is at most 1,000 a socket, and what is sent again is published once", async () => {
     const topic = freshTopic();
     const policy = { ...SHARED, historyMessages: 10_000 };
@@ -256,7 +284,8 @@ test("10.9 what a sleeping topic remembers fits an attachment, however long all 
     log.restore({ epoch: "0".repeat(12), offset: 2 ** 53 - 1000, atMs: 1.5e15 + 0.5, ids: [] });
     for (let n = 0; n < 500; n++) {
       const name = {
-        owner: -(2 ** 53),
+        // A subject's, however long it is, and as many as are remembered.
+        owner: (n % 16) - 2 ** 53,
         id: `${"~".repeat(61)}${100 + n}`,
         fingerprint: 2 ** 53 - 1,
       };

@@ -1,32 +1,18 @@
 /** PROTOCOL.md, 10.9, on an object's real storage: which ids outlive memory, what they cost, and what they hold up. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import type { Message } from "../../../src/core/message.ts";
-import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
-import { Log } from "../../../src/topic/log.ts";
+import type { Policy } from "../../../src/core/policy.ts";
 import type { Publication } from "../../../src/topic/publication.ts";
+import type { Log } from "../../../src/topic/log.ts";
+import { onStorage, START_MS } from "../support/log-storage.ts";
+import { openLog as openAnyLog, raw } from "../support/logs.ts";
 
-/** A Thursday in 2026; the log has no clock of its own. */
-const START_MS = 1_780_000_000_000;
 const HISTORY: Partial<Policy> = { historyMessages: 10 };
 /** As long as an id may be, and as JSON makes most of it. */
 const LONGEST_ID = '"'.repeat(59);
 
-function onStorage(run: (storage: DurableObjectStorage) => void): Promise<void> {
-  const object = env.TOPIC.getByName(`test/${crypto.randomUUID()}`);
-  return runInDurableObject(object, (_, { storage }) => run(storage));
-}
-
 function openLog(storage: DurableObjectStorage, policy: Partial<Policy> = HISTORY): Log {
-  const log = new Log(storage);
-  log.load(true);
-  log.configure({ ...DEFAULT_POLICY, ...policy }, START_MS);
-  return log;
-}
-
-function raw(...messages: Message[]): Publication[] {
-  return messages.map((message) => ({ messages: [message], receipt: null }));
+  return openAnyLog(storage, policy);
 }
 
 function publish(id: string, message: Message, owner = 1, fingerprint = 7): Publication {

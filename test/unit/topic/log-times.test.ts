@@ -1,7 +1,8 @@
 /** The times of a log rise, whatever the machine's clock does. */
 import { describe, expect, test } from "vitest";
 import { expectReached } from "../../support-in-workerd/expect-reached.ts";
-import { begins, earliest, onStorage, openLog, raw, rowsOf, START_MS } from "../support/logs.ts";
+import { onStorage, START_MS } from "../support/log-storage.ts";
+import { begins, earliest, openLog, raw, rowsOf } from "../support/logs.ts";
 
 const DAY_MS = 86_400_000;
 const MINUTE = { historySeconds: 60 };

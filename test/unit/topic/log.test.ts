@@ -137,6 +137,25 @@ describe("a durable log", () => {
       expect(later.find(1, "id")?.cursor).toEqual(log.head);
     }));
 
+  test("10.4 has the list that a publish came with, and writes those that have none", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 10 });
+      const one: Publication = { ...publish("1", "a", "b"), list: '["a", "b"]' };
+      const other: Publication = { ...publish("2", "c"), list: '[ "c"]' };
+      const repeated: Publication = { ...publish("2"), messages: [] };
+      const lists = [
+        [one],
+        [repeated, one, repeated, other],
+        [...raw("d"), one],
+        [one, ...raw("d")],
+      ];
+      const batches = lists.map((publications) => log.append(publications, START_MS)?.list);
+      // Spaces, which the hub does not write, tell the two apart.
+      expect(batches).toEqual(['["a", "b"]', '["a", "b", "c"]', '["d","a","b"]', '["a","b","d"]']);
+      const read = readAll(openLog(storage, { historyMessages: 10 }), 0);
+      expect(read).toEqual(["a", "b", "a", "b", "c", "d", "a", "b", "a", "b", "d"]);
+    }));
+
   test("9.2 takes messages larger than a row, whatever JSON makes of them", () =>
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 100 });

@@ -47,6 +47,24 @@ test("asks once for what several read, and remembers eight", () =>
     expect(asked()).toBe(10);
   }));
 
+test("11.1 remembers 2 MiB at most, and nothing that is larger", () => {
+  const kib = [2049, 2048, 1024, 1025];
+  const { read } = readsOf((offset) => {
+    const first = offset + 1;
+    const place = { epoch: EPOCH, first, last: first, atMs: START_MS };
+    return [Batch.ofMessages(place, ["x".repeat((kib[offset] ?? 0) * 1024)])];
+  });
+  const isRemembered = (offset: number): boolean => read(offset) === read(offset);
+  expect(isRemembered(0)).toBe(false);
+  expect(isRemembered(1)).toBe(true);
+  expect(isRemembered(2)).toBe(true);
+  const third = read(2);
+  read(0);
+  expect(read(2)).toBe(third);
+  read(1);
+  expect(read(2)).not.toBe(third);
+});
+
 test("tells what cannot be read, and asks again", () => {
   const { read, asked } = readsOf((offset) => (offset === 0 ? 5 : []));
   expect(read(0)).toBe(5);

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import type { Since } from "../../../src/core/since.ts";
 import type { Log } from "../../../src/topic/log.ts";
 import { RowTimes, type RowTime } from "../../../src/topic/row-times.ts";
-import { begins, onStorage, openLog, raw, START_MS } from "../support/logs.ts";
+import { onStorage, START_MS } from "../support/log-storage.ts";
+import { begins, openLog, raw } from "../support/logs.ts";
 
 /** Counts the rows that everything read through SQL takes. */
 function countRowsRead({ sql }: DurableObjectStorage): (run: () => void) => number {
