@@ -22,6 +22,13 @@ export function figuresOf(results: readonly RoundResult[]): Figure[] {
       lower(`history, ${scenario}, p50 ms`, ({ history }) => history.get(scenario)?.p50Ms),
       lower(`history, ${scenario}, rows/s`, ({ history }) => history.get(scenario)?.rowsPerSecond),
     ]),
+    ...keysOf(results, ({ flood }) => flood).flatMap((scenario) => [
+      lower(
+        `flood, ${scenario}, delivery p99 ms`,
+        ({ flood }) => flood.get(scenario)?.deliveryP99Ms,
+      ),
+      lower(`flood, ${scenario}, connect p99 ms`, ({ flood }) => flood.get(scenario)?.connectP99Ms),
+    ]),
     lower("join, half current, ms", ({ join }) => join?.medianCurrentMs),
     lower("join, all current, ms", ({ join }) => join?.lastCurrentMs),
     lower("storm, all current, ms", ({ storm }) => storm?.lastCurrentMs),

@@ -26,6 +26,8 @@ Options:
   --only LIST         which of ${MEASUREMENTS.join(", ")}
                       (default: all)
   --subscribers LIST  subscribers for throughput (default 100,1000,4000)
+  --latency-subscribers N, --latency-rate N
+                      subscribers and messages per second for latency (default 100 and 50)
   --kick-topics N     live topics for kick (default 100)
   --kick-holders N    kick at scale: a key on N of those topics, one on all, and one on all while they
                       hibernate; other publishers stay on all of them (default: one key on all, alone)
@@ -60,7 +62,7 @@ when the median is worse by more than 5% and the interval does not hold 1. What 
               puts up to 100 messages into a frame. Processor time is that of the server's whole
               process tree. Every subscriber must receive every message, the sampled ones are compared
               byte for byte: a loss fails the run.
-  latency     50 messages per second to 100 subscribers, publish to receive on one clock.
+  latency     Messages at a steady rate to all subscribers, publish to receive on one clock.
   history     The same at --rates, of topics without history and with a durable log by --delays; the
               rows that the log has for it, and what so many cost a month at Cloudflare's price of a
               million, beyond what its plan includes (stream-durable).
@@ -71,6 +73,9 @@ when the median is worse by more than 5% and the interval does not hold 1. What 
   kick        A key with one publisher on each of 100 live topics is revoked over HTTP: the time until each
               publisher's Close frame. Ten keys (hub). The floor makes as many bare calls instead, from
               one object to others that are awake. A topic counts as awake while its storage is open.
+  flood       One raw publisher floods a topic: 5,000 texts a second of 10 bytes, 20 MB a second in texts of
+              64 KiB and of 1 MiB. Beside it 100 messages a second go to 10 subscribers of another topic,
+              and 50 subscribers a second join that: p99 of both, with the flood and without (hub).
   ingest      One stream publisher with up to 4,000 unacknowledged messages, in frames of 100 and of 20,
               and one subscriber (stream-durable). All acks must come in order, and all messages.
   join        10,000 messages are in the log, then 100 subscribers join at once with since=earliest

@@ -102,6 +102,7 @@ function mostSockets(options: Options): number {
           return options.kick.topics * (options.kick.holders === undefined ? 1 : 2);
         case "connect":
         case "ingest":
+        case "flood":
           return 1;
       }
     }),

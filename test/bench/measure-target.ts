@@ -1,5 +1,6 @@
 /** One step of the plan on one running server: the command to the load generator, and its result. */
-import type { Busy, CallsResult, Endpoint } from "./load/load-command.ts";
+import type { Busy, CallsResult, Endpoint, FloodResult } from "./load/load-command.ts";
+import { FLOOD_SCENARIOS } from "./load/flood-scenarios.ts";
 import { historyScenarios } from "./history-scenarios.ts";
 import { kickScenarios } from "./kick-scenarios.ts";
 import { type HistoryRow, measureHistory } from "./measure-history.ts";
@@ -10,7 +11,6 @@ import type { Step } from "./step.ts";
 import { HISTORY_MESSAGES } from "./targets/key-store.ts";
 import type { RunningTarget } from "./targets/target.ts";
 
-const LATENCY_MESSAGES_PER_SECOND = 50;
 const MEMORY_SETTLE_SECONDS = 15;
 const JOIN_MESSAGES_PER_SECOND = 200;
 const STORM_MESSAGES_PER_SECOND = 20;
@@ -63,7 +63,7 @@ export async function measureTarget(
         ...common,
         kind: "latency",
         subscribers: options.latencySubscribers,
-        messagesPerSecond: LATENCY_MESSAGES_PER_SECOND,
+        messagesPerSecond: options.latencyRate,
         warmupSeconds,
         seconds,
       });
@@ -158,6 +158,22 @@ export async function measureTarget(
         },
       };
     }
+    case "flood": {
+      const load = { kind: "flood", warmupSeconds, seconds } as const;
+      const topics = FLOOD_SCENARIOS.map((scenario) => ({
+        scenario,
+        flooded: server.endpoint(step.kind),
+        quiet: server.endpoint(step.kind),
+      }));
+      const rows = await runLoad({ ...common, ...load, topics });
+      return {
+        line: `p99 of others beside a flood: ${rows.map(describeFlood).join("; ")}`,
+        othersLoad: undefined,
+        record: (result) => {
+          for (const row of rows) result.flood.set(row.scenario.name, row);
+        },
+      };
+    }
     case "ingest": {
       const { messagesPerFrame } = step;
       const load = { kind: "ingest", messagesPerFrame, warmupSeconds, seconds } as const;
@@ -218,6 +234,10 @@ async function measureKicks(
 
 function describeHistory({ scenario, p50Ms, rowsPerSecond }: HistoryRow): string {
   return `${scenario.name}: p50 ${p50Ms.toFixed(1)} ms, ${rowsPerSecond.toFixed(1)} rows/s`;
+}
+
+function describeFlood({ scenario, deliveryP99Ms, connectP99Ms }: FloodResult): string {
+  return `${scenario.name}: delivery ${deliveryP99Ms.toFixed(1)} ms, connect ${connectP99Ms.toFixed(1)} ms`;
 }
 
 function describeKick({ scenario, lastMs }: CallsResult): string {

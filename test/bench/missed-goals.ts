@@ -32,6 +32,8 @@ const MOST_ADDED_MS = 5;
 const MOST_P50_RATIO = 1.15;
 const MOST_MEMORY_RATIO = 1.15;
 const MOST_STORM_QUERIES = 1;
+/** p99 of others' deliveries and connects beside a flood, as a multiple of that without one. */
+const MOST_FLOOD_RATIO = 3;
 /** Processor time of a connect by a key that is known, as a multiple of the floor's upgrade. */
 const MOST_CONNECT_RATIO = 2;
 /** Milliseconds from a revocation to the last Close frame, by awake topics that the key is on... */
@@ -72,7 +74,7 @@ export function worseRatios(ratios: readonly VersionRatio[], variants: Iterable<
 type Goal = (summary: TargetSummary) => string[];
 
 const GOALS: Readonly<Record<string, readonly Goal[]>> = {
-  hub: [rawThroughput, latencyToFloor, memoryToFloor, connect, kick],
+  hub: [rawThroughput, latencyToFloor, memoryToFloor, connect, kick, flood],
   // Joining has no goal in time: a hole, a repeat or a change of order has failed the run already.
   "hub-durable": [],
   stream: [streamThroughput, latencyToHub, storm],
@@ -169,6 +171,24 @@ function history({ history: rows }: TargetSummary): string[] {
       missed.push(`p50 is ${addedMs.toFixed(1)} ms over that without history (${scenario.name})`);
     }
     return missed;
+  });
+}
+
+function flood({ flood: [none, ...rows] }: TargetSummary): string[] {
+  if (none === undefined) return [];
+  return rows.flatMap((row) => {
+    const ratios = [
+      ["deliveries", row.deliveryP99Ms / none.deliveryP99Ms],
+      ["connects", row.connectP99Ms / none.connectP99Ms],
+    ] as const;
+    return ratios.flatMap(([what, ratio]) =>
+      ratio <= MOST_FLOOD_RATIO
+        ? []
+        : [
+            `p99 of others' ${what} is ${times(ratio)} that without a flood, ` +
+              `not ${MOST_FLOOD_RATIO} x (${row.scenario.name})`,
+          ],
+    );
   });
 }
 

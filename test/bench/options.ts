@@ -20,6 +20,8 @@ export interface Options {
   readonly measurements: readonly Measurement[];
   readonly subscribers: readonly number[];
   readonly latencySubscribers: number;
+  /** Messages a second while latency is measured. */
+  readonly latencyRate: number;
   readonly memorySubscribers: number;
   readonly joinSubscribers: number;
   readonly messagesInLog: number;
@@ -42,6 +44,8 @@ const OPTIONS = {
   variant: { type: "string", multiple: true },
   only: { type: "string" },
   subscribers: { type: "string" },
+  "latency-subscribers": { type: "string" },
+  "latency-rate": { type: "string" },
   rounds: { type: "string" },
   seconds: { type: "string" },
   window: { type: "string" },
@@ -78,7 +82,12 @@ export function parseOptions(args: readonly string[]): Options | "help" {
     hubConfigPath: fileURLToPath(new URL("../../wrangler.toml", import.meta.url)),
     measurements: MEASUREMENTS.filter((name) => only.includes(name)),
     subscribers: parseNumbers("subscribers", subscribers, 1),
-    latencySubscribers: isQuick ? 20 : 100,
+    latencySubscribers: parseNumber(
+      "latency-subscribers",
+      values["latency-subscribers"] ?? (isQuick ? "20" : "100"),
+      1,
+    ),
+    latencyRate: parseNumber("latency-rate", values["latency-rate"] ?? "50", 1),
     memorySubscribers: isQuick ? 100 : 3_000,
     joinSubscribers: isQuick ? 20 : 100,
     messagesInLog: isQuick ? 1_000 : 10_000,

@@ -28,7 +28,17 @@ export function formatReport(
   summaries: readonly TargetSummary[],
   ratios: readonly VersionRatio[],
 ): string {
-  const ofTargets = [throughput, latencyAndMemory, history, connect, kick, ingest, join, storm];
+  const ofTargets = [
+    throughput,
+    latencyAndMemory,
+    history,
+    connect,
+    kick,
+    ingest,
+    join,
+    storm,
+    flood,
+  ];
   const tables = [...ofTargets.map((build) => build(summaries)), versionRatios(ratios)]
     .filter(({ rows }) => rows.length > 0)
     .map(({ heads, rows }) => markdownTable(heads, rows));
@@ -217,6 +227,35 @@ function storm(summaries: readonly TargetSummary[]): Table {
           ],
         ],
   );
+  return { heads, rows };
+}
+
+function flood(summaries: readonly TargetSummary[]): Table {
+  const heads = [
+    "others beside a flood",
+    "of",
+    "that arrived, /s",
+    "delivery p50 ms",
+    "p99 ms",
+    "to none",
+    "connect p50 ms",
+    "p99 ms",
+    "to none",
+  ];
+  const rows = summaries.flatMap((summary) => {
+    const [none] = summary.flood;
+    return summary.flood.map((row) => [
+      summary.target,
+      row.scenario.name,
+      grouped(threeDigits(row.floodPerSecond)),
+      row.deliveryP50Ms.toFixed(1),
+      row.deliveryP99Ms.toFixed(1),
+      ratio(row.deliveryP99Ms / (none?.deliveryP99Ms ?? Number.NaN)),
+      row.connectP50Ms.toFixed(1),
+      row.connectP99Ms.toFixed(1),
+      ratio(row.connectP99Ms / (none?.connectP99Ms ?? Number.NaN)),
+    ]);
+  });
   return { heads, rows };
 }
 

@@ -1,6 +1,6 @@
 /** What one target did in one round. */
 import type { HistoryRow } from "./measure-history.ts";
-import type { CallsResult, KickResult, ResultOf } from "./load/load-command.ts";
+import type { CallsResult, FloodResult, KickResult, ResultOf } from "./load/load-command.ts";
 
 export interface RoundResult {
   readonly target: string;
@@ -13,6 +13,8 @@ export interface RoundResult {
   readonly kick: Map<string, KickResult | CallsResult>;
   /** By scenario. */
   readonly history: Map<string, HistoryRow>;
+  /** By scenario. */
+  readonly flood: Map<string, FloodResult>;
   latency?: ResultOf["latency"];
   memory?: ResultOf["memory"];
   join?: ResultOf["join"];
@@ -28,5 +30,6 @@ export function emptyRound(target: string, round: number): RoundResult {
     ingest: new Map(),
     kick: new Map(),
     history: new Map(),
+    flood: new Map(),
   };
 }

@@ -71,6 +71,7 @@ function planRound(round: number, options: Options): Step[] {
       case "connect":
       case "kick":
       case "join":
+      case "flood":
         return [{ kind }];
       case "memory":
       case "storm":

@@ -9,6 +9,7 @@ export const MEASUREMENTS = [
   "kick",
   "join",
   "storm",
+  "flood",
   "ingest",
   "throughput",
 ] as const;

@@ -1,7 +1,7 @@
 /** All rounds of a run as one row per target and measurement: medians, and what they compare with. */
 import { type Pick, medianOf, ratioOf } from "./compare-rounds.ts";
 import type { KickScenario } from "./kick-scenarios.ts";
-import type { KickResult, ResultOf, StormResult } from "./load/load-command.ts";
+import type { FloodResult, KickResult, ResultOf, StormResult } from "./load/load-command.ts";
 import type { HistoryRow } from "./measure-history.ts";
 import type { RoundResult } from "./round-result.ts";
 
@@ -62,6 +62,7 @@ export interface TargetSummary {
   readonly microsPerConnect: Compared | undefined;
   readonly kick: readonly KickRow[];
   readonly history: readonly HistoryRow[];
+  readonly flood: readonly FloodResult[];
   readonly join: JoinRow | undefined;
   readonly storm: StormResult | undefined;
 }
@@ -83,6 +84,7 @@ export function summarize(results: readonly RoundResult[]): TargetSummary[] {
       microsPerConnect: compare(({ connect }) => connect?.cpuMicrosPerConnect),
       kick: kickRows(results, target),
       history: historyRows(own, target),
+      flood: floodRows(own, target),
       join: joinRow(own, target),
       storm: own.find(({ storm }) => storm !== undefined)?.storm,
     };
@@ -168,6 +170,24 @@ function historyRows(own: readonly RoundResult[], target: string): HistoryRow[] 
       p50Ms: middle((row) => row.p50Ms),
       p99Ms: middle((row) => row.p99Ms),
       rowsPerSecond: middle((row) => row.rowsPerSecond),
+    };
+  });
+}
+
+function floodRows(own: readonly RoundResult[], target: string): FloodResult[] {
+  return [...(own[0]?.flood.entries() ?? [])].map(([name, { scenario }]) => {
+    const middle = (pick: (row: FloodResult) => number): number =>
+      medianOf(own, target, ({ flood }) => {
+        const measured = flood.get(name);
+        return measured === undefined ? undefined : pick(measured);
+      }) ?? Number.NaN;
+    return {
+      scenario,
+      floodPerSecond: middle((row) => row.floodPerSecond),
+      deliveryP50Ms: middle((row) => row.deliveryP50Ms),
+      deliveryP99Ms: middle((row) => row.deliveryP99Ms),
+      connectP50Ms: middle((row) => row.connectP50Ms),
+      connectP99Ms: middle((row) => row.connectP99Ms),
     };
   });
 }

@@ -6,6 +6,7 @@
 import { type LoadCommand, type LoadReply, type ResultOf, isLoadCommand } from "./load-command.ts";
 import { measureCalls } from "./measure-calls.ts";
 import { measureConnect } from "./measure-connect.ts";
+import { measureFlood } from "./measure-flood.ts";
 import { measureIngest } from "./measure-ingest.ts";
 import { measureJoin } from "./measure-join.ts";
 import { measureKick } from "./measure-kick.ts";
@@ -52,5 +53,7 @@ function measure(command: LoadCommand): Promise<ResultOf[LoadCommand["kind"]]> {
       return measureKick(command);
     case "calls":
       return measureCalls(command);
+    case "flood":
+      return measureFlood(command);
   }
 }

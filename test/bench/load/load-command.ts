@@ -1,6 +1,7 @@
 /** What the coordinator asks of the load generator, and what comes back. Crosses a process boundary. */
 import type { KickScenario } from "../kick-scenarios.ts";
 import type { DialectName } from "./dialect.ts";
+import type { FloodScenario } from "./flood-scenarios.ts";
 
 /** What may be under way at most in a closed loop. */
 export interface InFlight {
@@ -102,6 +103,21 @@ export interface KickCommand extends Load {
   readonly scenarios: readonly KickLoad[];
 }
 
+/** The topics of a scenario. */
+export interface FloodTopics {
+  readonly scenario: FloodScenario;
+  readonly flooded: Endpoint;
+  readonly quiet: Endpoint;
+}
+
+export interface FloodCommand extends Load {
+  readonly kind: "flood";
+  /** Topics that are flooded by a raw publisher, and those beside them; new ones for each scenario. */
+  readonly topics: readonly FloodTopics[];
+  readonly warmupSeconds: number;
+  readonly seconds: number;
+}
+
 export interface CallsCommand extends Load {
   readonly kind: "calls";
   /** A GET of it with a number appended calls that many objects. */
@@ -119,6 +135,7 @@ export type LoadCommand =
   | StormCommand
   | ConnectCommand
   | KickCommand
+  | FloodCommand
   | CallsCommand;
 
 /** Shares of one processor. */
@@ -196,6 +213,17 @@ export interface KickResult extends CallsResult {
   readonly awakeTopics: number;
 }
 
+/** What others notice while a topic is flooded. */
+export interface FloodResult {
+  readonly scenario: FloodScenario;
+  /** Messages of the flood that arrived. */
+  readonly floodPerSecond: number;
+  readonly deliveryP50Ms: number;
+  readonly deliveryP99Ms: number;
+  readonly connectP50Ms: number;
+  readonly connectP99Ms: number;
+}
+
 export interface ResultOf {
   readonly throughput: ThroughputResult;
   readonly latency: LatencyResult;
@@ -206,6 +234,7 @@ export interface ResultOf {
   readonly connect: ConnectResult;
   readonly kick: readonly KickResult[];
   readonly calls: readonly CallsResult[];
+  readonly flood: readonly FloodResult[];
 }
 
 export type LoadReply<Result> =
