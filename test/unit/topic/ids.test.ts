@@ -209,6 +209,47 @@ describe("what is under way", () => {
     expect(await raw.take(6)).toEqual(sent);
   });
 
+  test("10.9 is known until its own ack, whatever of its owner is acknowledged before", async () => {
+    const topic = freshTopic();
+    const source = await openPublisher(topic);
+    const raw = await open(topic, subscriber());
+    // Too much for one batch: the second waits for the round of the first.
+    const large = "x".repeat(400 * 1024);
+    const frame = (id: string): string => formatPublish({ id, messages: [`${id} ${large}`] });
+    await runInDurableObject(topic, (instance, ctx) => {
+      const [socket] = hubSockets(ctx, "publisher");
+      if (socket === undefined) throw new Error("There is no publisher");
+      const send = socket.send.bind(socket);
+      socket.send = (text) => {
+        send(text);
+        if (typeof text !== "string" || !text.includes('"2"')) return;
+        socket.send = send;
+        // "3" is under way, and sent again.
+        instance.webSocketMessage(socket, frame("3"));
+      };
+      for (const id of ["1", "2", "3"]) instance.webSocketMessage(socket, frame(id));
+    });
+    const answers = [];
+    for (let n = 0; n < 4; n++) answers.push(await nextAnswer(source));
+    expect(answers).toEqual([
+      { id: "1", at: 1 },
+      { id: "2", at: 2 },
+      { id: "3", at: 3 },
+      { id: "3", at: 3 },
+    ]);
+    await publish(source, { id: "4", messages: ["4"] });
+    const sent = await raw.take(4);
+    expect(sent.map((text) => String(text)[0])).toEqual(["1", "2", "3", "4"]);
+  });
+
+  test("10.9 is known no longer than what is in the log", async () => {
+    const topic = freshTopic();
+    const source = await openPublisher(topic);
+    for (let n = 0; n <= 1000; n++) await publish(source, { id: idOf(n), messages: ["x"] });
+    expect(await publish(source, { id: idOf(0), messages: ["other"] })).toBe(1002);
+    expect(await publish(source, { id: idOf(2), messages: ["other"] })).toBe("id-reused");
+  });
+
   test("10.7 10.11 is at most 1,000 a socket, and what is sent again is published once", async () => {
     const topic = freshTopic();
     const policy = { ...SHARED, historyMessages: 10_000 };

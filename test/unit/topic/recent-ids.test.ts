@@ -32,9 +32,10 @@ describe("10.9 the last ids", () => {
 
   test("are of many owners where each has few", () => {
     const ids = new RecentIds();
-    for (let owner = 1; owner <= 16_001; owner++) ids.add(["id", owner, 0, owner]);
+    for (let owner = 1; owner <= 16_002; owner++) ids.add(["id", owner, 0, owner]);
     expect(ids.find(1, "id")).toBeUndefined();
-    expect(ids.find(2, "id")?.[1]).toBe(2);
+    expect(ids.find(2, "id")).toBeUndefined();
+    expect(ids.find(3, "id")?.[1]).toBe(3);
   });
 
   test("an id that is remembered again is one id", () => {
@@ -43,6 +44,10 @@ describe("10.9 the last ids", () => {
     add(ids, 2, 1000, 20_000);
     expect(ids.newest(Infinity)).toHaveLength(1001);
     expect(ids.find(1, "id")?.[1]).toBe(19_999);
+    add(ids, 1, 1001, 30_000);
+    expect(ids.find(1, "id")).toBeUndefined();
+    expect(ids.find(1, "id-0")).toBeUndefined();
+    expect(ids.find(1, "id-1")?.[1]).toBe(30_001);
   });
 
   test("that the version before stored are anybody's, but one's own come first", () => {
