@@ -49,7 +49,7 @@ export class Ending {
     this.#replay.remove(socket);
   }
 
-  /** Serves everyone; settles when nobody is left. Without a turn of the loop where there are few. */
+  /** Serves everyone; settles when nobody is left, and nothing is kept for them. Without a turn of the loop where there are few. */
   async run(close: Close): Promise<void> {
     for (;;) {
       while (this.#fanOut.serve()) await this.#fanOut.rest();
@@ -58,7 +58,7 @@ export class Ending {
         subscriber.end();
         this.#node.close(subscriber.socket, close);
       }
-      if (this.#fanOut.size + this.#replay.size === 0) return;
+      if (this.#fanOut.size === 0 && this.#replay.isIdle) return;
       await turn(ready.length === 0 ? LOOK_MS : 0);
     }
   }

@@ -47,6 +47,11 @@ export class Replay {
     return this.#behind.size;
   }
 
+  /** Whether it serves nobody, and keeps nothing in the log for anybody. */
+  get isIdle(): boolean {
+    return this.size === 0 && !this.#isPumping;
+  }
+
   /** Those it serves, each with the offset up to which it was given everything. */
   get places(): Iterable<{ readonly subscriber: Subscriber; readonly offset: number }> {
     return this.#behind.values();
@@ -77,7 +82,7 @@ export class Replay {
     const detached = new Replay(log, fanOut, node);
     for (const [socket, behind] of this.#behind) detached.#behind.set(socket, behind);
     this.#behind.clear();
-    detached.#start();
+    if (detached.size > 0) detached.#start();
     return detached;
   }
 

@@ -185,12 +185,14 @@ export class Lifecycle {
 
   /** Closes who presented nothing where the domain is private. */
   closeStrangers({ subscribers }: Policy): void {
-    if (subscribers === "token") this.#parts.members.dismissStrangers(TOKEN_REQUIRED);
+    if (subscribers === "open") return;
+    const { members } = this.#parts;
+    members.dismissAll(members.strangers, TOKEN_REQUIRED);
   }
 
   /** Makes room for a newcomer that takes over, or for the one that stays. */
-  displace(publishers: Iterable<WebSocket>): void {
-    for (const socket of publishers) this.#parts.members.dismiss(socket, PUBLISHER_DISPLACED);
+  displace(publishers: readonly WebSocket[]): void {
+    this.#parts.members.dismissAll(publishers, PUBLISHER_DISPLACED);
   }
 
   /** Closes a member in whichever role; no-op for a socket that is none. */
@@ -200,6 +202,17 @@ export class Lifecycle {
     if (!members.has(socket)) return;
     members.dismiss(socket, close);
     if (isPublisher) this.#publisherLeft();
+    else this.ensureLogRemembered();
+  }
+
+  /** The same with many, some at a time; at once they count for nothing and get nothing any more. */
+  closeAll(sockets: readonly WebSocket[], close: Close): void {
+    const { members } = this.#parts;
+    const here = sockets.filter((socket) => members.has(socket));
+    if (here.length === 0) return;
+    const isPublisherAmong = here.some((socket) => members.publishers.has(socket));
+    members.dismissAll(here, close);
+    if (isPublisherAmong) this.#publisherLeft();
     else this.ensureLogRemembered();
   }
 

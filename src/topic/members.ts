@@ -163,18 +163,22 @@ export class Members {
     this.dropLog();
   }
 
-  /** Closes those who presented nothing, some at a time; at once they count for nothing and get nothing any more. */
-  dismissStrangers(close: Close): void {
+  /** Those that receive and presented nothing. */
+  get strangers(): WebSocket[] {
     const all = [...this.#subscribers.values(), ...this.#leaving.values()];
-    const strangers = all.filter(({ grant }) => grant === null).map(({ socket }) => socket);
-    for (const socket of strangers) this.remove(socket);
-    this.#sockets.dismissAll(strangers, close);
+    return all.filter(({ grant }) => grant === null).map(({ socket }) => socket);
   }
 
   /** Closes a socket from the hub's side; from here on it counts for nothing, after a wake neither. */
   dismiss(socket: WebSocket, close: Close): void {
     this.remove(socket);
     this.#sockets.dismiss(socket, close);
+  }
+
+  /** The same with many, some at a time; at once they are nowhere. */
+  dismissAll(sockets: readonly WebSocket[], close: Close): void {
+    for (const socket of sockets) this.remove(socket);
+    this.#sockets.dismissAll(sockets, close);
   }
 
   /** Forgets a socket; says in which role it was here, `null`: it was not. */

@@ -75,6 +75,7 @@ export class Sockets {
 
   /** The same with many, some at a time: they count for nothing else at once. */
   dismissAll(sockets: readonly WebSocket[], close: Close): void {
+    if (sockets.length === 0) return;
     for (const socket of sockets) {
       this.#dismissed.add(socket);
       this.#waiting.add(socket);

@@ -91,7 +91,7 @@ export class Topic extends DurableObject<Env> {
       address: () => address.value,
       life: () => this.#lifecycle.life,
       bound: () => this.#lifecycle.boundBy(null),
-      close: (socket, close) => this.#lifecycle.close(socket, close),
+      closeAll: (all, close) => this.#lifecycle.closeAll(all, close),
       adopt: (policy, isFinal) => void this.#lifecycle.adopt(policy, isFinal),
       looked: (lookedAtMs) => members.carry({ lookedAtMs }),
       rearm: () => alarm.rearm(),

@@ -17,6 +17,7 @@ const TOPIC_ENDED = { code: 1000, reason: "topic-ended" };
 const SERVICE_RESTART = { code: 1012, reason: "service-restart" };
 const SLOW_CONSUMER = { code: 4408, reason: "slow-consumer" };
 const TOKEN_REQUIRED = { code: 4501, reason: "token-required" };
+const TOKEN_EXPIRED = { code: 4401, reason: "token-expired" };
 const KEY_REJECTED = { code: 4501, reason: "key-rejected" };
 /** More than one slice of anything. */
 const MANY = 300;
@@ -159,6 +160,32 @@ test.each([
   },
 );
 
+test.each([
+  { name: "at once", between: [] },
+  { name: "after a change of its bounds", between: [{ ...AT_ONCE, historySeconds: 30 }] },
+  { name: "after a life that kept it by number", between: [HISTORY] },
+])(
+  "5.9 a next life that keeps no history takes nothing from those who are given the last one's: $name",
+  async ({ between }) => {
+    const { topic, source, reader } = await topicWithReader({ ...AT_ONCE, historySeconds: 60 });
+    await leave(source);
+    for (const policy of [...between, AT_ONCE]) {
+      const next = await open(topic, publisher(policy));
+      const follower = await open(topic, subscriber());
+      next.send("new");
+      expect(await follower.next()).toBe("new");
+      await leave(next);
+      expect(await follower.next()).toEqual(TOPIC_ENDED);
+    }
+    waitingBytes = 0;
+    await reader.readTo(MESSAGES + 1);
+    const large = Array.from({ length: MESSAGES }, (_, n) => message(n + 1));
+    expect(reader.messages).toEqual([...large, TAIL]);
+    expect(await reader.next()).toEqual({ type: "end" });
+    await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+  },
+);
+
 test("5.9 two lives may be ending at once, each with its own log", async () => {
   const first = await topicWithReader(HISTORY);
   await leave(first.source);
@@ -287,8 +314,11 @@ function countCalls(ctx: DurableObjectState, method: "close" | "send"): () => nu
   return () => calls;
 }
 
-async function openMany(topic: DurableObjectStub<Topic>): Promise<Client[]> {
-  return Promise.all(Array.from({ length: MANY }, () => open(topic, subscriber())));
+async function openMany(
+  topic: DurableObjectStub<Topic>,
+  options: Parameters<typeof subscriber>[1] = {},
+): Promise<Client[]> {
+  return Promise.all(Array.from({ length: MANY }, () => open(topic, subscriber(null, options))));
 }
 
 test("an end detaches all at once, and closes them some at a time", async () => {
@@ -342,6 +372,51 @@ test("16.3 strangers get nothing any more at once, and are closed some at a time
   expect(closed).toBeLessThan(MANY / 4);
   source.send("secret");
   for (const client of clients) expect(await client.next()).toEqual(TOKEN_REQUIRED);
+});
+
+/** Who is closed at once, and how many are still members then. */
+async function closeMany(
+  topic: DurableObjectStub<Topic>,
+  close: (instance: Topic) => unknown,
+): Promise<void> {
+  const closed = await runInDurableObject(topic, async (instance, ctx) => {
+    const calls = countCalls(ctx, "close");
+    await close(instance);
+    expect(instance.describe()).toMatchObject({ subscribers: 0 });
+    return calls();
+  });
+  expect(closed).toBeGreaterThan(0);
+  expect(closed).toBeLessThan(MANY / 4);
+}
+
+test("12.7 those of a revoked key get nothing any more at once, and are closed some at a time", async () => {
+  const topic = freshTopic();
+  const source = await open(topic, publisher());
+  const clients = await openMany(topic, { grant: keyGrant() });
+  const change = { type: "key", keyId: 1, standing: { type: "dead" } } as const;
+  await closeMany(topic, (instance) =>
+    expect(instance.applyChange({ ...change, atMs: later(), number: 1 })).toMatchObject({
+      closed: MANY,
+      holdsKey: false,
+    }),
+  );
+  source.send("secret");
+  for (const client of clients) expect(await client.next()).toEqual(KEY_REJECTED);
+});
+
+test.each([
+  { name: "key", grant: keyGrant, close: KEY_REJECTED },
+  { name: "token", grant: { keyId: null, subject: "somebody" }, close: TOKEN_EXPIRED },
+])("13.6 those whose $name expires are closed some at a time", async ({ grant, close }) => {
+  using clock = new Clock();
+  const topic = freshTopic();
+  await open(topic, publisher());
+  const expiring = { expiresAtMs: clock.nowMs + 60_000, checkedAtMs: later() };
+  const granted = typeof grant === "function" ? grant(expiring) : { ...grant, ...expiring };
+  const clients = await openMany(topic, { grant: granted });
+  await clock.advance(60_000);
+  await closeMany(topic, (instance) => instance.alarm());
+  for (const client of clients) expect(await client.next()).toEqual(close);
 });
 
 test("16.3 strangers that a policy closed and a sleep kept are closed on waking", async () => {

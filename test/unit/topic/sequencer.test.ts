@@ -170,6 +170,16 @@ describe("sequencer and fan-out", () => {
     expect(sends).toBe(0);
   });
 
+  test("many who are slow are closed some at a time", () => {
+    let closed = 0;
+    const fanOut = new FanOut({ maxBacklogBytes: () => -1, close: () => (closed += 1) });
+    for (let n = 0; n < 100; n++) fanOut.add(bareSubscriber(new WebSocketPair()[1]));
+    const place = { epoch: "epoch", first: 1, last: 1, atMs: 0 };
+    fanOut.deliver(Batch.ofMessages(place, ["x"]));
+    expect(fanOut.serve()).toBe(true);
+    expect(closed).toBe(16);
+  });
+
   test("nobody is always among the last of a round", async () => {
     const pipeline = createPipeline();
     const sends: WebSocket[] = [];
