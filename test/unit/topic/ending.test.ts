@@ -186,6 +186,16 @@ test.each([
   },
 );
 
+test("5.9 what may wait for those who are leaving is what their own life allowed", async () => {
+  const { topic, source, reader } = await topicWithReader(HISTORY);
+  await leave(source);
+  await open(topic, publisher({ ...HISTORY, maxBacklogBytes: 65_536 }));
+  // More than half of what the next life allows.
+  waitingBytes = 100_000;
+  await reader.readTo(MESSAGES + 1);
+  expect(await reader.next()).toEqual({ type: "end" });
+});
+
 test("5.9 two lives may be ending at once, each with its own log", async () => {
   const first = await topicWithReader(HISTORY);
   await leave(first.source);
@@ -224,6 +234,23 @@ test("5.9 a log that has outlived its time is kept for those who are still given
   await clock.advance(5000, topic);
   await runDurableObjectAlarm(topic);
   // What is over is not due before they are gone.
+  const alarm = await runInDurableObject(topic, (_, { storage }) => storage.getAlarm());
+  expect(alarm ?? Infinity).toBeGreaterThan(clock.nowMs);
+  waitingBytes = 0;
+  await reader.readTo(MESSAGES + 1);
+  expect(await reader.next()).toEqual({ type: "end" });
+  await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+});
+
+test("5.9 the next life's log that has outlived its time takes nothing from those of the life before", async () => {
+  using clock = new Clock({ isRunning: true });
+  const { topic, source, reader } = await topicWithReader(HISTORY);
+  await leave(source);
+  const next = await open(topic, publisher({ ...AT_ONCE, historySeconds: 3 }));
+  next.send("new");
+  await leave(next);
+  await clock.advance(5000, topic);
+  await runDurableObjectAlarm(topic);
   const alarm = await runInDurableObject(topic, (_, { storage }) => storage.getAlarm());
   expect(alarm ?? Infinity).toBeGreaterThan(clock.nowMs);
   waitingBytes = 0;
