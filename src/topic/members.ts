@@ -159,8 +159,6 @@ export class Members {
       this.#lastLeavingMs = Math.max(this.#lastLeavingMs, connectedAtMs);
     }
     this.#subscribers = new Map();
-    // Whoever comes now carries it instead.
-    this.dropLog();
   }
 
   /** Those that receive and presented nothing. */
