@@ -1,5 +1,11 @@
 /** One step of the plan on one running server: the command to the load generator, and its result. */
-import type { Busy, CallsResult, Endpoint } from "./load/load-command.ts";
+import {
+  type Busy,
+  type CallsResult,
+  type Endpoint,
+  type EndsResult,
+  ENDS_SCENARIOS,
+} from "./load/load-command.ts";
 import { historyScenarios } from "./history-scenarios.ts";
 import { kickScenarios } from "./kick-scenarios.ts";
 import { type HistoryRow, measureHistory } from "./measure-history.ts";
@@ -158,6 +164,23 @@ export async function measureTarget(
         },
       };
     }
+    case "ends": {
+      const rows: EndsResult[] = [];
+      for (const scenario of ENDS_SCENARIOS) {
+        // Each needs a topic of its own.
+        const load = { ...common, endpoint: server.endpoint("ends") };
+        const probe = server.endpoint("latency");
+        const subscribers = options.endsSubscribers;
+        rows.push(await runLoad({ ...load, kind: "ends", scenario, subscribers, probe }));
+      }
+      return {
+        line: `beside ${options.endsSubscribers}: ${rows.map(describeEnds).join("; ")}`,
+        othersLoad: undefined,
+        record: (result) => {
+          for (const row of rows) result.ends.set(row.scenario, row);
+        },
+      };
+    }
     case "ingest": {
       const { messagesPerFrame } = step;
       const load = { kind: "ingest", messagesPerFrame, warmupSeconds, seconds } as const;
@@ -218,6 +241,10 @@ async function measureKicks(
 
 function describeHistory({ scenario, p50Ms, rowsPerSecond }: HistoryRow): string {
   return `${scenario.name}: p50 ${p50Ms.toFixed(1)} ms, ${rowsPerSecond.toFixed(1)} rows/s`;
+}
+
+function describeEnds({ scenario, p99Ms, maxMs, seconds }: EndsResult): string {
+  return `${scenario} p99 ${p99Ms.toFixed(1)} ms, at most ${maxMs.toFixed(1)} ms, in ${seconds.toFixed(1)} s`;
 }
 
 function describeKick({ scenario, lastMs }: CallsResult): string {

@@ -28,7 +28,17 @@ export function formatReport(
   summaries: readonly TargetSummary[],
   ratios: readonly VersionRatio[],
 ): string {
-  const ofTargets = [throughput, latencyAndMemory, history, connect, kick, ingest, join, storm];
+  const ofTargets = [
+    throughput,
+    latencyAndMemory,
+    history,
+    connect,
+    kick,
+    ingest,
+    join,
+    storm,
+    ends,
+  ];
   const tables = [...ofTargets.map((build) => build(summaries)), versionRatios(ratios)]
     .filter(({ rows }) => rows.length > 0)
     .map(({ heads, rows }) => markdownTable(heads, rows));
@@ -216,6 +226,30 @@ function storm(summaries: readonly TargetSummary[]): Table {
             grouped(threeDigits(row.lastCurrentMs)),
           ],
         ],
+  );
+  return { heads, rows };
+}
+
+function ends(summaries: readonly TargetSummary[]): Table {
+  const heads = [
+    "beside a topic's",
+    "subscribers",
+    "of",
+    "p50 ms",
+    "p99 ms",
+    "at most, ms",
+    "for s",
+  ];
+  const rows = summaries.flatMap((summary) =>
+    summary.ends.map((row) => [
+      row.scenario,
+      grouped(row.subscribers),
+      summary.target,
+      row.p50Ms.toFixed(1),
+      row.p99Ms.toFixed(1),
+      row.maxMs.toFixed(1),
+      row.seconds.toFixed(1),
+    ]),
   );
   return { heads, rows };
 }

@@ -12,6 +12,8 @@ export interface RoundResult {
   /** By scenario; of the floor as many bare calls. */
   readonly kick: Map<string, KickResult | CallsResult>;
   /** By scenario. */
+  readonly ends: Map<string, ResultOf["ends"]>;
+  /** By scenario. */
   readonly history: Map<string, HistoryRow>;
   latency?: ResultOf["latency"];
   memory?: ResultOf["memory"];
@@ -27,6 +29,7 @@ export function emptyRound(target: string, round: number): RoundResult {
     throughput: new Map(),
     ingest: new Map(),
     kick: new Map(),
+    ends: new Map(),
     history: new Map(),
   };
 }

@@ -71,6 +71,7 @@ function planRound(round: number, options: Options): Step[] {
       case "connect":
       case "kick":
       case "join":
+      case "ends":
         return [{ kind }];
       case "memory":
       case "storm":

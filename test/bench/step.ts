@@ -9,6 +9,7 @@ export const MEASUREMENTS = [
   "kick",
   "join",
   "storm",
+  "ends",
   "ingest",
   "throughput",
 ] as const;

@@ -1,7 +1,7 @@
 /** All rounds of a run as one row per target and measurement: medians, and what they compare with. */
 import { type Pick, medianOf, ratioOf } from "./compare-rounds.ts";
 import type { KickScenario } from "./kick-scenarios.ts";
-import type { KickResult, ResultOf, StormResult } from "./load/load-command.ts";
+import type { EndsResult, KickResult, ResultOf, StormResult } from "./load/load-command.ts";
 import type { HistoryRow } from "./measure-history.ts";
 import type { RoundResult } from "./round-result.ts";
 
@@ -64,6 +64,7 @@ export interface TargetSummary {
   readonly history: readonly HistoryRow[];
   readonly join: JoinRow | undefined;
   readonly storm: StormResult | undefined;
+  readonly ends: readonly EndsResult[];
 }
 
 export function summarize(results: readonly RoundResult[]): TargetSummary[] {
@@ -85,6 +86,7 @@ export function summarize(results: readonly RoundResult[]): TargetSummary[] {
       history: historyRows(own, target),
       join: joinRow(own, target),
       storm: own.find(({ storm }) => storm !== undefined)?.storm,
+      ends: endsRows(own, target),
     };
   });
 }
@@ -168,6 +170,24 @@ function historyRows(own: readonly RoundResult[], target: string): HistoryRow[] 
       p50Ms: middle((row) => row.p50Ms),
       p99Ms: middle((row) => row.p99Ms),
       rowsPerSecond: middle((row) => row.rowsPerSecond),
+    };
+  });
+}
+
+function endsRows(own: readonly RoundResult[], target: string): EndsResult[] {
+  return [...(own[0]?.ends.values() ?? [])].map(({ scenario, subscribers }) => {
+    const middle = (pick: (row: EndsResult) => number): number =>
+      medianOf(own, target, ({ ends }) => {
+        const measured = ends.get(scenario);
+        return measured === undefined ? undefined : pick(measured);
+      }) ?? Number.NaN;
+    return {
+      scenario,
+      subscribers,
+      seconds: middle((row) => row.seconds),
+      p50Ms: middle((row) => row.p50Ms),
+      p99Ms: middle((row) => row.p99Ms),
+      maxMs: middle((row) => row.maxMs),
     };
   });
 }
