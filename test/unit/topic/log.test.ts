@@ -201,6 +201,17 @@ describe("a durable log", () => {
       }),
     ));
 
+  test("9.5 keeps nothing of the next epoch for those who read the last one", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 10 });
+      log.append(raw("a"), START_MS);
+      log.keepBehind(0, READER);
+      log.end(true);
+      log.configure({ ...DEFAULT_POLICY, historyMessages: 10 }, 0);
+      for (let n = 1; n <= 2000; n++) log.append(raw(String(n)), START_MS);
+      expect(log.gone).toBeGreaterThan(1900);
+    }));
+
   test("9.5 keeps what is being replayed, and nobody else may ask for it", () =>
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 10, historySeconds: 60 });
