@@ -27,7 +27,6 @@ export const MARKS = [
   "replay-overtaken",
   "replay-unreadable",
   "replay-ended-by-gap",
-  "replay-drained-slow",
   "recent-over-bytes",
   "list-unreadable",
   "list-miscounted",

@@ -13,9 +13,10 @@ import type { Message } from "../core/message.ts";
 import type { Problem } from "../core/problem.ts";
 import type { Since } from "../core/since.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
+import { Ending } from "./ending.ts";
 import { FanOut } from "./fan-out.ts";
 import { FRAMES_A_MINUTE } from "./frame-allowance.ts";
-import type { LogView, Resumption } from "./log-view.ts";
+import type { LogView, ReplayedLog, Resumption } from "./log-view.ts";
 import { Replay } from "./replay.ts";
 import { sendFrame } from "./send-frame.ts";
 import { Subscriber, type SubscriberSocket } from "./subscriber.ts";
@@ -31,6 +32,8 @@ export class Audience {
   readonly #node: DeliveryNode;
   readonly #log: LogView;
   readonly #replay: Replay;
+  /** Those whose topic has ended, and who are still there. */
+  readonly #endings: Set<Ending> = new Set();
 
   constructor(log: LogView, node: DeliveryNode) {
     this.#log = log;
@@ -77,7 +80,8 @@ export class Audience {
    * sends is fenced out; too much of it closes either.
    */
   hear(socket: WebSocket, message: Message): void {
-    const subscriber = this.fanOut.get(socket) ?? this.#replay.get(socket);
+    const ending = this.#endings.values().find((each) => each.get(socket) !== undefined);
+    const subscriber = this.fanOut.get(socket) ?? this.#replay.get(socket) ?? ending?.get(socket);
     if (subscriber === undefined) return;
     const isRaw = subscriber.protocol === "raw";
     if (!subscriber.allowance.take(isRaw ? byteLengthOf(message) : 0, Date.now())) {
@@ -89,7 +93,7 @@ export class Audience {
     if (isRaw) return;
     const ack = parseSubscriberAck(message);
     if (ack.ok) {
-      const { epoch } = this.#log.head;
+      const { epoch } = ending ?? this.#log.head;
       if (ack.value.epoch === epoch) subscriber.acknowledge(ack.value);
       else reached("ack-of-another-epoch");
       return;
@@ -99,20 +103,32 @@ export class Audience {
     this.#node.close(socket, INVALID_FRAME);
   }
 
-  /** Gives everyone all there is, says goodbye, and has them closed. */
-  end(close: Close): void {
-    this.fanOut.drain();
-    this.#replay.drain();
-    for (const subscriber of this.fanOut.release()) {
-      subscriber.end();
-      this.#node.close(subscriber.socket, close);
-    }
+  /** Whether anybody is given what is in the log. */
+  get isReplaying(): boolean {
+    return this.#replay.size > 0;
+  }
+
+  /**
+   * Has everyone closed who is here, with all there is up to the end of a log that is over; settles when they are gone.
+   * It is for newcomers at once.
+   */
+  async end(log: ReplayedLog, close: Close): Promise<void> {
+    // What the policy says may change with the next life.
+    const maxBacklog = this.#node.maxBacklogBytes();
+    const node = { ...this.#node, maxBacklogBytes: () => maxBacklog };
+    const fanOut = this.fanOut.detach(node);
+    const replay = this.#replay.detach(log, fanOut, node);
+    const ending = new Ending({ epoch: log.head.epoch, fanOut, replay }, node);
+    this.#endings.add(ending);
+    await ending.run(close);
+    this.#endings.delete(ending);
   }
 
   /** Forgets a socket. */
   remove(socket: WebSocket): void {
     this.fanOut.remove(socket);
     this.#replay.remove(socket);
+    for (const ending of this.#endings) ending.remove(socket);
   }
 
   /** Lets a subscriber go on from a place in the past; tells it of a gap. */

@@ -82,4 +82,11 @@ export class Batch {
     const messages = this.messages.slice(offset - this.place.first + 1);
     return Batch.ofMessages({ ...this.place, first: offset + 1 }, messages);
   }
+
+  /** The part of it up to an offset, which must not lie before its first. */
+  upTo(offset: number): Batch {
+    if (offset >= this.place.last) return this;
+    const messages = this.messages.slice(0, offset - this.place.first + 1);
+    return Batch.ofMessages({ ...this.place, last: offset }, messages);
+  }
 }

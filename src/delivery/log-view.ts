@@ -24,6 +24,9 @@ export interface LogView {
    * read, up to that offset.
    */
   read(offset: number): Batch | number | null;
-  /** Keeps what lies behind an offset, which is being replayed, until it is told another one. */
-  keepBehind(offset: number): void;
+  /** Keeps what lies behind an offset, which the holder replays, until it names another one. */
+  keepBehind(offset: number, holder: object): void;
 }
+
+/** What a replay needs of a log. */
+export type ReplayedLog = Pick<LogView, "head" | "gone" | "read" | "keepBehind">;

@@ -7,7 +7,7 @@ import { HISTORY_GAP, SLOW_CONSUMER } from "../core/close-code.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import type { FanOut } from "./fan-out.ts";
 import { reached } from "../core/coverage-mark.ts";
-import type { LogView } from "./log-view.ts";
+import type { ReplayedLog } from "./log-view.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { turn } from "./turn.ts";
 
@@ -30,13 +30,13 @@ interface Behind {
 /** The replay of one node. */
 export class Replay {
   readonly #node: DeliveryNode;
-  readonly #log: LogView;
+  readonly #log: ReplayedLog;
   /** Serves whoever has all that is in the log. */
   readonly #fanOut: FanOut;
   readonly #behind: Map<WebSocket, Behind> = new Map();
   #isPumping = false;
 
-  constructor(log: LogView, fanOut: FanOut, node: DeliveryNode) {
+  constructor(log: ReplayedLog, fanOut: FanOut, node: DeliveryNode) {
     this.#log = log;
     this.#fanOut = fanOut;
     this.#node = node;
@@ -45,6 +45,11 @@ export class Replay {
   /** How many sockets it serves. */
   get size(): number {
     return this.#behind.size;
+  }
+
+  /** Whether it serves nobody, and keeps nothing in the log for anybody. */
+  get isIdle(): boolean {
+    return this.size === 0 && !this.#isPumping;
   }
 
   /** Those it serves, each with the offset up to which it was given everything. */
@@ -64,7 +69,7 @@ export class Replay {
     this.#rememberPlace(behind);
     // The beginning at once: it might be gone by the next turn of the loop.
     this.#feed(behind);
-    if (!this.#isPumping) this.#pump().catch((error: unknown) => this.#node.onFailure(error));
+    this.#start();
   }
 
   /** Stops serving a socket; no-op for one it does not serve. */
@@ -72,25 +77,25 @@ export class Replay {
     this.#behind.delete(socket);
   }
 
-  /** Gives everyone all there is, at once; who cannot take it is too slow. */
-  drain(): void {
-    for (const behind of this.#behind.values()) {
-      while (this.#behind.has(behind.subscriber.socket)) {
-        if (behind.subscriber.backlog > this.#node.maxBacklogBytes()) {
-          reached("replay-drained-slow");
-          this.#node.close(behind.subscriber.socket, SLOW_CONSUMER);
-        } else {
-          this.#feed(behind);
-        }
-      }
-    }
+  /** Hands over all whom it serves, to be brought up to the end of a log; goes on with nobody. */
+  detach(log: ReplayedLog, fanOut: FanOut, node: DeliveryNode): Replay {
+    const detached = new Replay(log, fanOut, node);
+    for (const [socket, behind] of this.#behind) detached.#behind.set(socket, behind);
+    this.#behind.clear();
+    if (detached.size > 0) detached.#start();
+    return detached;
+  }
+
+  #start(): void {
+    if (!this.#isPumping) this.#pump().catch((error: unknown) => this.#node.onFailure(error));
   }
 
   async #pump(): Promise<void> {
     this.#isPumping = true;
     try {
       while (this.#behind.size > 0) {
-        this.#log.keepBehind(Math.min(...[...this.#behind.values()].map(({ offset }) => offset)));
+        const offsets = [...this.#behind.values()].map(({ offset }) => offset);
+        this.#log.keepBehind(Math.min(...offsets), this);
         let fed = 0;
         for (const behind of this.#behind.values()) {
           if (this.#isFull(behind.subscriber)) {
@@ -109,7 +114,7 @@ export class Replay {
       }
     } finally {
       this.#isPumping = false;
-      this.#log.keepBehind(Infinity);
+      this.#log.keepBehind(Infinity, this);
     }
     this.#node.onIdle();
   }

@@ -25,17 +25,15 @@ export class Alarm {
   }
 
   /** Reads what is set, and mends it, before anything else happens. */
-  load(): void {
+  async load(): Promise<void> {
     if (this.#dueAtMs() === null) {
       // Nothing has to be read, so that a new topic costs no more: an alarm that is set for nothing does no harm.
       this.clear();
       return;
     }
-    void this.#ctx.blockConcurrencyWhile(async () => {
-      this.#setAtMs = await this.#ctx.storage.getAlarm();
-      if (this.#setAtMs === null) reached("alarm-lost");
-      this.rearm();
-    });
+    this.#setAtMs = await this.#ctx.storage.getAlarm();
+    if (this.#setAtMs === null) reached("alarm-lost");
+    this.rearm();
   }
 
   /** Makes sure that it fires in time. */

@@ -34,7 +34,7 @@ export interface BesideRows {
 
 /** The durable history of one topic; goes on from the rows that are there. */
 export class DurableHistory implements History {
-  readonly bounds: HistoryBounds;
+  #bounds: HistoryBounds;
   readonly #rows: LogRows;
   readonly #recent: RecentBatches;
   readonly #unstored: number;
@@ -50,7 +50,16 @@ export class DurableHistory implements History {
     this.#rows = new LogRows(storage, corrections);
     this.#recent = recent;
     this.#unstored = unstored;
-    this.bounds = bounds;
+    this.#bounds = bounds;
+  }
+
+  get bounds(): HistoryBounds {
+    return this.#bounds;
+  }
+
+  /** Keeps what a policy says now; what it excludes goes later. */
+  keep(bounds: HistoryBounds): void {
+    this.#bounds = bounds;
   }
 
   get first(): number | null {
@@ -151,6 +160,10 @@ export class DurableHistory implements History {
 
   drop(): void {
     this.#rows.drop();
+  }
+
+  setAside(): void {
+    this.#rows.setAside();
   }
 
   #readRows({ epoch, offset }: Cursor, maxBytes: number): Batch[] | number {

@@ -51,4 +51,6 @@ export interface History {
   nextExpiryMs(spare: number): number | null;
   /** Deletes everything that outlives memory. */
   drop(): void;
+  /** Instead of that: makes way for the next history. From here on it is only read, by who began before. */
+  setAside(): void;
 }

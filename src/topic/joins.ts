@@ -185,7 +185,8 @@ export class Joins {
     const hasRoom = sockets.hasRoom("subscriber", members.size);
     const accepted = hasRoom ? this.#accept(admission) : null;
     if (accepted === null) return answerWith(TOPIC_FULL);
-    const newcomer = new SubscriberMember(accepted.server, subscriberAttachment(admission, nowMs));
+    const attachment = subscriberAttachment(admission, members.comesAtMs(nowMs));
+    const newcomer = new SubscriberMember(accepted.server, attachment);
     this.#add(newcomer);
     try {
       audience.accept(newcomer, sinceOf(admission));

@@ -46,8 +46,8 @@ export interface WatchedTopic {
   life(): string | null;
   /** How many topics the domain may have, `null` while nobody has said. */
   bound(): TopicBound | null;
-  /** A socket must go. */
-  close(socket: WebSocket, close: Close): void;
+  /** Sockets must go, however many they are. */
+  closeAll(sockets: readonly WebSocket[], close: Close): void;
   /** The domain or the key store has said what the domain allows. */
   adopt(policy: DatedPolicy, isFinal: boolean): void;
   /** Keys are looked at now. */
@@ -115,10 +115,14 @@ export class KeyWatch {
 
   /** Closes whose time is over. */
   expire(nowMs: number): void {
+    const byToken: WebSocket[] = [];
+    const byKey: WebSocket[] = [];
     for (const { socket, grant } of this.grants.takeExpired(nowMs)) {
       const isToken = (grant?.keyId ?? null) === null;
-      this.#topic.close(socket, isToken ? TOKEN_EXPIRED : KEY_REJECTED);
+      (isToken ? byToken : byKey).push(socket);
     }
+    this.#topic.closeAll(byToken, TOKEN_EXPIRED);
+    this.#topic.closeAll(byKey, KEY_REJECTED);
   }
 
   /** Makes sure that the domain knows of keys, and of the life: it may have been out of reach. */
@@ -241,11 +245,11 @@ export class KeyWatch {
 
   /** Closes whoever came by keys while the domain could not say that it has too many topics. */
   #closeHolders(keyIds: readonly number[]): void {
-    for (const keyId of keyIds) {
-      for (const [{ socket }] of this.grants.heldBy(keyId)) {
-        this.#topic.close(socket, TOO_MANY_TOPICS);
-      }
-    }
+    const held = keyIds.flatMap((keyId) => this.grants.heldBy(keyId));
+    this.#topic.closeAll(
+      held.map(([{ socket }]) => socket),
+      TOO_MANY_TOPICS,
+    );
   }
 
   /** Asks the key store, past all caches if it is to be `isFinal`; returns whether it answered. */
@@ -278,7 +282,7 @@ export class KeyWatch {
    * they had come, so that only a grant that is clearly newer stands against its word.
    */
   #settle({ keyId, standing, atMs }: KeyChange, isFinal: boolean): number {
-    let closed = 0;
+    const closed: WebSocket[] = [];
     let isDoubtful = false;
     for (const [member, grant] of this.grants.heldBy(keyId)) {
       const isOlder = grant.checkedAtMs <= atMs;
@@ -287,24 +291,27 @@ export class KeyWatch {
         const { expiresAtMs } = standing;
         if (isOlder) this.#renew(member, { ...grant, expiresAtMs, checkedAtMs: atMs });
       } else if (isOlder || (isFinal && maybeOlder)) {
-        this.#topic.close(member.socket, KEY_REJECTED);
-        closed += 1;
+        closed.push(member.socket);
       } else {
         // One that is clearly newer was given after the key had been switched on again.
         isDoubtful ||= maybeOlder;
       }
     }
+    this.#topic.closeAll(closed, KEY_REJECTED);
     if (isDoubtful) this.#topic.ctx.waitUntil(this.#resolve(keyId, atMs));
-    return closed;
+    return closed.length;
   }
 
   /** Asks the key store of a key whose grants may be older than its end; where it does not answer the end counts. */
   async #resolve(keyId: number, endedAtMs: number): Promise<void> {
     if (await this.#look([keyId], true)) return;
-    for (const [{ socket }, grant] of this.grants.heldBy(keyId)) {
-      const isSuspect = mayPrecede(grant.checkedAtMs, endedAtMs);
-      if (isSuspect) this.#topic.close(socket, KEY_REJECTED);
-    }
+    const suspects = this.grants
+      .heldBy(keyId)
+      .filter(([, grant]) => mayPrecede(grant.checkedAtMs, endedAtMs));
+    this.#topic.closeAll(
+      suspects.map(([{ socket }]) => socket),
+      KEY_REJECTED,
+    );
   }
 
   #renew(member: Member, grant: Grant): void {

@@ -15,6 +15,7 @@ import { isSamePolicy } from "../core/judge.ts";
 import { DEFAULT_POLICY, type DatedPolicy, type Policy } from "../core/policy.ts";
 import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
 import type { Audience } from "../delivery/audience.ts";
+import { turn } from "../delivery/turn.ts";
 import type { Alarm } from "./alarm.ts";
 import { readAttachment } from "./attachment.ts";
 import type { KeyWatch } from "./key-watch.ts";
@@ -23,6 +24,9 @@ import type { Members } from "./members.ts";
 import type { Sequencer } from "./sequencer.ts";
 import { loadState, storeState } from "./state-store.ts";
 import type { Vacancy } from "./vacancy.ts";
+
+/** Subscribers that are served again before the loop turns. */
+const SLICE = 64;
 
 /** The parts of a topic that its life moves. */
 export interface LivingParts {
@@ -34,6 +38,8 @@ export interface LivingParts {
   readonly sequencer: Sequencer;
   readonly storage: DurableObjectStorage;
   readonly vacancy: Vacancy;
+  /** Something is wrong that nobody has foreseen. */
+  onFailure(error: unknown): void;
 }
 
 /** The life of one topic. */
@@ -47,19 +53,28 @@ export class Lifecycle {
     this.#parts = parts;
   }
 
-  /** Goes on after a wake: takes back the log, and the sockets that the runtime has kept. */
-  load(sockets: readonly WebSocket[]): void {
-    const { audience, log, members, storage } = this.#parts;
+  /** Goes on after a wake: takes back the log, and the sockets that the runtime has kept, some at a time. */
+  async load(sockets: readonly WebSocket[]): Promise<void> {
+    const { audience, log, members, storage, vacancy } = this.#parts;
     const state = loadState(storage);
     this.#state = state ?? VACANT;
     log.load(this.#state.phase !== "live");
-    const carried = members.adopt(sockets, state !== null);
+    const lastLeavingMs = vacancy.lastLeavingMs ?? -Infinity;
+    const carried = await members.adopt(sockets, { isStateKnown: state !== null, lastLeavingMs });
+    // Nobody is left to get what was kept for the end.
+    vacancy.finish();
     if (this.#state.phase !== "vacant" && this.#state.policyAtMs < carried.policyAtMs) {
       this.#state = { ...this.#state, policyAtMs: carried.policyAtMs };
     }
     if (carried.log !== null && !log.isDurable) log.restore(carried.log);
     // One that asked for that is closed at a gap, and is then a member no more.
-    for (const member of members.subscribers.values()) audience.adopt(member, member.behind);
+    let taken = 0;
+    for (const member of members.subscribers.values()) {
+      if (++taken % SLICE === 0) await turn(0);
+      audience.adopt(member, member.behind);
+    }
+    // Whom a policy had closed some of may have slept in the middle of it.
+    if (this.#state.phase !== "vacant") this.closeStrangers(this.#state.policy);
     // It could not be placed. After a restart of the runtime, when all are gone, the first client begins the grace.
     if (sockets.length > 0) this.#missPublishers();
   }
@@ -105,7 +120,8 @@ export class Lifecycle {
   get dueAtMs(): number | null {
     switch (this.#state.phase) {
       case "vacant":
-        return this.#parts.log.endsAtMs;
+        // Those who are leaving keep it for longer, and see to it then.
+        return this.#parts.members.leaving > 0 ? null : this.#parts.log.endsAtMs;
       case "live":
         return null;
       case "grace":
@@ -171,23 +187,32 @@ export class Lifecycle {
   closeStrangers({ subscribers }: Policy): void {
     if (subscribers === "open") return;
     const { members } = this.#parts;
-    for (const { socket, grant } of members.subscribers.values()) {
-      if (grant === null) members.dismiss(socket, TOKEN_REQUIRED);
-    }
+    members.dismissAll(members.strangers, TOKEN_REQUIRED);
   }
 
   /** Makes room for a newcomer that takes over, or for the one that stays. */
-  displace(publishers: Iterable<WebSocket>): void {
-    for (const socket of publishers) this.#parts.members.dismiss(socket, PUBLISHER_DISPLACED);
+  displace(publishers: readonly WebSocket[]): void {
+    this.#parts.members.dismissAll(publishers, PUBLISHER_DISPLACED);
   }
 
   /** Closes a member in whichever role; no-op for a socket that is none. */
   close(socket: WebSocket, close: Close): void {
     const { members } = this.#parts;
     const isPublisher = members.publishers.has(socket);
-    if (!isPublisher && !members.subscribers.has(socket)) return;
+    if (!members.has(socket)) return;
     members.dismiss(socket, close);
     if (isPublisher) this.#publisherLeft();
+    else this.ensureLogRemembered();
+  }
+
+  /** The same with many, some at a time; at once they count for nothing and get nothing any more. */
+  closeAll(sockets: readonly WebSocket[], close: Close): void {
+    const { members } = this.#parts;
+    const here = sockets.filter((socket) => members.has(socket));
+    if (here.length === 0) return;
+    const isPublisherAmong = here.some((socket) => members.publishers.has(socket));
+    members.dismissAll(here, close);
+    if (isPublisherAmong) this.#publisherLeft();
     else this.ensureLogRemembered();
   }
 
@@ -257,12 +282,16 @@ export class Lifecycle {
     this.displace(others.map(([socket]) => socket));
   }
 
-  /** Gives subscribers all there is, then sends them away. */
+  /** Sends subscribers away, each as soon as it has all there is; they are not the next life's. */
   #end(): void {
-    const { audience, log, sequencer } = this.#parts;
+    const { audience, log, members, sequencer, vacancy } = this.#parts;
     sequencer.flush();
-    audience.end(TOPIC_ENDED);
-    log.end();
+    members.end();
+    const past = log.end(audience.isReplaying);
+    audience
+      .end(past, TOPIC_ENDED)
+      .then(() => vacancy.finish())
+      .catch((error: unknown) => this.#parts.onFailure(error));
   }
 
   /** Its leaving has woken the object, which did not see it: what it carried for the topic is not to go with it. */

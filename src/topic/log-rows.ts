@@ -26,6 +26,9 @@ const MAX_ROWS_AT_ONCE = 64;
 /** UTF-16 units written between two looks at how much there is: when to look need not be exact. */
 const UNITS_BETWEEN_LOOKS = 4 * 1024 * 1024;
 
+/** The name of a table that was set aside, before its number. */
+const PAST = "past_log_";
+
 /** A row as it is read; sql.exec wants a type, not an interface. */
 type Row = {
   readonly id: number;
@@ -51,6 +54,7 @@ export class LogRows {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
   readonly #times: RowTimes;
+  #table = "log";
   #oldest: OldestRow | null;
   #newest: RowTime | null;
   #unitsSinceLook = 0;
@@ -181,7 +185,7 @@ export class LogRows {
     const next = (offset + 1) * PARTS;
     // The batch that holds the next message may begin before it.
     const [at] = this.#sql
-      .exec<{ id: number | null }>("select max(id) as id from log where id <= ?", next)
+      .exec<{ id: number | null }>(`select max(id) as id from ${this.#table} where id <= ?`, next)
       .toArray();
     const from = Math.floor((at?.id ?? 0) / PARTS) * PARTS;
     const batches: Batch[] = [];
@@ -211,7 +215,7 @@ export class LogRows {
     for (let next = from, limit = 1; ; limit = Math.min(limit * 2, MAX_ROWS_AT_ONCE)) {
       const rows = this.#sql
         .exec<Row>(
-          "select id, last, at, list from log where id >= ? and last > ? order by id limit ?",
+          `select id, last, at, list from ${this.#table} where id >= ? and last > ? order by id limit ?`,
           next,
           offset,
           limit,
@@ -229,6 +233,15 @@ export class LogRows {
     dropRows(this.#sql);
     this.#oldest = null;
     this.#newest = null;
+  }
+
+  /** Makes way for the rows of the next log: from here on these are only read, until they are dropped. */
+  setAside(): void {
+    const taken = tablesSetAside(this.#sql);
+    let number = 1;
+    while (taken.includes(PAST + number)) number += 1;
+    this.#table = PAST + number;
+    this.#sql.exec(`alter table log rename to ${this.#table}`);
   }
 
   #write(row: readonly (string | number | null)[], mayGo: (row: RowPlace) => boolean): void {
@@ -311,6 +324,19 @@ export class LogRows {
 /** Deletes all rows that there may be, and the table, which costs nothing. */
 export function dropRows(sql: SqlStorage): void {
   sql.exec("drop table if exists log");
+}
+
+/** Deletes all rows that were set aside. */
+export function dropRowsSetAside(sql: SqlStorage): void {
+  for (const table of tablesSetAside(sql)) sql.exec(`drop table ${table}`);
+}
+
+function tablesSetAside(sql: SqlStorage): string[] {
+  const tables = sql.exec<{ name: string }>(
+    "select name from sqlite_master where name glob ?",
+    `${PAST}*`,
+  );
+  return tables.toArray().map(({ name }) => name);
 }
 
 /** A batch as its rows have it. */

@@ -15,8 +15,10 @@ import { DurableHistory } from "./durable-history.ts";
 import { historyBoundsOf, isSameHistory, keepsLess, type HistoryBounds } from "./history-bounds.ts";
 import type { History } from "./history.ts";
 import { deleteLogMeta, loadLogMeta, storeLogMeta, type LogPosition } from "./log-meta.ts";
+import { dropRowsSetAside } from "./log-rows.ts";
 import { MemoryHistory } from "./memory-history.ts";
 import type { Owner } from "./owner.ts";
+import { PastLog } from "./past-log.ts";
 import type { Publication } from "./publication.ts";
 import { RecentIds, type PublishedId } from "./recent-ids.ts";
 import { ReplayReads } from "./replay-reads.ts";
@@ -51,7 +53,11 @@ export class Log implements LogView {
   #recent: RecentBatches = new RecentBatches();
   #history: History = new MemoryHistory(this.#recent);
   #keepUntilMs: number | null = null;
+  /** Up to where each replay has read. */
+  readonly #holds: Map<object, number> = new Map();
   #keptBehind = Infinity;
+  /** Whether somebody may still be replayed to out of the log of a life that is over. */
+  #isPastRead = false;
   /** The offset of the last message that was published before the history became durable. */
   #unstored = 0;
   #policyAtMs = 0;
@@ -75,7 +81,7 @@ export class Log implements LogView {
     this.#keepUntilMs = meta.keepUntilMs;
     this.#policyAtMs = meta.policyAtMs;
     const { history: bounds, corrections } = meta;
-    const history = this.#openDurable(bounds, corrections ?? []);
+    const history = this.#openDurable(bounds, corrections ?? [], "kept");
     this.#history = history;
     if (corrections === null) history.mendTimes();
     const { newest } = history;
@@ -153,9 +159,13 @@ export class Log implements LogView {
     }
     // What is stored first: if that fails, nothing has changed.
     this.#store(bounds);
-    const rows = this.isDurable ? "kept" : "none";
-    if (!this.isDurable) this.#unstored = this.#head;
-    this.#history = this.#openDurable(bounds, this.#history.corrections, rows);
+    // The same rows, which those who read the log of a life that is over may have as well.
+    if (this.#history instanceof DurableHistory) {
+      this.#history.keep(bounds);
+      return;
+    }
+    this.#unstored = this.#head;
+    this.#history = this.#openDurable(bounds, [], "none");
   }
 
   /** Writes what storage must know beside the rows. */
@@ -182,11 +192,23 @@ export class Log implements LogView {
     deleteLogMeta(this.#storage);
   }
 
-  /** The topic has ended: only what is kept for a time outlives it. */
-  end(): void {
-    if ((this.#history.bounds?.seconds ?? 0) > 0) return;
+  /**
+   * The topic has ended: only what is kept for a time outlives it. Answers with the log as it is now, which stays as it
+   * is for those who are still replayed to, until it is discarded.
+   */
+  end(isReplayed: boolean): PastLog {
+    const past = new PastLog(this, this.#history);
+    this.#isPastRead ||= isReplayed;
+    if ((this.#history.bounds?.seconds ?? 0) > 0) return past;
     if (this.isDurable) this.#dropHistory();
     this.reset();
+    return past;
+  }
+
+  /** Nobody is replayed to any more out of the log of a life that is over. */
+  discardPast(): void {
+    this.#isPastRead = false;
+    dropRowsSetAside(this.#storage.sql);
   }
 
   /** The last publisher has left: says until when the log is kept, `null` when not at all. */
@@ -210,6 +232,8 @@ export class Log implements LogView {
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
     this.#unstored = 0;
+    this.#holds.clear();
+    this.#keptBehind = Infinity;
     this.#reads = new ReplayReads();
   }
 
@@ -284,8 +308,10 @@ export class Log implements LogView {
     return batch;
   }
 
-  keepBehind(offset: number): void {
-    this.#keptBehind = offset;
+  keepBehind(offset: number, holder: object): void {
+    if (offset === Infinity) this.#holds.delete(holder);
+    else this.#holds.set(holder, offset);
+    this.#keptBehind = Math.min(...this.#holds.values());
   }
 
   get gone(): number {
@@ -328,7 +354,7 @@ export class Log implements LogView {
   #openDurable(
     bounds: HistoryBounds,
     corrections: readonly RowPlace[],
-    rows: "kept" | "none" = "kept",
+    rows: "kept" | "none",
   ): DurableHistory {
     const beside = { recent: this.#recent, unstored: this.#unstored, corrections };
     return new DurableHistory(this.#storage, bounds, beside, rows);
@@ -342,7 +368,8 @@ export class Log implements LogView {
   #dropHistory(): void {
     // What is stored first: if that fails, nothing has changed.
     deleteLogMeta(this.#storage);
-    this.#history.drop();
+    if (this.#isPastRead) this.#history.setAside();
+    else this.#history.drop();
     this.#nothingSinceStore();
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;

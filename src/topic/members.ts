@@ -6,6 +6,7 @@
 import { SERVICE_RESTART, type Close } from "../core/close-code.ts";
 import { excessOf } from "../core/topic-state.ts";
 import type { Audience } from "../delivery/audience.ts";
+import { turn } from "../delivery/turn.ts";
 import { readAttachment, type PublisherAttachment } from "./attachment.ts";
 import { Grants } from "./grants.ts";
 import type { LogPosition } from "./log-meta.ts";
@@ -16,6 +17,9 @@ import type { Sockets } from "./sockets.ts";
 import { SubscriberMember } from "./subscriber-member.ts";
 import { Vanished } from "./vanished.ts";
 
+/** Sockets that are taken back before the loop turns. */
+const SLICE = 32;
+
 /** What one member carries through hibernation for the whole topic. */
 export type Carried = Pick<PublisherAttachment, "log" | "lookedAtMs" | "policyAtMs">;
 
@@ -23,7 +27,10 @@ export type Carried = Pick<PublisherAttachment, "log" | "lookedAtMs" | "policyAt
 export class Members {
   readonly publishers: Publishers = new Publishers();
   readonly grants: Grants = new Grants();
-  readonly #subscribers: Map<WebSocket, SubscriberMember> = new Map();
+  #subscribers: Map<WebSocket, SubscriberMember> = new Map();
+  /** Subscribers of a life that is over, who are still to get something. */
+  readonly #leaving: Map<WebSocket, SubscriberMember> = new Map();
+  #lastLeavingMs = 0;
   readonly #audience: Audience;
   readonly #sockets: Sockets;
   readonly #vanished: Vanished;
@@ -38,10 +45,20 @@ export class Members {
 
   /** How many are here, in whichever role; those that the hub has closed are not. */
   get size(): number {
-    return this.publishers.size + this.#subscribers.size;
+    return this.publishers.size + this.#subscribers.size + this.#leaving.size;
   }
 
-  /** Those that receive. */
+  /** How many are of a life that is over. */
+  get leaving(): number {
+    return this.#leaving.size;
+  }
+
+  /** Whether a socket is here, in whichever role. */
+  has(socket: WebSocket): boolean {
+    return this.publishers.has(socket) || this.#subscriber(socket) !== undefined;
+  }
+
+  /** Those that receive, but for those that are leaving. */
   get subscribers(): ReadonlyMap<WebSocket, SubscriberMember> {
     return this.#subscribers;
   }
@@ -53,12 +70,23 @@ export class Members {
     this.grants.add(member, seenMs);
   }
 
-  /** Takes back the sockets after a wake; those that cannot be placed are told to come back. Says what they carried. */
-  adopt(sockets: Iterable<WebSocket>, isStateKnown: boolean): Carried {
+  /**
+   * Takes back the sockets after a wake; those that cannot be placed are told to come back, those of a life that was
+   * over, whose last had come at `lastLeavingMs`, as well: what they were still to get is not known. Says what they
+   * carried.
+   */
+  async adopt(
+    sockets: readonly WebSocket[],
+    {
+      isStateKnown,
+      lastLeavingMs,
+    }: { readonly isStateKnown: boolean; readonly lastLeavingMs: number },
+  ): Promise<Carried> {
     const members: (Publisher | SubscriberMember)[] = [];
     let lookedAtMs = 0;
     let policyAtMs = 0;
-    for (const socket of sockets) {
+    for (const [n, socket] of sockets.entries()) {
+      if (n % SLICE === SLICE - 1) await turn(0);
       const attachment = isStateKnown ? readAttachment(socket) : null;
       switch (attachment?.role) {
         case "publisher":
@@ -67,7 +95,9 @@ export class Members {
           policyAtMs = Math.max(policyAtMs, attachment.policyAtMs);
           break;
         case "subscriber":
-          members.push(new SubscriberMember(socket, attachment));
+          if ((attachment.connectedAtMs ?? 0) > lastLeavingMs) {
+            members.push(new SubscriberMember(socket, attachment));
+          } else this.#sockets.dismiss(socket, SERVICE_RESTART);
           break;
         case "dismissed":
           this.#sockets.adoptDismissed(socket);
@@ -110,15 +140,48 @@ export class Members {
     first?.remember(changes);
   }
 
+  /** When the last of those who are leaving had come; milliseconds since the epoch. */
+  get lastLeavingMs(): number {
+    return this.#lastLeavingMs;
+  }
+
+  /** When a newcomer comes: after those who are leaving, so that a wake can tell them apart. */
+  comesAtMs(nowMs: number): number {
+    return this.leaving === 0 ? nowMs : Math.max(nowMs, this.#lastLeavingMs + 1);
+  }
+
+  /** The subscribers' life is over. */
+  end(): void {
+    if (this.leaving === 0) this.#lastLeavingMs = 0;
+    for (const [socket, member] of this.#subscribers) {
+      this.#leaving.set(socket, member);
+      const { connectedAtMs = 0 } = member.attachment;
+      this.#lastLeavingMs = Math.max(this.#lastLeavingMs, connectedAtMs);
+    }
+    this.#subscribers = new Map();
+  }
+
+  /** Those that receive and presented nothing. */
+  get strangers(): WebSocket[] {
+    const all = [...this.#subscribers.values(), ...this.#leaving.values()];
+    return all.filter(({ grant }) => grant === null).map(({ socket }) => socket);
+  }
+
   /** Closes a socket from the hub's side; from here on it counts for nothing, after a wake neither. */
   dismiss(socket: WebSocket, close: Close): void {
     this.remove(socket);
     this.#sockets.dismiss(socket, close);
   }
 
+  /** The same with many, some at a time; at once they are nowhere. */
+  dismissAll(sockets: readonly WebSocket[], close: Close): void {
+    for (const socket of sockets) this.remove(socket);
+    this.#sockets.dismissAll(sockets, close);
+  }
+
   /** Forgets a socket; says in which role it was here, `null`: it was not. */
   remove(socket: WebSocket): "publisher" | "subscriber" | null {
-    const member = this.publishers.get(socket) ?? this.#subscribers.get(socket);
+    const member = this.publishers.get(socket) ?? this.#subscriber(socket);
     if (member === undefined) return null;
     if (member === this.#carrier) this.#carrier = null;
     this.grants.delete(member);
@@ -127,6 +190,7 @@ export class Members {
       return "publisher";
     }
     this.#subscribers.delete(socket);
+    this.#leaving.delete(socket);
     this.#vanished.forget(member);
     this.#audience.remove(socket);
     return "subscriber";
@@ -143,6 +207,10 @@ export class Members {
   vanishedSubscribers(limit: number | null, nowMs: number): readonly SubscriberMember[] {
     const excess = excessOf(this.#subscribers.size, limit);
     return excess === 0 ? [] : this.#vanished.find(excess, this.#subscribers.values(), nowMs);
+  }
+
+  #subscriber(socket: WebSocket): SubscriberMember | undefined {
+    return this.#subscribers.get(socket) ?? this.#leaving.get(socket);
   }
 
   /** Takes back who carries the place; where a version before left older ones, the newest counts. */

@@ -66,4 +66,6 @@ export class MemoryHistory implements History {
   }
 
   drop(): void {}
+
+  setAside(): void {}
 }

@@ -35,9 +35,6 @@ export const LINGER_MS = 4;
 /** Messages that share the price of a row well enough not to wait for more, or as many as come at such a rate. */
 const ENOUGH_MESSAGES = 16;
 const ENOUGH_MESSAGES_PER_SECOND = 128;
-/** While more than a batch is waiting, how long subscribers have between rounds to get below their bound. */
-const PATIENCE_MS = 250;
-const LOOK_MS = 5;
 /** Senders are let go after so long, and held up again if need be: the runtime resets who blocks for 30 s. */
 const MAX_HOLD_MS = 5000;
 
@@ -118,7 +115,7 @@ export class Sequencer {
   async #catchUp(): Promise<void> {
     const untilMs = Date.now() + MAX_HOLD_MS;
     try {
-      await this.#run({ isOver: () => Date.now() >= untilMs, rest: () => this.#beReadTo() });
+      await this.#run({ isOver: () => Date.now() >= untilMs, rest: () => this.#fanOut.beReadTo() });
     } finally {
       this.#isHolding = false;
     }
@@ -142,22 +139,12 @@ export class Sequencer {
     }
   }
 
-  /** Waits, but not for long, until nobody is over the bound. */
-  async #beReadTo(): Promise<void> {
-    for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += LOOK_MS) {
-      if (!this.#fanOut.isAnybodySlow) return;
-      reached("patience-taken");
-      await turn(LOOK_MS);
-    }
-    reached("patience-at-its-end");
-  }
-
   async #linger(): Promise<void> {
     // There was more than one batch takes.
     if (this.#gathering.exceedsBatch) {
       reached("linger-left-out");
       await turn(0);
-      return this.#beReadTo();
+      return this.#fanOut.beReadTo();
     }
     await turn(LINGER_MS);
     if (this.#log.isDurable) await this.#shareRow();

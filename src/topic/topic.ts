@@ -91,7 +91,7 @@ export class Topic extends DurableObject<Env> {
       address: () => address.value,
       life: () => this.#lifecycle.life,
       bound: () => this.#lifecycle.boundBy(null),
-      close: (socket, close) => this.#lifecycle.close(socket, close),
+      closeAll: (all, close) => this.#lifecycle.closeAll(all, close),
       adopt: (policy, isFinal) => void this.#lifecycle.adopt(policy, isFinal),
       looked: (lookedAtMs) => members.carry({ lookedAtMs }),
       rearm: () => alarm.rearm(),
@@ -99,13 +99,20 @@ export class Topic extends DurableObject<Env> {
     const isVacant = (): boolean => this.#lifecycle.state.phase === "vacant";
     const parts = { address, alarm, audience, ctx, keyWatch, log, members, sequencer, sockets };
     const vacancy = (this.#vacancy = new Vacancy({ ...parts, isVacant }));
-    const lifecycle = (this.#lifecycle = new Lifecycle({ ...parts, storage, vacancy }));
+    const lifecycle = (this.#lifecycle = new Lifecycle({
+      ...parts,
+      storage,
+      vacancy,
+      onFailure: fail,
+    }));
     this.#joins = new Joins({ ...parts, lifecycle });
-    lifecycle.load(ctx.getWebSockets());
-    vacancy.forgetAddress();
-    // Of the log, too: what a clock wrote that was ahead would be due too late.
-    log.keepTime(Date.now());
-    alarm.load();
+    void ctx.blockConcurrencyWhile(async () => {
+      await lifecycle.load(ctx.getWebSockets());
+      vacancy.forgetAddress();
+      // Of the log, too: what a clock wrote that was ahead would be due too late.
+      log.keepTime(Date.now());
+      await alarm.load();
+    });
   }
 
   /** Takes the socket of an upgrade that the edge admitted, or answers by header why not, or what it needs. */

@@ -14,6 +14,9 @@ import { storeState } from "./state-store.ts";
 /** A deserted object stays in memory for so long at most to remember how much of their rate publishers have used. */
 const MAX_REMEMBER_MS = 2000;
 
+/** Stored while subscribers of a life that is over are still served: when the last of them had come. */
+const LEAVING = "leaving";
+
 /** The parts of a topic that a vacancy empties. */
 export interface VacantParts {
   readonly address: OwnAddress;
@@ -34,13 +37,35 @@ export class Vacancy {
     this.#parts = parts;
   }
 
-  /** A life is over: stores nothing, unless there is a log that is kept for a time. */
+  /** A life is over: stores nothing, unless there is a log that is kept for a time, or for those who are leaving. */
   begin(life: string): void {
-    const { ctx, keyWatch, log } = this.#parts;
+    const { ctx, keyWatch, log, members } = this.#parts;
     keyWatch.withdraw(life);
     const keepUntilMs = log.retire(Date.now());
-    if (keepUntilMs === null) this.#deleteAll();
-    else storeState(ctx.storage, VACANT);
+    if (members.leaving > 0) ctx.storage.kv.put(LEAVING, members.lastLeavingMs);
+    else if (keepUntilMs === null) {
+      this.#deleteAll();
+      return;
+    }
+    storeState(ctx.storage, VACANT);
+  }
+
+  /** When the last subscriber had come of a life that was over as memory was lost; `null`: nobody was left of any. */
+  get lastLeavingMs(): number | null {
+    const lastMs = this.#parts.ctx.storage.kv.get(LEAVING);
+    return typeof lastMs === "number" ? lastMs : null;
+  }
+
+  /** The last subscriber is gone of a life that is over, if it was not at once: what was kept for it goes. */
+  finish(): void {
+    const { alarm, ctx, log, members } = this.#parts;
+    if (members.leaving > 0 || this.lastLeavingMs === null) return;
+    ctx.storage.kv.delete(LEAVING);
+    log.discardPast();
+    if (!this.#parts.isVacant()) return;
+    if (log.keepUntilMs === null) this.#deleteAll();
+    else this.expire(Date.now());
+    alarm.rearm();
   }
 
   /** Gives up a log that has outlived its time, or what of it has. */
@@ -50,6 +75,7 @@ export class Vacancy {
       log.expire(nowMs);
       return;
     }
+    if (this.#parts.members.leaving > 0) return;
     log.reset();
     this.#deleteAll();
   }

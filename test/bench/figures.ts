@@ -32,6 +32,9 @@ export function figuresOf(results: readonly RoundResult[]): Figure[] {
     lower("join, half current, ms", ({ join }) => join?.medianCurrentMs),
     lower("join, all current, ms", ({ join }) => join?.lastCurrentMs),
     lower("storm, all current, ms", ({ storm }) => storm?.lastCurrentMs),
+    ...keysOf(results, ({ ends }) => ends).map((scenario) =>
+      lower(`beside ${scenario}, p99 ms`, ({ ends }) => ends.get(scenario)?.p99Ms),
+    ),
     ...keysOf(results, ({ ingest }) => ingest).flatMap((frame) => [
       higher(
         `ingest in frames of ${frame}, messages/s`,

@@ -87,6 +87,8 @@ when the median is worse by more than 5% and the interval does not hold 1. What 
               was repeated, how often the database was asked, and the time from the cut until the last
               has all that had been published when it was let in again; first round only (streams,
               nchan).
+  ends        Messages on one topic while the 10,000 subscribers of another are closed at its end, are given
+              20 messages first, and are woken out of hibernation (hub).
 
 Exit codes: 0 fine; 1 a loss, a dead server or a missed goal; 2 a wrong option.
 `;

@@ -92,6 +92,9 @@ function mostSockets(options: Options): number {
         case "storm":
           // The server may not have let go of the old connections when the new ones come.
           return options.stormSubscribers * 2;
+        case "ends":
+          // The probe has two.
+          return options.endsSubscribers + 2;
         case "latency":
         case "history":
           return options.latencySubscribers;

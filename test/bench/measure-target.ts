@@ -1,5 +1,12 @@
 /** One step of the plan on one running server: the command to the load generator, and its result. */
-import type { Busy, CallsResult, Endpoint, FloodResult } from "./load/load-command.ts";
+import {
+  type Busy,
+  type CallsResult,
+  type Endpoint,
+  type EndsResult,
+  ENDS_SCENARIOS,
+  type FloodResult,
+} from "./load/load-command.ts";
 import { FLOOD_SCENARIOS } from "./load/flood-scenarios.ts";
 import { historyScenarios } from "./history-scenarios.ts";
 import { kickScenarios } from "./kick-scenarios.ts";
@@ -174,6 +181,23 @@ export async function measureTarget(
         },
       };
     }
+    case "ends": {
+      const rows: EndsResult[] = [];
+      for (const scenario of ENDS_SCENARIOS) {
+        // Each needs a topic of its own.
+        const load = { ...common, endpoint: server.endpoint("ends") };
+        const probe = server.endpoint("latency");
+        const subscribers = options.endsSubscribers;
+        rows.push(await runLoad({ ...load, kind: "ends", scenario, subscribers, probe }));
+      }
+      return {
+        line: `beside ${options.endsSubscribers}: ${rows.map(describeEnds).join("; ")}`,
+        othersLoad: undefined,
+        record: (result) => {
+          for (const row of rows) result.ends.set(row.scenario, row);
+        },
+      };
+    }
     case "ingest": {
       const { messagesPerFrame } = step;
       const load = { kind: "ingest", messagesPerFrame, warmupSeconds, seconds } as const;
@@ -238,6 +262,10 @@ function describeHistory({ scenario, p50Ms, rowsPerSecond }: HistoryRow): string
 
 function describeFlood({ scenario, deliveryP99Ms, connectP99Ms }: FloodResult): string {
   return `${scenario.name}: delivery ${deliveryP99Ms.toFixed(1)} ms, connect ${connectP99Ms.toFixed(1)} ms`;
+}
+
+function describeEnds({ scenario, p99Ms, maxMs, seconds }: EndsResult): string {
+  return `${scenario} p99 ${p99Ms.toFixed(1)} ms, at most ${maxMs.toFixed(1)} ms, in ${seconds.toFixed(1)} s`;
 }
 
 function describeKick({ scenario, lastMs }: CallsResult): string {

@@ -34,6 +34,7 @@ const MOST_MEMORY_RATIO = 1.15;
 const MOST_STORM_QUERIES = 1;
 /** p99 of others' deliveries and connects beside a flood, as a multiple of that without one. */
 const MOST_FLOOD_RATIO = 3;
+const MOST_BESIDE_MS = 50;
 /** Processor time of a connect by a key that is known, as a multiple of the floor's upgrade. */
 const MOST_CONNECT_RATIO = 2;
 /** Milliseconds from a revocation to the last Close frame, by awake topics that the key is on... */
@@ -74,7 +75,7 @@ export function worseRatios(ratios: readonly VersionRatio[], variants: Iterable<
 type Goal = (summary: TargetSummary) => string[];
 
 const GOALS: Readonly<Record<string, readonly Goal[]>> = {
-  hub: [rawThroughput, latencyToFloor, memoryToFloor, connect, kick, flood],
+  hub: [rawThroughput, latencyToFloor, memoryToFloor, connect, kick, flood, ends],
   // Joining has no goal in time: a hole, a repeat or a change of order has failed the run already.
   "hub-durable": [],
   stream: [streamThroughput, latencyToHub, storm],
@@ -215,6 +216,14 @@ function storm({ storm: result }: TargetSummary): string[] {
     missed.push(`${queries} database queries in the storm, more than ${MOST_STORM_QUERIES}`);
   }
   return missed;
+}
+
+function ends({ ends: rows }: TargetSummary): string[] {
+  const slow = rows.filter(({ p99Ms }) => !(p99Ms <= MOST_BESIDE_MS));
+  return slow.map(
+    ({ scenario, p99Ms }) =>
+      `${p99Ms.toFixed(1)} ms (p99) beside a topic's ${scenario}, not ${MOST_BESIDE_MS}`,
+  );
 }
 
 function goalAt(goals: readonly BySize[], size: number): number {

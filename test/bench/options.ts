@@ -26,6 +26,7 @@ export interface Options {
   readonly joinSubscribers: number;
   readonly messagesInLog: number;
   readonly stormSubscribers: number;
+  readonly endsSubscribers: number;
   readonly connects: number;
   readonly kick: KickSize;
   readonly history: HistorySize;
@@ -92,6 +93,7 @@ export function parseOptions(args: readonly string[]): Options | "help" {
     joinSubscribers: isQuick ? 20 : 100,
     messagesInLog: isQuick ? 1_000 : 10_000,
     stormSubscribers: isQuick ? 200 : 5_000,
+    endsSubscribers: isQuick ? 200 : 10_000,
     connects: isQuick ? 100 : 3_000,
     kick: parseKick(values["kick-topics"] ?? (isQuick ? "10" : "100"), values["kick-holders"]),
     history: {

@@ -38,6 +38,7 @@ export function formatReport(
     join,
     storm,
     flood,
+    ends,
   ];
   const tables = [...ofTargets.map((build) => build(summaries)), versionRatios(ratios)]
     .filter(({ rows }) => rows.length > 0)
@@ -256,6 +257,30 @@ function flood(summaries: readonly TargetSummary[]): Table {
       ratio(row.connectP99Ms / (none?.connectP99Ms ?? Number.NaN)),
     ]);
   });
+  return { heads, rows };
+}
+
+function ends(summaries: readonly TargetSummary[]): Table {
+  const heads = [
+    "beside a topic's",
+    "subscribers",
+    "of",
+    "p50 ms",
+    "p99 ms",
+    "at most, ms",
+    "for s",
+  ];
+  const rows = summaries.flatMap((summary) =>
+    summary.ends.map((row) => [
+      row.scenario,
+      grouped(row.subscribers),
+      summary.target,
+      row.p50Ms.toFixed(1),
+      row.p99Ms.toFixed(1),
+      row.maxMs.toFixed(1),
+      row.seconds.toFixed(1),
+    ]),
+  );
   return { heads, rows };
 }
 

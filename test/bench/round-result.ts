@@ -12,6 +12,8 @@ export interface RoundResult {
   /** By scenario; of the floor as many bare calls. */
   readonly kick: Map<string, KickResult | CallsResult>;
   /** By scenario. */
+  readonly ends: Map<string, ResultOf["ends"]>;
+  /** By scenario. */
   readonly history: Map<string, HistoryRow>;
   /** By scenario. */
   readonly flood: Map<string, FloodResult>;
@@ -29,6 +31,7 @@ export function emptyRound(target: string, round: number): RoundResult {
     throughput: new Map(),
     ingest: new Map(),
     kick: new Map(),
+    ends: new Map(),
     history: new Map(),
     flood: new Map(),
   };

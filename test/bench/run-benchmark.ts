@@ -72,6 +72,7 @@ function planRound(round: number, options: Options): Step[] {
       case "kick":
       case "join":
       case "flood":
+      case "ends":
         return [{ kind }];
       case "memory":
       case "storm":

@@ -10,6 +10,7 @@ export const MEASUREMENTS = [
   "join",
   "storm",
   "flood",
+  "ends",
   "ingest",
   "throughput",
 ] as const;

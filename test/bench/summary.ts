@@ -1,7 +1,13 @@
 /** All rounds of a run as one row per target and measurement: medians, and what they compare with. */
 import { type Pick, medianOf, ratioOf } from "./compare-rounds.ts";
 import type { KickScenario } from "./kick-scenarios.ts";
-import type { FloodResult, KickResult, ResultOf, StormResult } from "./load/load-command.ts";
+import type {
+  EndsResult,
+  FloodResult,
+  KickResult,
+  ResultOf,
+  StormResult,
+} from "./load/load-command.ts";
 import type { HistoryRow } from "./measure-history.ts";
 import type { RoundResult } from "./round-result.ts";
 
@@ -65,6 +71,7 @@ export interface TargetSummary {
   readonly flood: readonly FloodResult[];
   readonly join: JoinRow | undefined;
   readonly storm: StormResult | undefined;
+  readonly ends: readonly EndsResult[];
 }
 
 export function summarize(results: readonly RoundResult[]): TargetSummary[] {
@@ -87,6 +94,7 @@ export function summarize(results: readonly RoundResult[]): TargetSummary[] {
       flood: floodRows(own, target),
       join: joinRow(own, target),
       storm: own.find(({ storm }) => storm !== undefined)?.storm,
+      ends: endsRows(own, target),
     };
   });
 }
@@ -188,6 +196,24 @@ function floodRows(own: readonly RoundResult[], target: string): FloodResult[] {
       deliveryP99Ms: middle((row) => row.deliveryP99Ms),
       connectP50Ms: middle((row) => row.connectP50Ms),
       connectP99Ms: middle((row) => row.connectP99Ms),
+    };
+  });
+}
+
+function endsRows(own: readonly RoundResult[], target: string): EndsResult[] {
+  return [...(own[0]?.ends.values() ?? [])].map(({ scenario, subscribers }) => {
+    const middle = (pick: (row: EndsResult) => number): number =>
+      medianOf(own, target, ({ ends }) => {
+        const measured = ends.get(scenario);
+        return measured === undefined ? undefined : pick(measured);
+      }) ?? Number.NaN;
+    return {
+      scenario,
+      subscribers,
+      seconds: middle((row) => row.seconds),
+      p50Ms: middle((row) => row.p50Ms),
+      p99Ms: middle((row) => row.p99Ms),
+      maxMs: middle((row) => row.maxMs),
     };
   });
 }

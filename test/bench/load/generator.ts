@@ -6,6 +6,7 @@
 import { type LoadCommand, type LoadReply, type ResultOf, isLoadCommand } from "./load-command.ts";
 import { measureCalls } from "./measure-calls.ts";
 import { measureConnect } from "./measure-connect.ts";
+import { measureEnds } from "./measure-ends.ts";
 import { measureFlood } from "./measure-flood.ts";
 import { measureIngest } from "./measure-ingest.ts";
 import { measureJoin } from "./measure-join.ts";
@@ -47,6 +48,8 @@ function measure(command: LoadCommand): Promise<ResultOf[LoadCommand["kind"]]> {
       return measureJoin(command);
     case "storm":
       return measureStorm(command);
+    case "ends":
+      return measureEnds(command);
     case "connect":
       return measureConnect(command);
     case "kick":

@@ -76,6 +76,17 @@ export interface StormCommand extends Load {
   readonly queryCountUrl: string | undefined;
 }
 
+/** What happens to all subscribers of a topic, beside others. */
+export const ENDS_SCENARIOS = ["end", "drain", "wake"] as const;
+
+export interface EndsCommand extends Load {
+  readonly kind: "ends";
+  readonly scenario: (typeof ENDS_SCENARIOS)[number];
+  readonly subscribers: number;
+  /** The topic that is measured meanwhile. */
+  readonly probe: Endpoint;
+}
+
 export interface ConnectCommand extends Load {
   readonly kind: "connect";
   readonly connects: number;
@@ -133,6 +144,7 @@ export type LoadCommand =
   | IngestCommand
   | JoinCommand
   | StormCommand
+  | EndsCommand
   | ConnectCommand
   | KickCommand
   | FloodCommand
@@ -192,6 +204,17 @@ export interface StormResult extends Busy {
   readonly lastCurrentMs: number;
 }
 
+export interface EndsResult {
+  readonly scenario: EndsCommand["scenario"];
+  readonly subscribers: number;
+  /** Until everyone was closed, or had what woke the topic. */
+  readonly seconds: number;
+  /** Of messages on the other topic meanwhile. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
 export interface ConnectResult extends Busy {
   readonly connectsPerSecond: number;
   readonly cpuMicrosPerConnect: number;
@@ -231,6 +254,7 @@ export interface ResultOf {
   readonly ingest: IngestResult;
   readonly join: JoinResult;
   readonly storm: StormResult;
+  readonly ends: EndsResult;
   readonly connect: ConnectResult;
   readonly kick: readonly KickResult[];
   readonly calls: readonly CallsResult[];

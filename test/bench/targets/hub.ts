@@ -8,6 +8,7 @@ import { RAW_IN_FLIGHT, STREAM_IN_FLIGHT } from "./in-flight.ts";
 import {
   type Domain,
   DURABLE_DOMAIN,
+  ENDING_DOMAIN,
   type KeyStore,
   SHARED_DOMAIN,
   TEST_DOMAIN,
@@ -71,6 +72,7 @@ export function createHub(name: string, configPath: string, keyStore: KeyStore):
           // What the history's rows are compared with has none.
           const isPlain = !isDurable || measurement === "history";
           if (measurement === "connect") return topicOf(SHARED_DOMAIN);
+          if (measurement === "ends") return topicOf(ENDING_DOMAIN);
           return topicOf(isPlain ? TEST_DOMAIN : DURABLE_DOMAIN);
         },
         assertAlive: () => {

@@ -45,6 +45,12 @@ export const SHARED_DOMAIN: Domain = {
   key: "7c1f0a52-6a0e-4d2b-8f53-9d7f3c1b2e64",
 };
 
+/** Topics end with their publisher. */
+export const ENDING_DOMAIN: Domain = {
+  domain: "ending",
+  key: "3d9a4b70-1f6e-4c58-8b0d-52e7c6a1f934",
+};
+
 /** Messages that the log of a topic of the durable domain keeps. */
 export const HISTORY_MESSAGES = 10_000;
 
@@ -69,6 +75,10 @@ export class KeyStore {
     await addKey(sqlUrl, SHARED_DOMAIN);
     await runSql(sqlUrl, "insert into domains (domain, publishers) values ($1, 'shared')", [
       SHARED_DOMAIN.domain,
+    ]);
+    await addKey(sqlUrl, ENDING_DOMAIN);
+    await runSql(sqlUrl, "insert into domains (domain, grace_seconds) values ($1, 0)", [
+      ENDING_DOMAIN.domain,
     ]);
     this.#counter = await startQueryCounter(sqlUrl);
     const host = `127.0.0.1:${this.#counter.port}`;

@@ -96,16 +96,4 @@ describe("a reader", () => {
     // After 15 seconds and not after 10; the loop turns once more to see that nobody is left.
     expect(aheadMs).toBe(20_000);
   });
-
-  test("that has no room when all there is must be sent at once is slow", async () => {
-    const { replay, told, idle, streamSubscriber } = createReplay({ head: cursorAt(100) }, 100);
-    const { subscriber, client } = streamSubscriber();
-    subscriber.acknowledge(cursorAt(0));
-    replay.add(subscriber, 0);
-    await expectReached("replay-drained-slow", () => replay.drain());
-    await idle;
-    // Two frames are more than may wait.
-    expect(told).toEqual(["up to 0", "up to 1", "up to 2", "slow-consumer"]);
-    expect(await nextFrames(client, 2)).toMatchObject([{ messages: ["1"] }, { messages: ["2"] }]);
-  });
 });

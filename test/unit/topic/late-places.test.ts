@@ -151,6 +151,30 @@ test("9.1 of two carriers that the version before left the newer leaves while th
   expect((await frame(first)).cursor).not.toBe(two.cursor);
 });
 
+test.each([{ newest: 0 }, { newest: 1 }])(
+  "9.6 of the places that another version left with publishers the newest counts: %j",
+  async ({ newest }) => {
+    const topic = freshTopic();
+    const source = await open(topic, publisher(SHARED, STREAM));
+    const other = await open(topic, publisher(SHARED, STREAM));
+    source.send(publish("a", "1", "2"));
+    await frame(source);
+    await atRest();
+    const [older] = await carried(topic, "publisher");
+    other.send(publish("b", "3", "4", "5"));
+    const { cursor } = await frame(other);
+    await atRest();
+    const [newer] = await carried(topic, "publisher");
+    if (!older || !newer) throw new Error("Nobody carries the place");
+    await carry(topic, "publisher", newest === 0 ? [newer, older] : [older, newer]);
+    await evict(topic);
+    const back = await open(topic, subscriber(null, { ...STREAM, since: cursor }));
+    expect(await frame(back)).toMatchObject({ type: "open", cursor, recovered: true });
+    const places = await carried(topic, "publisher");
+    expect(places.filter((place) => place !== null)).toHaveLength(1);
+  },
+);
+
 test("9.6 what a subscriber carried before another version ran is not gone on from", async () => {
   const topic = freshTopic();
   const reader = await open(topic, subscriber(SHARED, STREAM));

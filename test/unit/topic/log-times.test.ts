@@ -4,6 +4,9 @@ import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import { onStorage, START_MS } from "../support/log-storage.ts";
 import { begins, earliest, openLog, raw, rowsOf } from "../support/logs.ts";
 
+/** Who is replayed to. */
+const READER = {};
+
 const DAY_MS = 86_400_000;
 const MINUTE = { historySeconds: 60 };
 
@@ -111,7 +114,7 @@ describe("a durable log", () => {
     onStorage((storage) => {
       const log = openLog(storage, MINUTE);
       // Else a clock that is ahead takes what is there for too old.
-      log.keepBehind(0);
+      log.keepBehind(0, READER);
       log.append(raw("1"), START_MS + 2 * DAY_MS);
       log.append(raw("2"), START_MS);
       log.append(raw("3"), START_MS + DAY_MS);
@@ -132,7 +135,7 @@ describe("a durable log", () => {
   test("9.10 remembers few corrections, and times rise all the same", () =>
     onStorage((storage) => {
       const log = openLog(storage, { historySeconds: 3600 });
-      log.keepBehind(0);
+      log.keepBehind(0, READER);
       for (let n = 0; n < 40; n++) {
         log.append(raw("a"), START_MS + n * 1000 + DAY_MS);
         log.append(raw("b"), START_MS + n * 1000);

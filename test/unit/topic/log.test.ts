@@ -9,6 +9,9 @@ import { Log } from "../../../src/topic/log.ts";
 import type { Publication } from "../../../src/topic/publication.ts";
 import { countRowsWritten, numbers, onStorage, START_MS } from "../support/log-storage.ts";
 
+/** Who is replayed to. */
+const READER = {};
+
 function openLog(storage: DurableObjectStorage, policy: Partial<Policy> = {}): Log {
   const log = new Log(storage);
   log.load(true);
@@ -217,18 +220,32 @@ describe("a durable log", () => {
       }),
     ));
 
+  test("9.5 keeps nothing of the next epoch for those who read the last one", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 10 });
+      log.append(raw("a"), START_MS);
+      log.keepBehind(0, READER);
+      log.end(true);
+      log.configure({ ...DEFAULT_POLICY, historyMessages: 10 }, 0);
+      for (let n = 1; n <= 2000; n++) log.append(raw(String(n)), START_MS);
+      expect(log.gone).toBeGreaterThan(1900);
+    }));
+
   test("9.5 keeps what is being replayed, and nobody else may ask for it", () =>
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 10, historySeconds: 60 });
       for (let n = 1; n <= 10; n++) log.append(raw(String(n)), START_MS);
-      log.keepBehind(4);
+      const [reader, other] = [{}, {}];
+      log.keepBehind(4, reader);
+      log.keepBehind(7, other);
+      log.keepBehind(Infinity, other);
       const nowMs = START_MS + 61_000;
       for (let n = 11; n <= 2000; n++) log.append(raw(String(n)), nowMs);
       log.expire(nowMs);
       expect(log.gone).toBe(4);
       expect(readAll(log, 4)).toEqual(numbers(5, 2000));
       expect(earliest(log, nowMs)).toBe(1990);
-      log.keepBehind(Infinity);
+      log.keepBehind(Infinity, reader);
       for (let n = 1; n <= 10; n++) log.append(raw(String(n)), nowMs);
       expect(log.gone).toBeGreaterThanOrEqual(1990);
     }));
@@ -263,11 +280,11 @@ describe("a durable log", () => {
       onStorage((storage) => {
         const log = openLog(storage, { historySeconds: 60 });
         for (const message of numbers(1, 5)) log.append(raw(message), START_MS);
-        log.keepBehind(3);
+        log.keepBehind(3, READER);
         log.expire(START_MS + 60_001);
         expect(log.gone).toBe(3);
         expect(log.nextExpiryMs).toBeNull();
-        log.keepBehind(4);
+        log.keepBehind(4, READER);
         expect(log.nextExpiryMs).toBe(START_MS + 90_000);
       }),
     ));
@@ -275,7 +292,7 @@ describe("a durable log", () => {
   test("9.5 keeps the row that is being replayed when others are overwritten", () =>
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 1 });
-      log.keepBehind(1);
+      log.keepBehind(1, READER);
       for (const message of numbers(1, 9)) log.append(raw(message), START_MS);
       expect(readAll(openLog(storage, { historyMessages: 1 }), 1)).toEqual(numbers(2, 9));
     }));
@@ -316,7 +333,7 @@ describe("a durable log", () => {
       const log = openLog(storage, { historyMessages: 10 });
       const { epoch } = log.head;
       log.append(raw("a"), START_MS);
-      log.end();
+      log.end(false);
       expect(log.retire(START_MS)).toBeNull();
       expect([...storage.kv.list()]).toEqual([]);
       expect(log.head.offset).toBe(0);
@@ -327,7 +344,7 @@ describe("a durable log", () => {
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 10, historySeconds: 60 });
       log.append(raw("a"), START_MS);
-      log.end();
+      log.end(false);
       expect(log.retire(START_MS)).toBe(START_MS + 60_000);
       expect(log.isOver(START_MS + 59_999)).toBe(false);
       expect(log.isOver(START_MS + 60_000)).toBe(true);
@@ -368,7 +385,7 @@ describe("a policy", () => {
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 5 });
       append(log, 5, START_MS);
-      log.keepBehind(2);
+      log.keepBehind(2, READER);
       log.configure({ ...history, historyMessages: 1 }, START_MS);
       append(log, 5, START_MS);
       expect(log.gone).toBe(2);

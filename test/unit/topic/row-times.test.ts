@@ -6,6 +6,9 @@ import { RowTimes, type RowTime } from "../../../src/topic/row-times.ts";
 import { onStorage, START_MS } from "../support/log-storage.ts";
 import { begins, openLog, raw } from "../support/logs.ts";
 
+/** Who is replayed to. */
+const READER = {};
+
 /** Counts the rows that everything read through SQL takes. */
 function countRowsRead({ sql }: DurableObjectStorage): (run: () => void) => number {
   const exec = sql.exec.bind(sql);
@@ -38,7 +41,7 @@ describe("no scan", () => {
 
   function grow(storage: DurableObjectStorage, atMsOf: (offset: number) => number): Log {
     const log = openLog(storage, HISTORY);
-    log.keepBehind(0);
+    log.keepBehind(0, READER);
     for (let n = 1; n <= COUNT; n++) log.append(raw("x"), atMsOf(n));
     return log;
   }

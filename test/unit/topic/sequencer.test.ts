@@ -86,14 +86,16 @@ describe("sequencer and fan-out", () => {
     expect(await late.arrived(1)).toEqual(["second"]);
   });
 
-  test("release sends everything first, and only to those who were members", async () => {
+  test("those who are detached get what was due to them, and nothing that comes", async () => {
     const pipeline = createPipeline();
     const members = Array.from({ length: 200 }, () => member(pipeline));
     publish(pipeline, "first");
     publish(pipeline, "second");
     pipeline.sequencer.flush();
-    expect(pipeline.fanOut.release()).toHaveLength(200);
+    const detached = pipeline.fanOut.detach({ maxBacklogBytes: () => Infinity, close: () => {} });
     expect(pipeline.fanOut.size).toBe(0);
+    expect(pipeline.fanOut.isIdle).toBe(true);
+    while (detached.serve()) await detached.rest();
     const late = member(pipeline);
     publish(pipeline, "third");
     for (const one of members) expect(await one.arrived(2)).toEqual(["first", "second"]);
@@ -160,9 +162,69 @@ describe("sequencer and fan-out", () => {
     }
     fanOut.remove(gone);
     await expectReached("slow-in-round", () =>
-      expectReached("gone-when-slow", () => fanOut.drain()),
+      expectReached("gone-when-slow", () => {
+        while (fanOut.serve()) continue;
+      }),
     );
     expect(slow).toEqual([slowOne]);
     expect(sends).toBe(0);
+  });
+
+  test("many who are slow are closed some at a time", () => {
+    let closed = 0;
+    const fanOut = new FanOut({ maxBacklogBytes: () => -1, close: () => (closed += 1) });
+    for (let n = 0; n < 100; n++) fanOut.add(bareSubscriber(new WebSocketPair()[1]));
+    const place = { epoch: "epoch", first: 1, last: 1, atMs: 0 };
+    fanOut.deliver(Batch.ofMessages(place, ["x"]));
+    expect(fanOut.serve()).toBe(true);
+    expect(closed).toBe(16);
+  });
+
+  test("nobody is always among the last of a round", async () => {
+    const pipeline = createPipeline();
+    const sends: WebSocket[] = [];
+    const members = Array.from({ length: 10 }, () => member(pipeline));
+    for (const { socket } of members) {
+      const send = socket.send.bind(socket);
+      socket.send = (message) => {
+        sends.push(socket);
+        send(message);
+      };
+    }
+    for (const text of numbers(50)) {
+      publish(pipeline, text);
+      pipeline.sequencer.flush();
+    }
+    for (const one of members) expect(await one.arrived(50)).toEqual(numbers(50));
+    const last = sends.filter((_, n) => n % 10 === 9);
+    for (const { socket } of members) {
+      const times = last.filter((each) => each === socket).length;
+      expect(times).toBeGreaterThanOrEqual(2);
+      expect(times).toBeLessThanOrEqual(8);
+    }
+  });
+
+  test("those who are detached have time to read between two rounds", async () => {
+    let maxBacklog = 0;
+    const closed: WebSocket[] = [];
+    const node = {
+      maxBacklogBytes: () => maxBacklog,
+      close: (socket: WebSocket) => void closed.push(socket),
+    };
+    const pipeline = createPipeline();
+    const one = member(pipeline);
+    for (const first of [1, 2]) {
+      const place = { epoch: "epoch", first, last: first, atMs: 0 };
+      pipeline.fanOut.deliver(Batch.ofMessages(place, [String(first)]));
+    }
+    const detached = pipeline.fanOut.detach(node);
+    expect(detached.serve()).toBe(true);
+    maxBacklog = -1;
+    const rested = detached.rest();
+    setTimeout(() => (maxBacklog = 0), 20);
+    await rested;
+    detached.serve();
+    expect(await one.arrived(2)).toEqual(["1", "2"]);
+    expect(closed).toEqual([]);
   });
 });

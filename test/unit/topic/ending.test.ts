@@ -1,0 +1,484 @@
+/**
+ * What becomes of a topic's subscribers when it ends, however many they are and however slowly they read: they get
+ * what they are owed and are closed apart from whoever comes next, and the loop turns in between.
+ */
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import type { Policy } from "../../../src/core/policy.ts";
+import type { Topic } from "../../../src/topic/topic.ts";
+import { Clock } from "../../support-in-workerd/clock.ts";
+import { keyGrant } from "../support/grants.ts";
+import { later } from "../support/later.ts";
+import { hubSockets, open, publisher, subscriber, type Client } from "../support/sockets.ts";
+import { evict, freshDomain, freshTopic, wake } from "../support/topics.ts";
+
+const TOPIC_ENDED = { code: 1000, reason: "topic-ended" };
+const SERVICE_RESTART = { code: 1012, reason: "service-restart" };
+const SLOW_CONSUMER = { code: 4408, reason: "slow-consumer" };
+const TOKEN_REQUIRED = { code: 4501, reason: "token-required" };
+const TOKEN_EXPIRED = { code: 4401, reason: "token-expired" };
+const KEY_REJECTED = { code: 4501, reason: "key-rejected" };
+/** More than one slice of anything. */
+const MANY = 300;
+const MESSAGES = 30;
+const UNITS = 30_000;
+const TAIL = "tail";
+const AT_ONCE: Partial<Policy> = { graceSeconds: 0 };
+const HISTORY: Partial<Policy> = { graceSeconds: 0, historyMessages: 100 };
+
+/** The n-th message, of a size that makes thirty of them more than a replay gives at once. */
+function message(n: number, filler = "x"): string {
+  return String(n).padEnd(UNITS, filler);
+}
+
+/** As if so much waited for each subscriber: more than a replay lets wait, and less than closes anybody. */
+let waitingBytes = 0;
+const { bufferedAmount } = Object.getOwnPropertyDescriptors(WebSocket.prototype);
+
+beforeAll(() => {
+  Object.defineProperty(WebSocket.prototype, "bufferedAmount", {
+    get: () => waitingBytes,
+    configurable: true,
+  });
+});
+
+beforeEach(() => {
+  waitingBytes = 0;
+});
+
+afterAll(() => {
+  if (bufferedAmount === undefined) Reflect.deleteProperty(WebSocket.prototype, "bufferedAmount");
+  else Object.defineProperty(WebSocket.prototype, "bufferedAmount", bufferedAmount);
+});
+
+type Frame = { code: number } | { type: string } | { cursor: string; messages: string[] };
+
+/** A reader, and what it has got of messages. */
+class Reader {
+  readonly messages: string[] = [];
+  readonly #client: Client;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** Takes so many messages. */
+  async readTo(count: number): Promise<void> {
+    while (this.messages.length < count) {
+      const frame = await this.next();
+      if (!("messages" in frame)) throw new Error(`Not messages: ${JSON.stringify(frame)}`);
+      this.messages.push(...frame.messages);
+    }
+  }
+
+  /** How it is closed, with whatever messages come before. */
+  async close(): Promise<Frame> {
+    for (;;) {
+      const frame = await this.next();
+      if (!("messages" in frame)) return frame;
+    }
+  }
+
+  say(text: string): void {
+    this.#client.send(text);
+  }
+
+  async next(): Promise<Frame> {
+    const received = await this.#client.next();
+    if (received instanceof ArrayBuffer) throw new Error("Not a frame");
+    return typeof received === "string" ? JSON.parse(received) : received;
+  }
+}
+
+/** A topic that is full of messages, and a reader in the middle of them, who gets no more until `waitingBytes` is 0. */
+async function topicWithReader(
+  policy: Partial<Policy>,
+  topic: DurableObjectStub<Topic> = freshTopic(),
+  options: Parameters<typeof subscriber>[1] = {},
+  filler = "x",
+): Promise<{ topic: DurableObjectStub<Topic>; source: Client; reader: Reader }> {
+  const isOnlyReader = waitingBytes === 0;
+  const source = await open(topic, publisher(policy));
+  const watcher = await open(topic, subscriber());
+  for (let n = 1; n <= MESSAGES; n++) source.send(message(n, filler));
+  await watcher.take(MESSAGES);
+  // So small that it is read together with what follows it.
+  source.send(TAIL);
+  await watcher.take(1);
+  watcher.close(1000);
+  await watcher.next();
+  // From here on a log that is durable is in its rows alone.
+  if (policy !== AT_ONCE && isOnlyReader) await evict(topic);
+  waitingBytes = 600_000;
+  const late = subscriber(null, { protocol: "stream", since: "earliest", ...options });
+  const reader = new Reader(await open(topic, late));
+  await reader.next();
+  await reader.readTo(1);
+  return { topic, source, reader };
+}
+
+async function leave(source: Client): Promise<void> {
+  source.close(1000);
+  await source.next();
+}
+
+/** What is stored: keys, and tables with messages. */
+function storedIn(topic: DurableObjectStub<Topic>): Promise<unknown> {
+  // One that has ended leaves memory, and its stub is of no use then.
+  return runInDurableObject(env.TOPIC.get(topic.id), (_, { storage }) => ({
+    keys: [...storage.kv.list()].map(([key]) => key),
+    tables: storage.sql.exec("select name from sqlite_master where name like '%log%'").toArray(),
+  }));
+}
+
+const NOTHING = { keys: [], tables: [] };
+
+test.each([
+  { name: "in memory", policy: AT_ONCE },
+  { name: "by number", policy: HISTORY },
+  { name: "by age", policy: { ...AT_ONCE, historySeconds: 60 } },
+])(
+  "5.9 a reader in mid-replay gets all there was, and nothing of what begins then: $name",
+  async ({ policy }) => {
+    const { topic, source, reader } = await topicWithReader(policy);
+    await leave(source);
+    expect(await topic.describe()).toMatchObject({ phase: "vacant", subscribers: 0 });
+    const next = await open(topic, publisher(policy));
+    const follower = await open(topic, subscriber());
+    for (let n = 1; n <= 3; n++) next.send("new");
+    expect(await follower.take(3)).toEqual(["new", "new", "new"]);
+    expect(await topic.describe()).toMatchObject({ phase: "live", subscribers: 1 });
+    waitingBytes = 0;
+    await reader.readTo(MESSAGES + 1);
+    const large = Array.from({ length: MESSAGES }, (_, n) => message(n + 1));
+    expect(reader.messages).toEqual([...large, TAIL]);
+    expect(await reader.next()).toEqual({ type: "end" });
+    expect(await reader.next()).toEqual(TOPIC_ENDED);
+    next.send("still there");
+    expect(await follower.next()).toBe("still there");
+  },
+);
+
+test.each([
+  { name: "at once", between: [] },
+  { name: "after a change of its bounds", between: [{ ...AT_ONCE, historySeconds: 30 }] },
+  { name: "after a life that kept it by number", between: [HISTORY] },
+])(
+  "5.9 a next life that keeps no history takes nothing from those who are given the last one's: $name",
+  async ({ between }) => {
+    const { topic, source, reader } = await topicWithReader({ ...AT_ONCE, historySeconds: 60 });
+    await leave(source);
+    for (const policy of [...between, AT_ONCE]) {
+      const next = await open(topic, publisher(policy));
+      const follower = await open(topic, subscriber());
+      next.send("new");
+      expect(await follower.next()).toBe("new");
+      await leave(next);
+      expect(await follower.next()).toEqual(TOPIC_ENDED);
+    }
+    waitingBytes = 0;
+    await reader.readTo(MESSAGES + 1);
+    const large = Array.from({ length: MESSAGES }, (_, n) => message(n + 1));
+    expect(reader.messages).toEqual([...large, TAIL]);
+    expect(await reader.next()).toEqual({ type: "end" });
+    await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+  },
+);
+
+test("5.9 what may wait for those who are leaving is what their own life allowed", async () => {
+  const { topic, source, reader } = await topicWithReader(HISTORY);
+  await leave(source);
+  await open(topic, publisher({ ...HISTORY, maxBacklogBytes: 65_536 }));
+  // More than half of what the next life allows.
+  waitingBytes = 100_000;
+  await reader.readTo(MESSAGES + 1);
+  expect(await reader.next()).toEqual({ type: "end" });
+});
+
+test("5.9 two lives may be ending at once, each with its own log", async () => {
+  const first = await topicWithReader(HISTORY);
+  await leave(first.source);
+  const second = await topicWithReader(HISTORY, first.topic, {}, "y");
+  second.source.send("last");
+  await leave(second.source);
+  waitingBytes = 0;
+  for (const [{ reader }, count] of [
+    [first, MESSAGES + 1],
+    [second, MESSAGES + 2],
+  ] as const) {
+    await reader.readTo(count);
+    expect(await reader.next()).toEqual({ type: "end" });
+    expect(await reader.next()).toEqual(TOPIC_ENDED);
+  }
+  expect(first.reader.messages[MESSAGES - 1]).toBe(message(MESSAGES));
+  expect(second.reader.messages[MESSAGES - 1]).toBe(message(MESSAGES, "y"));
+  expect(second.reader.messages.at(-1)).toBe("last");
+  await vi.waitFor(async () => expect(await storedIn(first.topic)).toEqual(NOTHING));
+});
+
+test("5.9 one that does not read is closed, and what was kept for it goes", async () => {
+  using clock = new Clock({ isRunning: true });
+  const { topic, source, reader } = await topicWithReader(HISTORY);
+  await leave(source);
+  expect(await storedIn(topic)).toMatchObject({ tables: [{}] });
+  await clock.advance(11_000);
+  expect(await reader.close()).toEqual(SLOW_CONSUMER);
+  await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+});
+
+test("5.9 a log that has outlived its time is kept for those who are still given it", async () => {
+  using clock = new Clock({ isRunning: true });
+  const { topic, source, reader } = await topicWithReader({ ...AT_ONCE, historySeconds: 3 });
+  await leave(source);
+  await clock.advance(5000, topic);
+  await runDurableObjectAlarm(topic);
+  // What is over is not due before they are gone.
+  const alarm = await runInDurableObject(topic, (_, { storage }) => storage.getAlarm());
+  expect(alarm ?? Infinity).toBeGreaterThan(clock.nowMs);
+  waitingBytes = 0;
+  await reader.readTo(MESSAGES + 1);
+  expect(await reader.next()).toEqual({ type: "end" });
+  await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+});
+
+test("5.9 the next life's log that has outlived its time takes nothing from those of the life before", async () => {
+  using clock = new Clock({ isRunning: true });
+  const { topic, source, reader } = await topicWithReader(HISTORY);
+  await leave(source);
+  const next = await open(topic, publisher({ ...AT_ONCE, historySeconds: 3 }));
+  next.send("new");
+  await leave(next);
+  await clock.advance(5000, topic);
+  await runDurableObjectAlarm(topic);
+  const alarm = await runInDurableObject(topic, (_, { storage }) => storage.getAlarm());
+  expect(alarm ?? Infinity).toBeGreaterThan(clock.nowMs);
+  waitingBytes = 0;
+  await reader.readTo(MESSAGES + 1);
+  expect(await reader.next()).toEqual({ type: "end" });
+  await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+});
+
+test("5.9 a newcomer can be told apart from who is leaving, though both came at the same time", async () => {
+  using clock = new Clock();
+  const { topic, source } = await topicWithReader(HISTORY);
+  await leave(source);
+  await open(topic, publisher(HISTORY));
+  await open(topic, subscriber());
+  const [lastMs, ...cameMs] = await runInDurableObject(topic, (_, ctx) => {
+    const attachments = hubSockets(ctx, "subscriber").map((socket) =>
+      socket.deserializeAttachment(),
+    );
+    return [
+      ctx.storage.kv.get("leaving"),
+      ...attachments.map(({ connectedAtMs }) => connectedAtMs),
+    ];
+  });
+  expect(lastMs).toBe(clock.nowMs);
+  expect(new Set(cameMs)).toEqual(new Set([lastMs, lastMs + 1]));
+});
+
+test("5.9 who was leaving as memory was lost is told to come back, and who came since stays", async () => {
+  using clock = new Clock();
+  const topic = freshTopic();
+  const source = await open(topic, publisher(HISTORY));
+  const leaving = await open(topic, subscriber());
+  const lastMs = clock.nowMs;
+  await clock.advance(1);
+  const follower = await open(topic, subscriber());
+  // What an end leaves while somebody is served; the runtime does not take an object out of memory then.
+  await runInDurableObject(topic, (_, { storage }) => {
+    storage.kv.put("leaving", lastMs);
+    storage.sql.exec("create table past_log_1 (id integer primary key)");
+  });
+  await evict(topic);
+  await wake(topic);
+  expect(await leaving.next()).toEqual(SERVICE_RESTART);
+  source.send("new");
+  expect(await follower.next()).toBe("new");
+  expect(await storedIn(topic)).toMatchObject({ tables: [{ name: "log" }] });
+  await leave(source);
+  expect(await follower.take(1)).toEqual([TOPIC_ENDED]);
+  await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+});
+
+test("16.3 a next life that is private closes those of the life before that presented nothing", async () => {
+  const { topic, source, reader } = await topicWithReader(HISTORY);
+  await leave(source);
+  await open(topic, publisher({ ...HISTORY, subscribers: "token" }));
+  expect(await reader.close()).toEqual(TOKEN_REQUIRED);
+});
+
+test("12.7 a key that is revoked closes those that are leaving", async () => {
+  const { domain, topic: topicOf } = freshDomain();
+  const { topic, source, reader } = await topicWithReader(HISTORY, topicOf(), {
+    grant: keyGrant(),
+  });
+  await leave(source);
+  await domain.changeKey(1, { type: "dead" }, later(), false);
+  expect(await reader.close()).toEqual(KEY_REJECTED);
+  await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+});
+
+test("10.10 what those that are leaving send is heard", async () => {
+  const { source, reader } = await topicWithReader(HISTORY);
+  await leave(source);
+  reader.say("nonsense");
+  expect(await reader.close()).toMatchObject({ type: "error" });
+  expect(await reader.close()).toEqual({ code: 4500, reason: "invalid-frame" });
+});
+
+/** Counts, from now on, what is done to the hub's ends of subscribers' sockets. */
+function countCalls(ctx: DurableObjectState, method: "close" | "send"): () => number {
+  let calls = 0;
+  for (const socket of hubSockets(ctx, "subscriber")) {
+    const original = socket[method].bind(socket) as (...args: unknown[]) => void;
+    socket[method] = (...args: unknown[]) => {
+      calls += 1;
+      original(...args);
+    };
+  }
+  return () => calls;
+}
+
+async function openMany(
+  topic: DurableObjectStub<Topic>,
+  options: Parameters<typeof subscriber>[1] = {},
+): Promise<Client[]> {
+  return Promise.all(Array.from({ length: MANY }, () => open(topic, subscriber(null, options))));
+}
+
+test("an end detaches all at once, and closes them some at a time", async () => {
+  const topic = freshTopic();
+  await open(topic, publisher(AT_ONCE));
+  const clients = await openMany(topic);
+  const closed = await runInDurableObject(topic, (instance, ctx) => {
+    const calls = countCalls(ctx, "close");
+    const [source] = hubSockets(ctx, "publisher");
+    if (source === undefined) throw new Error("There is no publisher");
+    instance.webSocketClose(source, 1000, "");
+    expect(instance.describe()).toMatchObject({ phase: "vacant", subscribers: 0 });
+    return calls();
+  });
+  expect(closed).toBeGreaterThan(0);
+  expect(closed).toBeLessThan(MANY / 4);
+  for (const client of clients) expect(await client.next()).toEqual(TOPIC_ENDED);
+  await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+});
+
+test("an end sends what is due some at a time", async () => {
+  const topic = freshTopic();
+  await open(topic, publisher({ ...AT_ONCE, maxBacklogBytes: 4_194_304 }));
+  const clients = await openMany(topic);
+  const sent = await runInDurableObject(topic, (instance, ctx) => {
+    // Less than its policy lets wait, and more than another may.
+    waitingBytes = 2_000_000;
+    const calls = countCalls(ctx, "send");
+    const [source] = hubSockets(ctx, "publisher");
+    if (source === undefined) throw new Error("There is no publisher");
+    for (const text of ["1", "2", "3"]) instance.webSocketMessage(source, text);
+    instance.webSocketClose(source, 1000, "");
+    return calls();
+  });
+  expect(sent).toBeLessThan(MANY);
+  for (const client of clients) expect(await client.take(4)).toEqual(["1", "2", "3", TOPIC_ENDED]);
+});
+
+test("16.3 strangers get nothing any more at once, and are closed some at a time", async () => {
+  const topic = freshTopic();
+  const source = await open(topic, publisher());
+  const clients = await openMany(topic);
+  const closed = await runInDurableObject(topic, (instance, ctx) => {
+    const calls = countCalls(ctx, "close");
+    const { policy } = publisher({ subscribers: "token" });
+    const heard = instance.applyChange({ type: "policy", policy, atMs: later(), number: 1 });
+    expect(heard.closed).toBe(MANY);
+    return calls();
+  });
+  expect(closed).toBeGreaterThan(0);
+  expect(closed).toBeLessThan(MANY / 4);
+  source.send("secret");
+  for (const client of clients) expect(await client.next()).toEqual(TOKEN_REQUIRED);
+});
+
+/** Who is closed at once, and how many are still members then. */
+async function closeMany(
+  topic: DurableObjectStub<Topic>,
+  close: (instance: Topic) => unknown,
+): Promise<void> {
+  const closed = await runInDurableObject(topic, async (instance, ctx) => {
+    const calls = countCalls(ctx, "close");
+    await close(instance);
+    expect(instance.describe()).toMatchObject({ subscribers: 0 });
+    return calls();
+  });
+  expect(closed).toBeGreaterThan(0);
+  expect(closed).toBeLessThan(MANY / 4);
+}
+
+test("12.7 those of a revoked key get nothing any more at once, and are closed some at a time", async () => {
+  const topic = freshTopic();
+  const source = await open(topic, publisher());
+  const clients = await openMany(topic, { grant: keyGrant() });
+  const change = { type: "key", keyId: 1, standing: { type: "dead" } } as const;
+  await closeMany(topic, (instance) =>
+    expect(instance.applyChange({ ...change, atMs: later(), number: 1 })).toMatchObject({
+      closed: MANY,
+      holdsKey: false,
+    }),
+  );
+  source.send("secret");
+  for (const client of clients) expect(await client.next()).toEqual(KEY_REJECTED);
+});
+
+test.each([
+  { name: "key", grant: keyGrant, close: KEY_REJECTED },
+  { name: "token", grant: { keyId: null, subject: "somebody" }, close: TOKEN_EXPIRED },
+])("13.6 those whose $name expires are closed some at a time", async ({ grant, close }) => {
+  using clock = new Clock();
+  const topic = freshTopic();
+  await open(topic, publisher());
+  const expiring = { expiresAtMs: clock.nowMs + 60_000, checkedAtMs: later() };
+  const granted = typeof grant === "function" ? grant(expiring) : { ...grant, ...expiring };
+  const clients = await openMany(topic, { grant: granted });
+  await clock.advance(60_000);
+  await closeMany(topic, (instance) => instance.alarm());
+  for (const client of clients) expect(await client.next()).toEqual(close);
+});
+
+test("16.3 strangers that a policy closed and a sleep kept are closed on waking", async () => {
+  const topic = freshTopic();
+  await open(topic, publisher());
+  const client = await open(topic, subscriber());
+  await runInDurableObject(topic, (_, { storage }) => {
+    const stored = storage.kv.get<{ state: { policy: Policy } }>("state");
+    const { policy = {} } = stored?.state ?? {};
+    const state = { ...stored?.state, policy: { ...policy, subscribers: "token" } };
+    storage.kv.put("state", { ...stored, state });
+  });
+  await evict(topic);
+  await wake(topic);
+  expect(await client.next()).toEqual(TOKEN_REQUIRED);
+});
+
+test("a wake takes its sockets back some at a time", async () => {
+  const topic = freshTopic();
+  const source = await open(topic, publisher());
+  const clients = await openMany(topic);
+  await evictDurableObject(topic);
+  let waits = 0;
+  const wait = scheduler.wait.bind(scheduler);
+  scheduler.wait = (...args) => {
+    waits += 1;
+    return wait(...args);
+  };
+  try {
+    await wake(topic);
+    // Their attachments are read in slices of 32, and they are served again in slices of 64.
+    expect(waits).toBeGreaterThanOrEqual(9 + 4);
+  } finally {
+    scheduler.wait = wait;
+  }
+  source.send("good morning");
+  for (const client of clients) expect(await client.next()).toBe("good morning");
+});
