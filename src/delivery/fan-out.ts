@@ -6,9 +6,11 @@
  */
 import { SLOW_CONSUMER } from "../core/close-code.ts";
 import { reached } from "../core/coverage-mark.ts";
+import { Backlogs } from "./backlogs.ts";
 import type { Batch } from "./batch.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import type { Subscriber } from "./subscriber.ts";
+import { turn } from "./turn.ts";
 
 /**
  * Sends before the loop turns: the sockets' write pumps run while the messages are in cache. A single
@@ -19,6 +21,8 @@ const SLICE_SENDS = 128;
 const MAX_RAW_SENDS = 32;
 /** What a stream frame of a batch of several messages counts: slices of 24 sockets. */
 const STREAM_SENDS = 5;
+/** Bytes that are sent before the loop turns: half of what may wait, so that who reads is not taken for one who does not. */
+const SLICE_BYTES = 32 * 1024 * 1024;
 
 interface Round {
   readonly batch: Batch;
@@ -31,14 +35,19 @@ interface Round {
 /** The fan-out of one node. */
 export class FanOut {
   readonly #node: Pick<DeliveryNode, "maxBacklogBytes" | "close">;
+  readonly #backlogs: Backlogs;
   readonly #subscribers: Map<WebSocket, Subscriber> = new Map();
   /** The same as an array, rebuilt only after a change: rounds iterate it. */
   #snapshot: readonly Subscriber[] | null = null;
   /** The first one is under way. */
   readonly #rounds: Round[] = [];
 
-  constructor(node: Pick<DeliveryNode, "maxBacklogBytes" | "close">) {
+  constructor(
+    node: Pick<DeliveryNode, "maxBacklogBytes" | "close">,
+    backlogs: Backlogs = new Backlogs(node),
+  ) {
     this.#node = node;
+    this.#backlogs = backlogs;
   }
 
   /** How many sockets it serves. */
@@ -59,12 +68,17 @@ export class FanOut {
   /** Serves a subscriber from the next batch on. */
   add(subscriber: Subscriber): void {
     this.#subscribers.set(subscriber.socket, subscriber);
+    this.#backlogs.join(subscriber);
     this.#snapshot = null;
   }
 
   /** Stops serving a socket; no-op for one it does not serve. */
   remove(socket: WebSocket): void {
-    if (this.#subscribers.delete(socket)) this.#snapshot = null;
+    const subscriber = this.#subscribers.get(socket);
+    if (subscriber === undefined) return;
+    this.#subscribers.delete(socket);
+    this.#backlogs.forget(subscriber);
+    this.#snapshot = null;
   }
 
   /** Whether nothing is due to anybody. */
@@ -75,7 +89,7 @@ export class FanOut {
   /** Whether more waits for a subscriber than may. */
   get isAnybodySlow(): boolean {
     const maxBacklog = this.#node.maxBacklogBytes();
-    return this.#subscribers.values().some(({ backlog }) => backlog > maxBacklog);
+    return this.#subscribers.values().some((subscriber) => subscriber.isOver(maxBacklog));
   }
 
   /** Takes a batch for everyone that it serves; `serve` sends it. */
@@ -93,10 +107,11 @@ export class FanOut {
     const rawSends = Math.min(messages, MAX_RAW_SENDS);
     const frameSends = messages === 1 ? 1 : STREAM_SENDS;
     const maxBacklog = this.#node.maxBacklogBytes();
-    for (let sends = 0; sends < SLICE_SENDS; round.next++) {
+    let bytes = 0;
+    for (let sends = 0; sends < SLICE_SENDS && bytes < SLICE_BYTES; round.next++) {
       const subscriber = subscribers[round.next];
       if (subscriber === undefined) break;
-      if (subscriber.backlog > maxBacklog) {
+      if (subscriber.isOver(maxBacklog)) {
         // It may have left since the batch was handed over: nobody is closed twice.
         if (this.#subscribers.has(subscriber.socket)) {
           reached("slow-in-round");
@@ -106,11 +121,20 @@ export class FanOut {
         }
         continue;
       }
-      subscriber.send(batch);
+      bytes += subscriber.send(batch);
+      this.#backlogs.count(subscriber);
       sends += subscriber.protocol === "raw" ? rawSends : frameSends * batch.frames.length;
+      // Who serves makes room before the next one.
+      if (this.#backlogs.isOver) sends = SLICE_SENDS;
     }
     if (round.next >= subscribers.length) this.#rounds.shift();
     return !this.isIdle;
+  }
+
+  /** Between two slices: lets sockets' write pumps run, until the topic has room for more. */
+  async rest(): Promise<void> {
+    await turn(0);
+    if (this.#backlogs.isOver) await this.#backlogs.makeRoom();
   }
 
   /** Sends all there is, at once and without yielding. */
