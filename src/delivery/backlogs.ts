@@ -14,8 +14,8 @@ import { turn } from "./turn.ts";
 /** Half of what an isolate has (128 MB, platform limits): rows, batches and frames, and other topics, need the rest. */
 const MAX_BYTES = 64 * 1024 * 1024;
 /**
- * Closing frees nothing: the runtime holds what it has until the connection ends, and nobody can end that. So what is held
- * for those who were closed takes half as much from the others, who keep this in any case.
+ * Closing frees nothing: the runtime holds what it has until the connection ends, and nobody can end that. So what is
+ * held for those who were closed takes half as much from the others, who keep this in any case.
  */
 const LEAST_BYTES = 8 * 1024 * 1024;
 /** What is left when subscribers had to go: so that a walk over all is not due with each message that follows. */
@@ -25,7 +25,7 @@ const PATIENCE_MS = 250;
 const LOOK_MS = 5;
 const PROGRESS_BYTES = MAX_BYTES / 4;
 
-/** Subscribers that were closed are looked at when there are so many, and then when there are twice as many as stayed. */
+/** Those who were closed are looked at when there are so many, and then when there are twice as many as stayed. */
 const MANY_LEAVING = 64;
 
 /** The backlogs of one topic. */

@@ -21,7 +21,7 @@ const SLICE_SENDS = 128;
 const MAX_RAW_SENDS = 32;
 /** What a stream frame of a batch of several messages counts: slices of 24 sockets. */
 const STREAM_SENDS = 5;
-/** Bytes that are sent before the loop turns: half of what may wait, so that who reads is not taken for one who does not. */
+/** Bytes that are sent before the loop turns, half of what may wait: else who reads were taken for one who does not. */
 const SLICE_BYTES = 32 * 1024 * 1024;
 
 interface Round {

@@ -11,8 +11,8 @@ import { sendFrame, sendFrames } from "./send-frame.ts";
 import { headBytesOf, SendQueue } from "./send-queue.ts";
 
 /**
- * What a subscriber that is replayed to may leave unacknowledged, whatever the bound: it acknowledges each 256 KiB or so
- * (PROTOCOL.md, 11.3), counts them in its own way, and gets no more if this is less.
+ * What a subscriber that is replayed to may leave unacknowledged, whatever the bound: it acknowledges each 256 KiB or
+ * so (PROTOCOL.md, 11.3), counts them in its own way, and if this were less both would wait for each other.
  */
 const REPLAY_CREDIT_BYTES = 512 * 1024;
 
