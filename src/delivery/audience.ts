@@ -12,6 +12,7 @@ import { formatError } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
 import type { Problem } from "../core/problem.ts";
 import type { Since } from "../core/since.ts";
+import { Backlogs } from "./backlogs.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import { Ending } from "./ending.ts";
 import { FanOut } from "./fan-out.ts";
@@ -38,8 +39,9 @@ export class Audience {
   constructor(log: LogView, node: DeliveryNode) {
     this.#log = log;
     this.#node = node;
-    this.fanOut = new FanOut(node);
-    this.#replay = new Replay(log, this.fanOut, node);
+    const backlogs = new Backlogs(node);
+    this.fanOut = new FanOut(node, backlogs);
+    this.#replay = new Replay(log, this.fanOut, node, backlogs);
   }
 
   /** How many there are. */
@@ -141,7 +143,10 @@ export class Audience {
         return;
       }
     }
-    if (cursor.offset === this.#log.head.offset) this.fanOut.add(subscriber);
-    else this.#replay.add(subscriber, cursor.offset);
+    if (cursor.offset === this.#log.head.offset) {
+      // It may have slept with all that there was, and not yet read.
+      subscriber.goLive();
+      this.fanOut.add(subscriber);
+    } else this.#replay.add(subscriber, cursor.offset);
   }
 }

@@ -2,10 +2,12 @@
  * A batch: messages with consecutive offsets, which are stored, delivered and replayed together. Its
  * JSON text is made when it is first needed, and once; so are the frames that carry it.
  */
+import { bytesOf, mostBytesOf } from "../core/byte-size.ts";
 import { reached } from "../core/coverage-mark.ts";
 import type { Message } from "../core/message.ts";
 import { formatMessageList, joinMessageLists, parseMessageList } from "../core/stream.ts";
 import { framesOf, type Frame } from "./frames.ts";
+import { headBytesOf, type WireSize } from "./send-queue.ts";
 
 /** Where a batch stands in the log. */
 export interface Place {
@@ -24,6 +26,7 @@ export class Batch {
   readonly messages: readonly Message[];
   #list: string | null;
   #frames: readonly Frame[] | null = null;
+  #rawSize: WireSize | null = null;
 
   private constructor(place: Place, messages: readonly Message[], list: string | null) {
     this.place = place;
@@ -76,6 +79,11 @@ export class Batch {
     return (this.#frames ??= framesOf({ epoch, last, messages, list }));
   }
 
+  /** What the bare messages take on the wire. */
+  get rawSize(): WireSize {
+    return (this.#rawSize ??= rawSizeOf(this.messages));
+  }
+
   /** The part of it that lies behind an offset, which must not be its last. */
   after(offset: number): Batch {
     if (offset < this.place.first) return this;
@@ -89,4 +97,11 @@ export class Batch {
     const messages = this.messages.slice(0, offset - this.place.first + 1);
     return Batch.ofMessages({ ...this.place, last: offset }, messages);
   }
+}
+
+function rawSizeOf(messages: readonly Message[]): WireSize {
+  let headBytes = 0;
+  // The largest head that a text can need: its bytes are counted for all together, which is faster.
+  for (const message of messages) headBytes += headBytesOf(mostBytesOf([message]));
+  return { frames: messages.length, payloadBytes: bytesOf(messages), headBytes };
 }

@@ -6,6 +6,7 @@
  */
 import { SLOW_CONSUMER } from "../core/close-code.ts";
 import { reached } from "../core/coverage-mark.ts";
+import { Backlogs } from "./backlogs.ts";
 import type { Batch } from "./batch.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import type { Subscriber } from "./subscriber.ts";
@@ -22,6 +23,8 @@ const MAX_RAW_SENDS = 32;
 const STREAM_SENDS = 5;
 /** What a close counts, which costs some 0.1 ms: slices of 16 sockets. */
 const CLOSE_SENDS = 8;
+/** Bytes that are sent before the loop turns, half of what may wait: else who reads were taken for one who does not. */
+const SLICE_BYTES = 32 * 1024 * 1024;
 /** How far the first of a round moves on: the golden section, so that nobody is among the last for long. */
 const ROTATION = 0.618;
 /** How long subscribers have between rounds to get below their bound. */
@@ -41,6 +44,7 @@ interface Round {
 /** The fan-out of one node. */
 export class FanOut {
   readonly #node: Pick<DeliveryNode, "maxBacklogBytes" | "close">;
+  readonly #backlogs: Backlogs;
   readonly #subscribers: Map<WebSocket, Subscriber> = new Map();
   /** The same as an array, rebuilt only after a change: rounds iterate it. */
   #snapshot: readonly Subscriber[] | null = null;
@@ -49,8 +53,12 @@ export class FanOut {
   /** Where the next round begins, as a share of all: who is served last has waited for all others. */
   #start = 0;
 
-  constructor(node: Pick<DeliveryNode, "maxBacklogBytes" | "close">) {
+  constructor(
+    node: Pick<DeliveryNode, "maxBacklogBytes" | "close">,
+    backlogs: Backlogs = new Backlogs(node),
+  ) {
     this.#node = node;
+    this.#backlogs = backlogs;
   }
 
   /** How many sockets it serves. */
@@ -71,12 +79,17 @@ export class FanOut {
   /** Serves a subscriber from the next batch on. */
   add(subscriber: Subscriber): void {
     this.#subscribers.set(subscriber.socket, subscriber);
+    this.#backlogs.join(subscriber);
     this.#snapshot = null;
   }
 
   /** Stops serving a socket; no-op for one it does not serve. */
   remove(socket: WebSocket): void {
-    if (this.#subscribers.delete(socket)) this.#snapshot = null;
+    const subscriber = this.#subscribers.get(socket);
+    if (subscriber === undefined) return;
+    this.#subscribers.delete(socket);
+    this.#backlogs.forget(subscriber);
+    this.#snapshot = null;
   }
 
   /** Whether nothing is due to anybody. */
@@ -87,7 +100,7 @@ export class FanOut {
   /** Whether more waits for a subscriber than may. */
   get isAnybodySlow(): boolean {
     const maxBacklog = this.#node.maxBacklogBytes();
-    return this.#subscribers.values().some(({ backlog }) => backlog > maxBacklog);
+    return this.#subscribers.values().some((subscriber) => subscriber.isOver(maxBacklog));
   }
 
   /** Takes a batch for everyone that it serves; `serve` sends it. */
@@ -108,11 +121,16 @@ export class FanOut {
     const rawSends = Math.min(messages, MAX_RAW_SENDS);
     const frameSends = messages === 1 ? 1 : STREAM_SENDS;
     const maxBacklog = this.#node.maxBacklogBytes();
-    for (let sends = 0; sends < SLICE_SENDS && round.left > 0; round.left--) {
+    let bytes = 0;
+    for (
+      let sends = 0;
+      sends < SLICE_SENDS && bytes < SLICE_BYTES && round.left > 0;
+      round.left--
+    ) {
       const subscriber = subscribers[round.next];
       if (subscriber === undefined) break;
       round.next = round.next + 1 === subscribers.length ? 0 : round.next + 1;
-      if (subscriber.backlog > maxBacklog) {
+      if (subscriber.isOver(maxBacklog)) {
         // It may have left since the batch was handed over: nobody is closed twice.
         if (this.#subscribers.has(subscriber.socket)) {
           reached("slow-in-round");
@@ -123,8 +141,11 @@ export class FanOut {
         }
         continue;
       }
-      subscriber.send(batch);
+      bytes += subscriber.send(batch);
+      this.#backlogs.count(subscriber);
       sends += subscriber.protocol === "raw" ? rawSends : frameSends * batch.frames.length;
+      // Who serves makes room before the next one.
+      if (this.#backlogs.isOver) sends = SLICE_SENDS;
     }
     if (round.left === 0) this.#rounds.shift();
     return !this.isIdle;
@@ -140,16 +161,17 @@ export class FanOut {
     reached("patience-at-its-end");
   }
 
-  /** Between two slices; between two rounds until they are read to. */
+  /** Between two slices: until the topic has room for more; between two rounds until they are read to. */
   async rest(): Promise<void> {
     await turn(0);
+    if (this.#backlogs.isOver) await this.#backlogs.makeRoom();
     const [round] = this.#rounds;
     if (round?.left === round?.subscribers.length) await this.beReadTo();
   }
 
   /** Hands over all whom it serves, with what is due to them; goes on with nobody. */
   detach(node: Pick<DeliveryNode, "maxBacklogBytes" | "close">): FanOut {
-    const detached = new FanOut(node);
+    const detached = new FanOut(node, this.#backlogs);
     for (const subscriber of this.#subscribers.values()) detached.add(subscriber);
     detached.#rounds.push(...this.#rounds.splice(0));
     this.#subscribers.clear();

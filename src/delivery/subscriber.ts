@@ -1,12 +1,20 @@
 /**
  * One subscriber's socket: what is sent to it in its own protocol, and how far it is behind.
  */
+import { byteLengthOf } from "../core/byte-size.ts";
 import { formatCursor, type Cursor } from "../core/cursor.ts";
 import { END_FRAME, formatGap, formatOpen } from "../core/hub-frame.ts";
 import type { Protocol } from "../core/stream.ts";
 import type { Batch } from "./batch.ts";
 import { FrameAllowance } from "./frame-allowance.ts";
 import { sendFrame, sendFrames } from "./send-frame.ts";
+import { headBytesOf, SendQueue } from "./send-queue.ts";
+
+/**
+ * What a subscriber that is replayed to may leave unacknowledged, whatever the bound: it acknowledges each 256 KiB or
+ * so (PROTOCOL.md, 11.3), counts them in its own way, and if this were less both would wait for each other.
+ */
+const REPLAY_CREDIT_BYTES = 512 * 1024;
 
 /** A subscriber's socket, as its node keeps it. */
 export interface SubscriberSocket {
@@ -35,6 +43,11 @@ export class Subscriber {
   /** `null` until it acknowledges for the first time. */
   #unacknowledged: Unacknowledged[] | null = null;
   #unacknowledgedBytes = 0;
+  /** What of it does not count, since it was sent in a replay. */
+  #excusedBytes = 0;
+  readonly #queue: SendQueue;
+  /** Whether the runtime tells what it holds, as far as was looked. */
+  #isQueueKnown = true;
   /** The last offset that it has acknowledged, `null` until it does. */
   #acknowledged: number | null = null;
 
@@ -43,6 +56,7 @@ export class Subscriber {
     // Its own: they are read for every batch.
     this.socket = kept.socket;
     this.protocol = kept.protocol;
+    this.#queue = new SendQueue(kept.socket);
   }
 
   /** Whether a gap closes it. */
@@ -70,21 +84,25 @@ export class Subscriber {
     this.#tell(END_FRAME);
   }
 
-  /** Sends a batch: frames of the stream, or the bare messages. */
-  send(batch: Batch): void {
+  /** Sends a batch: frames of the stream, or the bare messages; says how many bytes. */
+  send(batch: Batch): number {
     if (this.protocol === "raw") {
       sendFrames(this.socket, batch.messages);
-      return;
+      this.#queue.add(batch.rawSize);
+      return batch.rawSize.payloadBytes;
     }
     const { epoch } = batch.place;
+    let sent = 0;
     for (const { text, bytes, last } of batch.frames) {
-      sendFrame(this.socket, text);
+      this.#send(text, bytes);
       this.allowance.earn(bytes);
+      sent += bytes;
       if (this.#unacknowledged === null) continue;
       // A frame's own cursor: it may be acknowledged before the rest of its batch.
       this.#unacknowledged.push({ epoch, offset: last, bytes });
       this.#unacknowledgedBytes += bytes;
     }
+    return sent;
   }
 
   /** Takes its word for what it has received; from the first time on what it has not counts. */
@@ -95,6 +113,7 @@ export class Subscriber {
     const kept = rest.findIndex((sent) => sent.epoch === epoch && sent.offset > offset);
     for (const { bytes } of rest.splice(0, kept < 0 ? rest.length : kept)) {
       this.#unacknowledgedBytes -= bytes;
+      this.#excusedBytes = Math.max(0, this.#excusedBytes - bytes);
     }
   }
 
@@ -103,15 +122,61 @@ export class Subscriber {
     return this.#acknowledged;
   }
 
+  /** Looks at its socket; what is said of its size is as it was then, and as it was added to since. */
+  look(): void {
+    this.#isQueueKnown = this.#queue.look();
+  }
+
   /** What it has not read, or not acknowledged where it does, in bytes, as far as can be known. */
   get backlog(): number {
-    // Runtimes before 1.20261117 lack it, and then it is undefined whatever the types say.
-    const { bufferedAmount } = this.socket;
-    const buffered = typeof bufferedAmount === "number" ? bufferedAmount : 0;
-    return Math.max(buffered, this.#unacknowledgedBytes);
+    this.look();
+    return Math.max(this.#queueBytes, this.#unacknowledgedBytes);
+  }
+
+  /** Both, so that it shrinks whichever of the two does. */
+  get pendingBytes(): number {
+    return this.#queueBytes + this.#unacknowledgedBytes;
+  }
+
+  /** What the runtime holds for it. Where that does not say: what may still be there. */
+  get heldBytes(): number {
+    return this.#isQueueKnown ? this.#queue.heldBytes : this.#unacknowledgedBytes;
+  }
+
+  /** Whether its connection has ended, and with it what was held for it. */
+  get isGone(): boolean {
+    return this.socket.readyState === WebSocket.CLOSED;
+  }
+
+  /** Whether more waits for it than may. */
+  isOver(maxBacklogBytes: number): boolean {
+    this.look();
+    const owed = this.#unacknowledgedBytes - this.#excusedBytes;
+    return this.#queueBytes > maxBacklogBytes || owed > maxBacklogBytes;
+  }
+
+  /** Whether it is given no more of the past, with so much in its queue. */
+  isFull(fillBytes: number): boolean {
+    this.look();
+    return this.#queueBytes > fillBytes || this.#unacknowledgedBytes > REPLAY_CREDIT_BYTES;
+  }
+
+  /** It has the past: what it was sent of it is not held against it, acknowledged or not. */
+  goLive(): void {
+    this.#excusedBytes = this.#unacknowledgedBytes;
+    this.rememberPlace(null);
+  }
+
+  get #queueBytes(): number {
+    return this.#isQueueKnown ? this.#queue.wireBytes : 0;
+  }
+
+  #send(frame: string, bytes: number): void {
+    sendFrame(this.socket, frame);
+    this.#queue.add({ frames: 1, payloadBytes: bytes, headBytes: headBytesOf(bytes) });
   }
 
   #tell(frame: string): void {
-    if (this.protocol === "stream") sendFrame(this.socket, frame);
+    if (this.protocol === "stream") this.#send(frame, byteLengthOf(frame));
   }
 }

@@ -125,7 +125,7 @@ export class Sequencer {
   async #run(pace: Pace): Promise<void> {
     while (!this.#fanOut.isIdle || this.#sequence()) {
       while (this.#fanOut.serve()) {
-        await turn(0);
+        await this.#fanOut.rest();
         if (pace.isOver()) {
           reached("hold-cut-short-in-round");
           return;

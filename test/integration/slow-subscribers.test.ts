@@ -152,6 +152,27 @@ describe.runIf(hub.sqlEndpoint !== null)("slow subscribers", () => {
     expect(most - before).toBeLessThan(200 * MIB);
   });
 
+  test("11.7 what forty of them may have waiting is bounded for all together", async () => {
+    const own = await startHub({ env: { DATABASE_URL: databaseUrl() } });
+    hubs.push(own);
+    const url = own.url.replace(/^http/, "ws");
+    const { sub, publisher } = await topicOf({ max_backlog_bytes: 16 * MIB }, url);
+    const fast = await StreamSubscriber.open(sub);
+    const residentBytes = () => readUsage(listProcessTree(own.pid)).residentBytes;
+    await flood(publisher, fast, { from: 0, to: 300 });
+    const before = residentBytes();
+    const stalled = await Promise.all(upTo(40).map(() => RawSocket.open(sub)));
+    for (const { socket } of stalled) socket.pause();
+    let most = 0;
+    for (let n = 0; n < 100; n += 10) {
+      await flood(publisher, fast, { from: n, to: n + 10 });
+      most = Math.max(most, residentBytes());
+    }
+    for (const raw of stalled) raw.destroy();
+    // Each by itself might have 16 MiB, and a connection of the machine holds some of its own.
+    expect(most - before).toBeLessThan(250 * MIB);
+  });
+
   test("11.1 a burst that is larger than the bound closes nobody who reads", async () => {
     const { pub, sub } = topicUrls(hub.url, await freshDomain());
     const publisher = await open(pub);

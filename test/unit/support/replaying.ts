@@ -1,5 +1,7 @@
 /** A replay over real sockets, out of a log that a test makes up. */
 import { formatCursor } from "../../../src/core/cursor.ts";
+import type { Message } from "../../../src/core/message.ts";
+import { Backlogs } from "../../../src/delivery/backlogs.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
 import type { DeliveryNode } from "../../../src/delivery/delivery-node.ts";
 import { FanOut } from "../../../src/delivery/fan-out.ts";
@@ -11,6 +13,8 @@ import { Client } from "./sockets.ts";
 /** A replay, and what came of it. */
 export interface Replaying {
   readonly replay: Replay;
+  /** Serves whom it has brought up to the present. */
+  readonly fanOut: FanOut;
   /** What its node was told, and its subscribers had to remember, in order. */
   readonly told: string[];
   /** Resolves when nobody is behind any more. */
@@ -31,6 +35,7 @@ export function createReplay(log: Partial<LogView>, maxBacklogBytes: number = In
     close: (socket, { reason }) => {
       told.push(reason);
       replay.remove(socket);
+      fanOut.remove(socket);
     },
     onUnreadable: (messages) => void told.push(`${messages} unreadable`),
     onIdle,
@@ -46,7 +51,9 @@ export function createReplay(log: Partial<LogView>, maxBacklogBytes: number = In
     keepBehind: () => {},
     ...log,
   };
-  const replay = new Replay(view, new FanOut(node), node);
+  const backlogs = new Backlogs(node);
+  const fanOut = new FanOut(node, backlogs);
+  const replay = new Replay(view, fanOut, node, backlogs);
   const streamSubscriber: Replaying["streamSubscriber"] = (gap = "skip") => {
     const { 0: client, 1: socket } = new WebSocketPair();
     socket.accept();
@@ -59,7 +66,7 @@ export function createReplay(log: Partial<LogView>, maxBacklogBytes: number = In
     });
     return { subscriber, client: new Client(client) };
   };
-  return { replay, told, idle, streamSubscriber };
+  return { replay, fanOut, told, idle, streamSubscriber };
 }
 
 /** A place in the only epoch. */
@@ -67,10 +74,11 @@ export function cursorAt(offset: number): { readonly epoch: string; readonly off
   return { epoch: "epoch", offset };
 }
 
-/** A batch of one message, which is its offset. */
-export function batchAt(offset: number): Batch {
+/** A batch of these messages, or of one which is its offset. */
+export function batchAt(offset: number, ...messages: readonly Message[]): Batch {
   const place = { epoch: "epoch", first: offset, last: offset, atMs: 0 };
-  return Batch.ofMessages(place, [String(offset)]);
+  const last = offset + Math.max(0, messages.length - 1);
+  return Batch.ofMessages({ ...place, last }, messages.length > 0 ? messages : [String(offset)]);
 }
 
 /** What a gap between two offsets looks like. */

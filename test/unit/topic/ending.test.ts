@@ -371,8 +371,10 @@ test("an end sends what is due some at a time", async () => {
   await open(topic, publisher({ ...AT_ONCE, maxBacklogBytes: 4_194_304 }));
   const clients = await openMany(topic);
   const sent = await runInDurableObject(topic, (instance, ctx) => {
-    // Less than its policy lets wait, and more than another may.
-    waitingBytes = 2_000_000;
+    // For one, less than its policy lets wait, and more than another may.
+    const [slow] = hubSockets(ctx, "subscriber");
+    if (slow === undefined) throw new Error("There is no subscriber");
+    Object.defineProperty(slow, "bufferedAmount", { value: 2_000_000 });
     const calls = countCalls(ctx, "send");
     const [source] = hubSockets(ctx, "publisher");
     if (source === undefined) throw new Error("There is no publisher");
