@@ -5,7 +5,7 @@
  * in an epoch; a new epoch only comes where a log may have been lost.
  */
 import { shortKey } from "./body.ts";
-import { formatPlace, type Place } from "./place.ts";
+import { formatPlace, range, type Place, type Step } from "./place.ts";
 import { isSentOnce, type Publications } from "./publication.ts";
 import { Violation } from "./violation.ts";
 
@@ -46,6 +46,12 @@ export class Ledger {
   /** The message at a place, if anybody saw it. */
   keyAt({ epoch, offset }: Place): string | undefined {
     return this.#epochs.get(epoch)?.keys.get(offset);
+  }
+
+  /** Whether there is anything that who goes on in a new epoch without a gap has missed, in either of them. */
+  hasBetween({ from, to }: Step): boolean {
+    const [before, after] = [this.epoch(from.epoch), this.epoch(to.epoch)];
+    return (before?.last ?? -Infinity) > from.offset || (after?.first ?? Infinity) < to.offset;
   }
 
   /** From now on one more epoch may begin: what just happened may have cost the log. */
@@ -99,4 +105,9 @@ export class Ledger {
     log.last = Math.max(log.last, place.offset);
     this.#places.set(key, [...this.placesOf(key), place]);
   }
+}
+
+/** What is wrong where there is something. */
+export function missedBetween(crossing: Step): Violation {
+  return new Violation(`It missed messages between ${range(crossing)} (9.9)`);
 }
