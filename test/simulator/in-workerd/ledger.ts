@@ -2,7 +2,7 @@
  * The log as its observers saw it: which message stands where, by everything that any subscriber or
  * any ack ever said. Knows no sockets.
  * Invariants, each a promise of the hub's: a place holds one message for ever; a message has one place
- * in an epoch; a new epoch only comes where a log may have been lost.
+ * in an epoch while the hub must know its id; a new epoch only comes where a log may have been lost.
  */
 import { shortKey } from "./body.ts";
 import { formatPlace, range, type Place, type Step } from "./place.ts";
@@ -38,9 +38,15 @@ export class Ledger {
     return this.#epochs.get(name);
   }
 
-  /** The places where a message was seen, at most one in each epoch. */
+  /** The places where a message was seen. */
   placesOf(key: string): readonly Place[] {
     return this.#places.get(key) ?? [];
+  }
+
+  /** Whether a message may have been published once more, since the hub has forgotten its id. */
+  mayStandTwice(key: string): boolean {
+    const { publication } = this.#publications.messageOf(key);
+    return !isSentOnce(publication) && this.#publications.mayBeForgotten(publication);
   }
 
   /** The message at a place, if anybody saw it. */
@@ -96,7 +102,7 @@ export class Ledger {
     const elsewhere = this.placesOf(key).find(
       ({ epoch }) => epoch === place.epoch || isSentOnce(publication),
     );
-    if (elsewhere !== undefined) {
+    if (elsewhere !== undefined && !this.mayStandTwice(key)) {
       const places = `${formatPlace(elsewhere)} and ${at}`;
       throw new Violation(`"${shortKey(key)}" stands at two places: ${places} (10.9)`);
     }

@@ -16,6 +16,10 @@ const ATTEMPTS = 10;
 /** Brings the world to rest. */
 export async function settle(world: World, protocol: Protocol): Promise<void> {
   await Promise.all(world.background.splice(0));
+  if (world.storage.arePending) {
+    world.storage.mend();
+    world.happened("sockets-lost");
+  }
   for (const client of world.allSubscribers) client.read();
   for (const client of [...world.allPublishers, ...world.allSubscribers]) {
     if (client.isOpen) continue;
@@ -30,7 +34,10 @@ export async function settle(world: World, protocol: Protocol): Promise<void> {
   }
   for (const [client, backlog] of backlogs) checkBacklog(world, client, backlog);
   for (const client of world.allSubscribers) client.countBacklog();
-  if (place !== null) world.ledger.settle();
+  if (place !== null) {
+    world.ledger.settle();
+    world.publications.haveArrived(world.clock.nowMs);
+  }
   world.quietSeconds = 0;
   world.quietEpoch = checkHead(world, place);
 }
@@ -80,7 +87,7 @@ async function flush(world: World): Promise<boolean> {
 
 /** Publishes a marker; returns its key. */
 function mark(world: World, publisher: PublisherConnection): string {
-  const marker = world.publications.create({ messages: 1, kind: "text" });
+  const marker = world.publications.create({ messages: 1, kind: "text" }, publisher.owner);
   publisher.publish(marker);
   const key = marker.keys.join("");
   world.observer.note(`marker "${key}" by ${publisher.name}`);
