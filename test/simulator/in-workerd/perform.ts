@@ -5,7 +5,7 @@ import { realNow, waitReally } from "../../support-in-workerd/real-time.ts";
 import { within } from "./deadline.ts";
 import { end } from "./end.ts";
 import type { Publication } from "./publication.ts";
-import type { PublisherConnection } from "./publisher-connection.ts";
+import { MAX_UNANSWERED, type PublisherConnection } from "./publisher-connection.ts";
 import { settle } from "./settle.ts";
 import type { World } from "./world.ts";
 
@@ -128,7 +128,7 @@ function reuse(world: World, { by, ago, batch }: Extract<Action, { type: "reuse"
   publisher.publish(world.publications.createRival(original, batch));
 }
 
-/** Sends many at once; who is cut off comes back, and sends again what was not answered. */
+/** Sends many at once; who is cut off comes back, and sends again as many as may be unanswered. */
 async function flood(
   world: World,
   { by, count, cutAfterMs }: Extract<Action, { type: "flood" }>,
@@ -137,15 +137,16 @@ async function flood(
   if (publisher === null || publisher.owner === null) return;
   const { owner } = publisher;
   world.quietEpoch = null;
-  for (let nth = 0; nth < count; nth++) {
-    publisher.publish(world.publications.create({ messages: 1, kind: "text" }, owner));
-  }
+  const sent = Array.from({ length: count }, () => {
+    return world.publications.create({ messages: 1, kind: "text" }, owner);
+  });
+  for (const publication of sent) publisher.publish(publication);
   if (cutAfterMs === null) return;
   await waitReally(cutAfterMs);
   await loseSockets(world, abortAllDurableObjects());
-  const { unanswered } = publisher;
+  // Its acks may have been lost, too.
   const successor = await world.connect("stream", true, owner);
-  for (const publication of unanswered) successor?.publish(publication);
+  for (const publication of sent.slice(-MAX_UNANSWERED)) successor?.publish(publication);
 }
 
 function oversize(world: World, by: number): void {

@@ -15,7 +15,7 @@ import { Violation } from "./violation.ts";
 const CLOSE_CODES: readonly number[] = [1000, 1006, 1009, 4509];
 
 /** How many a publisher may have that are not answered (10.7). */
-const MAX_UNANSWERED = 1000;
+export const MAX_UNANSWERED = 1000;
 const PROBLEM = "urn:wspubsub:problem:";
 
 /** A publication as it was sent. */
@@ -94,11 +94,6 @@ export class PublisherConnection {
 
   get name(): string {
     return `publisher ${this.number} (${this.protocol})`;
-  }
-
-  /** What it sent and knows no answer of, in its order. */
-  get unanswered(): Publication[] {
-    return this.#outstanding.map(({ publication }) => publication);
   }
 
   /** Sends a publication; on a raw socket it has one message. `isChained`: only if the one before it is in the log. */

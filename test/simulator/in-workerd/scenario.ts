@@ -121,7 +121,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       type: fc.constant("flood"),
       by: actor,
       count: fc.constantFrom(200, 999, 1000, 1200),
-      cutAfterMs: fc.constantFrom(null, 0, 3, 20),
+      cutAfterMs: fc.constantFrom(null, 0, 3, 20, 50),
     }),
   },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("oversize"), by: actor }) },
