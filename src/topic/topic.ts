@@ -101,10 +101,16 @@ export class Topic extends DurableObject<Env> {
     const vacancy = (this.#vacancy = new Vacancy({ ...parts, isVacant }));
     const lifecycle = (this.#lifecycle = new Lifecycle({ ...parts, storage, vacancy }));
     this.#joins = new Joins({ ...parts, lifecycle });
-    lifecycle.load(ctx.getWebSockets());
-    vacancy.forgetAddress();
-    // Of the log, too: what a clock wrote that was ahead would be due too late.
-    log.keepTime(Date.now());
+    try {
+      lifecycle.load(ctx.getWebSockets());
+      vacancy.forgetAddress();
+      // Of the log, too: what a clock wrote that was ahead would be due too late.
+      log.keepTime(Date.now());
+    } catch (error) {
+      // The runtime would drop the frame that woke the object, and hand it those behind it.
+      this.#fail("log-failed", error);
+      throw error;
+    }
     alarm.load();
   }
 

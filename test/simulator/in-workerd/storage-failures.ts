@@ -7,6 +7,9 @@ import type { Fault } from "../../support-in-workerd/fault-table.ts";
 import type { StorageFailure } from "./actions.ts";
 import type { TopicHandle } from "./topic-handle.ts";
 
+/** What a topic goes on from when it wakes. */
+const LOADED = /^(state|log)$/;
+
 /** Those of one topic. */
 export class StorageFailures {
   readonly #topic: TopicHandle;
@@ -28,7 +31,10 @@ export class StorageFailures {
     const { stub } = this.#topic;
     if (kind === "read") {
       this.hasFailedToRead = true;
-      this.#faults.push(failNextRead(stub, { after, times, isFatal }));
+      const reads = [{ method: "kv.get", matching: LOADED }, { method: "sql.exec" }];
+      for (const read of reads) {
+        this.#faults.push(failNextRead(stub, { ...read, after, times, isFatal }));
+      }
       return;
     }
     // What is written without being waited for breaks the output gate, of which the object dies.
