@@ -210,7 +210,8 @@ export class PublisherConnection {
       case "id-reused":
         return this.#publications.rivalsOf(publication).some(({ lastSend }) => lastSend > 0);
       case "out-of-order":
-        return after !== null && !this.#acknowledged.has(after);
+        if (after === null) return false;
+        return !this.#acknowledged.has(after) || this.#publications.mayBeForgotten(after);
       default:
         return false;
     }
