@@ -107,11 +107,17 @@ export class Topic extends DurableObject<Env> {
     }));
     this.#joins = new Joins({ ...parts, lifecycle });
     void ctx.blockConcurrencyWhile(async () => {
-      await lifecycle.load(ctx.getWebSockets());
-      vacancy.forgetAddress();
-      // Of the log, too: what a clock wrote that was ahead would be due too late.
-      log.keepTime(Date.now());
-      await alarm.load();
+      try {
+        await lifecycle.load(ctx.getWebSockets());
+        vacancy.forgetAddress();
+        // Of the log, too: what a clock wrote that was ahead would be due too late.
+        log.keepTime(Date.now());
+        await alarm.load();
+      } catch (error) {
+        // The runtime would drop the frame that woke the object, and hand it those behind it.
+        this.#fail("log-failed", error);
+        throw error;
+      }
     });
   }
 

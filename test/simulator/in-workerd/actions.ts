@@ -23,8 +23,8 @@ export interface Subscribe {
   readonly gap: "skip" | "close";
   /** `late` lets what arrives wait until a `read` or the next `settle`. */
   readonly reads: "at once" | "late";
-  /** Whether a stream subscriber acknowledges: not, everything, or its first messages only. */
-  readonly acks: "none" | "all" | "first";
+  /** Whether a stream subscriber acknowledges: not, everything, everything but slowly, or its first messages only. */
+  readonly acks: "none" | "all" | "slowly" | "first";
   /** How many of them come at once. */
   readonly count: number;
 }
@@ -36,9 +36,30 @@ export interface Batch {
 }
 
 export type Action =
-  | { readonly type: "connect"; readonly protocol: Protocol; readonly takeover: boolean }
-  | { readonly type: "publish"; readonly by: number; readonly batches: readonly Batch[] }
+  | {
+      readonly type: "connect";
+      readonly protocol: Protocol;
+      readonly takeover: boolean;
+      /** By whose token; those of one owner share their ids. */
+      readonly owner: number;
+    }
+  | {
+      readonly type: "publish";
+      readonly by: number;
+      readonly batches: readonly Batch[];
+      /** Whether each is to be refused where the one before it was. */
+      readonly isChained: boolean;
+    }
   | { readonly type: "resend"; readonly by: number; readonly ago: number; readonly times: number }
+  /** Other messages under an id that was used. */
+  | { readonly type: "reuse"; readonly by: number; readonly ago: number; readonly batch: Batch }
+  /** Many at once, of which none is waited for; cut off meanwhile, the publisher comes back and sends them again. */
+  | {
+      readonly type: "flood";
+      readonly by: number;
+      readonly count: number;
+      readonly cutAfterMs: number | null;
+    }
   | { readonly type: "oversize"; readonly by: number }
   | { readonly type: "leave"; readonly by: number }
   | Subscribe
@@ -51,11 +72,36 @@ export type Action =
   /** The object dies in the middle of what it does, after a while or at once. */
   | { readonly type: "abort"; readonly afterMs: number }
   | { readonly type: "alarm"; readonly times: number }
+  /** An exclusive topic ends while a crowd is caught up; the runtime may have given up on its alarm. */
+  | {
+      readonly type: "end";
+      readonly protocol: Protocol;
+      readonly acks: Subscribe["acks"];
+      readonly count: number;
+      readonly isAlarmLost: boolean;
+    }
+  | StorageFailure
   | { readonly type: "advance"; readonly by: "past-grace" | "hours" | "days" }
+  /** A clock is set right. */
+  | { readonly type: "jump"; readonly by: keyof typeof JUMP_SECONDS }
   /** The loop turns: what is under way gets somewhere. */
   | { readonly type: "wait"; readonly ms: number }
   /** Everything under way arrives, and what must hold then is checked. */
   | { readonly type: "settle"; readonly protocol: Protocol };
+
+/** Storage fails until the next `settle`, or so many times. */
+export interface StorageFailure {
+  readonly type: "fail-storage";
+  readonly kind: "write" | "read";
+  /** How many writes or reads go well before. */
+  readonly after: number;
+  readonly times: number;
+  /** Whether the object dies of it, instead of being told. */
+  readonly isFatal: boolean;
+}
+
+/** How far a `jump` sets the clock. */
+export const JUMP_SECONDS = { "day-ahead": 86_400, "hour-back": -3600 } as const;
 
 /** How far an `advance` puts the clock forward. */
 export const ADVANCE_SECONDS: Readonly<Record<"past-grace" | "hours" | "days", number>> = {

@@ -4,7 +4,7 @@
  */
 
 /** What kinds of content there are. */
-export const BODY_KINDS = ["text", "binary", "long", "unicode"] as const;
+export const BODY_KINDS = ["text", "binary", "long", "large", "unicode"] as const;
 export type BodyKind = (typeof BODY_KINDS)[number];
 
 /** A message as a raw socket carries it. */
@@ -19,6 +19,8 @@ export function createBody(name: string, kind: BodyKind): Body {
       return new Uint8Array([...new TextEncoder().encode(name), 0, 255, 192, 10]).buffer;
     case "long":
       return `${name} ${"long ".repeat(200)}`;
+    case "large":
+      return name.padEnd(4000, " large");
     case "unicode":
       return `${name} "é\\😀\u2028\n`;
   }

@@ -3,9 +3,17 @@
  * way; at other times the chain of what it gets must do.
  */
 import { formatPlace, parsePlace, range, type Place, type Step } from "./place.ts";
-import { retainedFrom, type LogView } from "./retention.ts";
+import { excludedTo, olderTo, retainedFrom, type LogView } from "./retention.ts";
 import type { EpochLog } from "./ledger.ts";
 import { Violation } from "./violation.ts";
+
+/** How far durations go back, in seconds. */
+const DURATIONS: Readonly<Record<string, number>> = {
+  "30s": 30,
+  "5m": 300,
+  "2h": 7200,
+  "30d": 30 * 86_400,
+};
 
 /** Where a subscriber begins. */
 interface Start {
@@ -29,6 +37,8 @@ export class Expectation {
     if (this.#recovered !== "unknown" && recovered !== this.#recovered) {
       throw new Violation(`"recovered" is ${recovered} and should be ${this.#recovered} (10.3)`);
     }
+    // What is told of as missing may be any more.
+    if (recovered === false) return;
     const gap = this.gapBefore(place);
     if (gap !== null) throw new Violation(`It begins after ${range(gap)} (9.4)`);
   }
@@ -56,9 +66,14 @@ export function expectAtRest(since: string | null, log: EpochLog, view: LogView)
   if (since === null) return new Expectation(exactly(last), null);
   const before = retainedFrom(log, view) - 1;
   const atMost: Start = { epoch, least: -Infinity, most: before };
-  if (since === "earliest") return new Expectation(atMost, true);
-  if (since === "30d") return new Expectation(atMost, "unknown");
-  if (/^\d+[smhd]$/.test(since)) return ANYTHING;
+  const excluded = excludedTo(log, view);
+  if (since === "earliest") return new Expectation({ ...atMost, least: excluded }, true);
+  const duration = DURATIONS[since];
+  if (duration !== undefined) {
+    const older = Math.max(excluded, olderTo(log, view.publications, duration));
+    const most = since === "30d" ? before : Infinity;
+    return new Expectation({ epoch, least: older, most }, "unknown");
+  }
   if (since.startsWith("-")) {
     const from = last - Number(since.slice(1));
     if (from >= before) return new Expectation(exactly(from), true);

@@ -2,10 +2,10 @@
  * The log as its observers saw it: which message stands where, by everything that any subscriber or
  * any ack ever said. Knows no sockets.
  * Invariants, each a promise of the hub's: a place holds one message for ever; a message has one place
- * in an epoch; a new epoch only comes where a log may have been lost.
+ * in an epoch while the hub must know its id; a new epoch only comes where a log may have been lost.
  */
 import { shortKey } from "./body.ts";
-import { formatPlace, type Place } from "./place.ts";
+import { formatPlace, range, type Place, type Step } from "./place.ts";
 import { isSentOnce, type Publications } from "./publication.ts";
 import { Violation } from "./violation.ts";
 
@@ -38,14 +38,26 @@ export class Ledger {
     return this.#epochs.get(name);
   }
 
-  /** The places where a message was seen, at most one in each epoch. */
+  /** The places where a message was seen. */
   placesOf(key: string): readonly Place[] {
     return this.#places.get(key) ?? [];
+  }
+
+  /** Whether a message may have been published once more, since the hub has forgotten its id. */
+  mayStandTwice(key: string): boolean {
+    const { publication } = this.#publications.messageOf(key);
+    return !isSentOnce(publication) && this.#publications.mayBeForgotten(publication);
   }
 
   /** The message at a place, if anybody saw it. */
   keyAt({ epoch, offset }: Place): string | undefined {
     return this.#epochs.get(epoch)?.keys.get(offset);
+  }
+
+  /** Whether there is anything that who goes on in a new epoch without a gap has missed, in either of them. */
+  hasBetween({ from, to }: Step): boolean {
+    const [before, after] = [this.epoch(from.epoch), this.epoch(to.epoch)];
+    return (before?.last ?? -Infinity) > from.offset || (after?.first ?? Infinity) < to.offset;
   }
 
   /** From now on one more epoch may begin: what just happened may have cost the log. */
@@ -90,7 +102,7 @@ export class Ledger {
     const elsewhere = this.placesOf(key).find(
       ({ epoch }) => epoch === place.epoch || isSentOnce(publication),
     );
-    if (elsewhere !== undefined) {
+    if (elsewhere !== undefined && !this.mayStandTwice(key)) {
       const places = `${formatPlace(elsewhere)} and ${at}`;
       throw new Violation(`"${shortKey(key)}" stands at two places: ${places} (10.9)`);
     }
@@ -99,4 +111,9 @@ export class Ledger {
     log.last = Math.max(log.last, place.offset);
     this.#places.set(key, [...this.placesOf(key), place]);
   }
+}
+
+/** What is wrong where there is something. */
+export function missedBetween(crossing: Step): Violation {
+  return new Violation(`It missed messages between ${range(crossing)} (9.9)`);
 }

@@ -1,16 +1,25 @@
 /** Carries out one action of a scenario. An action whose actor is not there does nothing. */
 import { abortAllDurableObjects } from "cloudflare:test";
-import { ADVANCE_SECONDS, type Action } from "./actions.ts";
-import { waitReally } from "../../support-in-workerd/real-time.ts";
+import { ADVANCE_SECONDS, JUMP_SECONDS, type Action } from "./actions.ts";
+import { realNow, waitReally } from "../../support-in-workerd/real-time.ts";
 import { within } from "./deadline.ts";
+import { end } from "./end.ts";
+import type { Publication } from "./publication.ts";
+import { MAX_UNANSWERED, type PublisherConnection } from "./publisher-connection.ts";
 import { settle } from "./settle.ts";
 import type { World } from "./world.ts";
 
 /** Performs an action. */
 export async function perform(world: World, action: Action): Promise<void> {
+  await carryOut(world, action);
+  // The object may have died of it, or be about to.
+  if (world.storage.arePending) world.happened("sockets-lost");
+}
+
+async function carryOut(world: World, action: Action): Promise<void> {
   switch (action.type) {
     case "connect":
-      await world.connect(action.protocol, action.takeover);
+      await world.connect(action.protocol, action.takeover, action.owner);
       break;
     case "publish":
       publish(world, action);
@@ -19,9 +28,7 @@ export async function perform(world: World, action: Action): Promise<void> {
       resend(world, action);
       break;
     case "oversize":
-      world.quietEpoch = null;
-      world.publisher(action.by)?.publish(world.publications.createOversize());
-      world.happened("publisher-left");
+      oversize(world, action.by);
       break;
     case "leave":
       world.publisher(action.by)?.leave();
@@ -53,9 +60,22 @@ export async function perform(world: World, action: Action): Promise<void> {
       for (let time = 0; time < action.times; time++) await world.topic.runAlarm();
       break;
     case "advance":
-      world.clock.set(world.clock.nowMs + ADVANCE_SECONDS[action.by] * 1000);
-      world.quietSeconds += ADVANCE_SECONDS[action.by];
-      world.happened("time-passed");
+      world.passTime(ADVANCE_SECONDS[action.by]);
+      break;
+    case "jump":
+      jump(world, JUMP_SECONDS[action.by]);
+      break;
+    case "end":
+      await end(world, action);
+      break;
+    case "fail-storage":
+      world.storage.order(action);
+      break;
+    case "reuse":
+      reuse(world, action);
+      break;
+    case "flood":
+      await flood(world, action);
       break;
     case "wait":
       await waitReally(action.ms);
@@ -66,18 +86,21 @@ export async function perform(world: World, action: Action): Promise<void> {
   }
 }
 
-function publish(world: World, { by, batches }: Extract<Action, { type: "publish" }>): void {
+function publish(
+  world: World,
+  { by, batches, isChained }: Extract<Action, { type: "publish" }>,
+): void {
   const publisher = world.publisher(by);
   if (publisher === null) return;
   world.quietEpoch = null;
   for (const batch of batches) {
     if (publisher.protocol === "stream") {
-      const publication = world.publications.create(batch);
+      const publication = world.publications.create(batch, publisher.owner);
       world.repeatable.push(publication);
-      publisher.publish(publication);
+      publisher.publish(publication, isChained);
     } else {
       for (let message = 0; message < batch.messages; message++) {
-        publisher.publish(world.publications.create({ ...batch, messages: 1 }));
+        publisher.publish(world.publications.create({ ...batch, messages: 1 }, null));
       }
     }
   }
@@ -85,10 +108,66 @@ function publish(world: World, { by, batches }: Extract<Action, { type: "publish
 
 function resend(world: World, { by, ago, times }: Extract<Action, { type: "resend" }>): void {
   const publisher = world.publisher(by);
-  const publication = world.repeatable.at(-1 - ago);
-  if (publisher?.protocol !== "stream" || publication === undefined) return;
+  const publication = repeatableBy(world, publisher).at(-1 - ago);
+  if (publisher === null || publication === undefined) return;
   world.quietEpoch = null;
   for (let time = 0; time < times; time++) publisher.publish(publication);
+}
+
+/** What a publisher may send again: its own. */
+function repeatableBy(world: World, publisher: PublisherConnection | null): Publication[] {
+  if (publisher?.protocol !== "stream") return [];
+  return world.repeatable.filter(({ owner }) => owner === publisher.owner);
+}
+
+function reuse(world: World, { by, ago, batch }: Extract<Action, { type: "reuse" }>): void {
+  const publisher = world.publisher(by);
+  const original = repeatableBy(world, publisher).at(-1 - ago);
+  if (publisher === null || original === undefined) return;
+  world.quietEpoch = null;
+  publisher.publish(world.publications.createRival(original, batch));
+}
+
+/** Sends many at once; who is cut off comes back, and sends again as many as may be unanswered. */
+async function flood(
+  world: World,
+  { by, count, cutAfterMs }: Extract<Action, { type: "flood" }>,
+): Promise<void> {
+  const publisher = world.publisher(by);
+  if (publisher === null || publisher.owner === null) return;
+  const { owner } = publisher;
+  world.quietEpoch = null;
+  const sent = Array.from({ length: count }, () => {
+    return world.publications.create({ messages: 1, kind: "text" }, owner);
+  });
+  for (const publication of sent) publisher.publish(publication);
+  if (cutAfterMs === null) return;
+  await waitReally(cutAfterMs);
+  await loseSockets(world, abortAllDurableObjects());
+  // Its acks may have been lost, too.
+  const successor = await world.connect("stream", true, owner);
+  for (const publication of sent.slice(-MAX_UNANSWERED)) successor?.publish(publication);
+}
+
+function oversize(world: World, by: number): void {
+  const publisher = world.publisher(by);
+  world.quietEpoch = null;
+  publisher?.publish(world.publications.createOversize(publisher.owner));
+  world.happened("publisher-left");
+}
+
+/** Sets the clock, which never shows less than the real time. */
+function jump(world: World, seconds: number): void {
+  const fromMs = world.clock.nowMs;
+  const toMs = fromMs + seconds * 1000;
+  if (toMs < realNow()) return;
+  if (seconds > 0) {
+    world.passTime(seconds);
+    return;
+  }
+  world.quietEpoch = null;
+  world.clock.set(toMs);
+  world.publications.setBack(fromMs, toMs);
 }
 
 /** Kills the object in the middle of what it does; storage keeps what was written. */

@@ -7,17 +7,32 @@ import type { Protocol } from "./actions.ts";
 import { parseToPublisher, type ToPublisher } from "./hub-frame.ts";
 import type { Ledger } from "./ledger.ts";
 import { parsePlace, type Place } from "./place.ts";
-import { isSentOnce, type Publication } from "./publication.ts";
+import { isSentOnce, type Owner, type Publication, type Publications } from "./publication.ts";
 import type { Observer } from "./observer.ts";
 import { Violation } from "./violation.ts";
 
 /** The close codes that a publisher may see: displaced, sent too much, lost. */
 const CLOSE_CODES: readonly number[] = [1000, 1006, 1009, 4509];
 
+/** How many a publisher may have that are not answered (10.7). */
+export const MAX_UNANSWERED = 1000;
+const PROBLEM = "urn:wspubsub:problem:";
+
+/** A publication as it was sent. */
+interface Sending {
+  readonly publication: Publication;
+  /** The one that it must follow, `null`: none. */
+  readonly after: Publication | null;
+  /** Whether it may be more than a publisher may have. */
+  readonly isBeyond: boolean;
+}
+
 /** What a publisher's connection is made of. */
 export interface PublisherOptions {
   readonly number: number;
   readonly protocol: Protocol;
+  /** By whose key or token it is here. */
+  readonly owner?: number;
   /** Whether it may be closed like this, too; throws a violation where it must not. */
   readonly mayBeClosed?: MayBeClosed;
 }
@@ -36,21 +51,32 @@ export class PublisherConnection {
   isOpen = true;
   readonly #socket: WebSocket;
   readonly #ledger: Ledger;
+  readonly #publications: Publications;
   readonly #observer: Observer;
   readonly #mayBeClosed: MayBeClosed;
-  #outstanding: Publication[] = [];
+  /** Whose publishes its are; a raw one's are nobody's. */
+  readonly owner: Owner;
+  #outstanding: Sending[] = [];
+  /** What it sent last. */
+  #last: Publication | null = null;
+  readonly #acknowledged: Set<Publication> = new Set();
+  /** What was refused, and is not in the log for all that it knows. */
+  readonly #rejected: Set<Publication> = new Set();
   #lastNew: Place | null = null;
   #whenAnswered: (() => void)[] = [];
 
   constructor(
-    { number, protocol, mayBeClosed = () => false }: PublisherOptions,
+    { number, protocol, owner = 0, mayBeClosed = () => false }: PublisherOptions,
     socket: WebSocket,
-    { ledger, observer }: { ledger: Ledger; observer: Observer },
+    surroundings: { ledger: Ledger; publications: Publications; observer: Observer },
   ) {
+    const { ledger, publications, observer } = surroundings;
     this.number = number;
     this.protocol = protocol;
     this.#socket = socket;
+    this.owner = protocol === "raw" ? null : owner;
     this.#ledger = ledger;
+    this.#publications = publications;
     this.#observer = observer;
     this.#mayBeClosed = mayBeClosed;
     socket.binaryType = "arraybuffer";
@@ -70,18 +96,23 @@ export class PublisherConnection {
     return `publisher ${this.number} (${this.protocol})`;
   }
 
-  /** Sends a publication; on a raw socket it has one message. */
-  publish(publication: Publication): void {
+  /** Sends a publication; on a raw socket it has one message. `isChained`: only if the one before it is in the log. */
+  publish(publication: Publication, isChained: boolean = false): void {
     if (!this.isOpen) return;
-    publication.senders.push(this.number);
+    this.#publications.send(publication, this.number);
     this.sent.push(publication);
     const { id, bodies } = publication;
     if (this.protocol === "raw") {
       for (const body of bodies) this.#socket.send(body);
       return;
     }
-    this.#outstanding.push(publication);
-    this.#socket.send(formatPublish({ id, messages: bodies }));
+    const after = isChained ? this.#last : null;
+    const isBeyond = this.#outstanding.length >= MAX_UNANSWERED;
+    if (after !== null || isBeyond) publication.mayBeRefused = true;
+    this.#outstanding.push({ publication, after, isBeyond });
+    this.#last = publication;
+    const named = after === null ? {} : { after: after.id };
+    this.#socket.send(formatPublish({ id, ...named, messages: bodies }));
   }
 
   /** Resolves once every publication was answered, or none can be any more. */
@@ -106,16 +137,18 @@ export class PublisherConnection {
   }
 
   #acked({ id, cursor }: Extract<ToPublisher, { type: "ack" }>): void {
-    const publication = this.#outstanding.shift();
-    if (publication?.id !== id) {
-      throw new Violation(`"${id}" was acknowledged before "${publication?.id}" (10.8)`);
-    }
+    const sending = this.#next(id);
+    const { publication } = sending;
+    this.#acknowledged.add(publication);
+    this.#rejected.delete(publication);
     const last = parsePlace(cursor);
     const first = last.offset - publication.keys.length + 1;
     publication.keys.forEach((key, index) => {
       this.#ledger.record(key, { epoch: last.epoch, offset: first + index });
     });
     this.#observer.sawCursor(cursor);
+    this.#checkChain(sending);
+    this.#checkRivals(publication, last);
     if (!isSentOnce(publication)) return;
     const before = this.#lastNew;
     if (before?.epoch === last.epoch && before.offset >= first) {
@@ -124,12 +157,63 @@ export class PublisherConnection {
     this.#lastNew = last;
   }
 
+  /** What is answered next. */
+  #next(id: string | null): Sending {
+    const sending = this.#outstanding.shift();
+    if (sending === undefined || sending.publication.id !== id) {
+      throw new Violation(`"${id}" was answered before "${sending?.publication.id}" (10.8)`);
+    }
+    return sending;
+  }
+
+  /** What must follow another one is not in the log without it. */
+  #checkChain({ publication, after }: Sending): void {
+    if (after === null || !this.#rejected.has(after)) return;
+    if (!isSentOnce(publication) || !isSentOnce(after)) return;
+    throw new Violation(`"${publication.id}" was published, and "${after.id}" was not (10.7)`);
+  }
+
+  /** An id stands for one content, as long as the hub must remember it. */
+  #checkRivals(publication: Publication, { epoch }: Place): void {
+    if (this.#publications.mayBeForgotten(publication)) return;
+    for (const rival of this.#publications.rivalsOf(publication)) {
+      const places = rival.keys.flatMap((key) => this.#ledger.placesOf(key));
+      if (!places.some((place) => place.epoch === epoch)) continue;
+      if (this.#publications.mayBeForgotten(rival)) continue;
+      throw new Violation(`"${rival.id}" stands for two contents (10.9)`);
+    }
+  }
+
   #refused({ id, problem }: Extract<ToPublisher, { type: "error" }>): void {
-    const publication = this.#outstanding.find((candidate) => candidate.id === id);
-    if (publication === undefined) throw new Violation(`An error answers nothing: "${id}"`);
-    this.#outstanding = this.#outstanding.filter((candidate) => candidate !== publication);
-    if (problem.type !== "urn:wspubsub:problem:message-too-large" || !publication.isOversize) {
-      throw new Violation(`"${id}" was refused: ${problem.detail}`);
+    const slug = problem.type.replace(PROBLEM, "");
+    // Told at once; all else in its turn.
+    const beyond = this.#outstanding.find(
+      ({ publication, isBeyond }) => isBeyond && publication.id === id,
+    );
+    if (slug === "topic-overloaded" && beyond !== undefined) {
+      this.#outstanding = this.#outstanding.filter((sending) => sending !== beyond);
+      this.#rejected.add(beyond.publication);
+      return;
+    }
+    const sending = this.#next(id);
+    if (!this.#mayBeRefused(sending, slug)) {
+      throw new Violation(`"${id}" was refused: ${slug}, ${problem.detail}`);
+    }
+    // Its id is in the log, for another content.
+    if (slug !== "id-reused") this.#rejected.add(sending.publication);
+  }
+
+  #mayBeRefused({ publication, after }: Sending, slug: string): boolean {
+    switch (slug) {
+      case "message-too-large":
+        return publication.isOversize;
+      case "id-reused":
+        return this.#publications.rivalsOf(publication).some(({ lastSend }) => lastSend > 0);
+      case "out-of-order":
+        if (after === null) return false;
+        return !this.#acknowledged.has(after) || this.#publications.mayBeForgotten(after);
+      default:
+        return false;
     }
   }
 

@@ -4,10 +4,25 @@
  */
 import { keyOf, shortKey, type Body } from "./body.ts";
 import type { Asked } from "./stream-reader.ts";
-import type { Ledger } from "./ledger.ts";
+import { missedBetween, type Ledger } from "./ledger.ts";
 import { formatPlace, parsePlace, type Place, type Step } from "./place.ts";
 import { isSentOnce, type Publications } from "./publication.ts";
 import { Violation } from "./violation.ts";
+
+/** Where a subscriber's messages stand, up to one of them. */
+interface Way {
+  /** Before its first message, `null` where that one's place is not known. */
+  readonly start: Place | null;
+  readonly place: Place | null;
+  readonly gaps: readonly Step[];
+  /** How many messages came since whose places are not known. */
+  readonly unknown: number;
+}
+
+/** Each loss of a log may double them. */
+const MAX_WAYS = 64;
+
+const BEGINNING: Way = { start: null, place: null, gaps: [], unknown: 0 };
 
 /** One raw subscriber's messages. */
 export class RawReader {
@@ -37,58 +52,63 @@ export class RawReader {
     }
   }
 
-  /** Where its messages stand; holes and crossings are for others to judge. */
-  follow(ledger: Ledger): { start: Place | null; gaps: Step[]; crossings: Step[] } {
-    const gaps: Step[] = [];
-    const crossings: Step[] = [];
-    let { place, start }: { place: Place | null; start: Place | null } = {
-      place: null,
-      start: null,
-    };
-    let unknown = 0;
-    for (const [index, key] of this.#keys.entries()) {
-      const next = choosePlace(ledger.placesOf(key), place);
-      if (next === undefined) {
-        unknown++;
+  /**
+   * Where its messages may stand; holes are for others to judge. What was sent again after the log was lost stands in
+   * several epochs, so there may be several ways: one of them must hold.
+   */
+  follow(ledger: Ledger): Way[] {
+    let ways: Way[] = [BEGINNING];
+    for (const key of this.#keys) {
+      const places = ledger.placesOf(key);
+      if (places.length === 0) {
+        ways = ways.map((way) => ({ ...way, unknown: way.unknown + 1 }));
         continue;
       }
-      if (place === null) {
-        if (index === 0) start = { epoch: next.epoch, offset: next.offset - 1 };
-      } else if (place.epoch !== next.epoch) {
-        if (unknown === 0) crossings.push({ from: place, to: next });
-      } else if (next.offset <= place.offset + unknown) {
-        throw new Violation(
-          `"${shortKey(key)}", at ${formatPlace(next)}, came after ${formatPlace(place)} (6.2)`,
-        );
-      } else if (next.offset > place.offset + unknown + 1) {
-        gaps.push({ from: place, to: { epoch: next.epoch, offset: next.offset - 1 } });
-      }
-      place = next;
-      unknown = 0;
+      const next = ways.flatMap((way) => places.map((place) => goOn(way, { key, place }, ledger)));
+      const [broken] = next.filter((way) => way instanceof Violation);
+      ways = next.filter((way): way is Way => !(way instanceof Violation)).slice(0, MAX_WAYS);
+      if (ways.length === 0 && broken !== undefined) throw broken;
     }
-    this.#checkStart(start, gaps);
-    return { start, gaps, crossings };
+    return ways.map((way) => this.#withStart(way));
   }
 
-  #checkStart(start: Place | null, gaps: Step[]): void {
-    if (start === null) return;
+  /** With what is missing before its first message. */
+  #withStart(way: Way): Way {
+    const { start } = way;
+    if (start === null) return way;
     const { since, expectation } = this.#asked;
     const gap = expectation.gapBefore(start);
-    if (gap !== null) {
-      gaps.unshift(gap);
-      return;
-    }
-    if (since === null || !since.includes("-") || since.startsWith("-")) return;
+    if (gap !== null) return { ...way, gaps: [gap, ...way.gaps] };
+    if (since === null || !since.includes("-") || since.startsWith("-")) return way;
     const asked = parsePlace(since);
-    if (asked.epoch !== start.epoch || asked.offset === start.offset) return;
+    if (asked.epoch !== start.epoch || asked.offset === start.offset) return way;
     if (asked.offset > start.offset) {
       throw new Violation(`It began after ${formatPlace(start)} and not ${since} (9.4)`);
     }
-    gaps.unshift({ from: asked, to: start });
+    return { ...way, gaps: [{ from: asked, to: start }, ...way.gaps] };
   }
 }
 
-/** The place that continues; else one of the same epoch; else the last one. */
-function choosePlace(places: readonly Place[], before: Place | null): Place | undefined {
-  return places.find(({ epoch }) => epoch === before?.epoch) ?? places.at(-1);
+/** The way goes on to a place. */
+function goOn(
+  { start, place: before, gaps, unknown }: Way,
+  { key, place }: { readonly key: string; readonly place: Place },
+  ledger: Ledger,
+): Way | Violation {
+  const way = { start, place, gaps, unknown: 0 };
+  if (before === null) {
+    return unknown > 0 ? way : { ...way, start: { ...place, offset: place.offset - 1 } };
+  }
+  if (place.epoch !== before.epoch) {
+    const crossing = { from: before, to: place };
+    return unknown === 0 && ledger.hasBetween(crossing) ? missedBetween(crossing) : way;
+  }
+  if (place.offset <= before.offset + unknown) {
+    return new Violation(
+      `"${shortKey(key)}", at ${formatPlace(place)}, came after ${formatPlace(before)} (6.2)`,
+    );
+  }
+  if (place.offset === before.offset + unknown + 1) return way;
+  const gap = { from: before, to: { ...place, offset: place.offset - 1 } };
+  return { ...way, gaps: [...gaps, gap] };
 }

@@ -5,11 +5,13 @@
 import type { Policy } from "../../../src/core/policy.ts";
 import type { EpochLog } from "./ledger.ts";
 import type { Place } from "./place.ts";
-import type { Publications } from "./publication.ts";
+import { mostAgeMs, type Publications } from "./publication.ts";
 
 /** What a log that is not durable keeps: so many messages, and bytes (rounded down, for overheads). */
 const MEMORY_MESSAGES = 1_024;
 const MEMORY_BYTES = 900_000;
+/** How far two ages may be apart that are meant to be the same. */
+const AGE_SLACK_SECONDS = 10;
 /** How long the log of a shared topic without `history_seconds` is kept. */
 const SHARED_LOG_SECONDS = 86_400;
 
@@ -55,8 +57,8 @@ export function retainedFrom(log: EpochLog, view: LogView): number {
     bytes += 2 * key.length;
     if (isDurable(policy)) {
       if (historyMessages > 0 && log.last - offset >= historyMessages) return from;
-      const ageSeconds = (Date.now() - publication.firstSentAtMs) / 1000;
-      if (historySeconds > 0 && ageSeconds > historySeconds - 10) return from;
+      if (historySeconds > 0 && mostAgeMs(publication) / 1000 > historySeconds - AGE_SLACK_SECONDS)
+        return from;
     } else if (
       publication.number < rememberedFrom ||
       log.last - offset >= MEMORY_MESSAGES ||
@@ -65,6 +67,24 @@ export function retainedFrom(log: EpochLog, view: LogView): number {
       return from;
     }
     from = offset;
+  }
+}
+
+/** The offset of the last of those that must not be given out any more: over the bound, or too old. */
+export function excludedTo(log: EpochLog, { publications, policy }: LogView): number {
+  const { historyMessages, historySeconds } = policy;
+  const overBound = historyMessages > 0 ? log.last - historyMessages : -Infinity;
+  if (historySeconds === 0) return overBound;
+  return Math.max(overBound, olderTo(log, publications, historySeconds));
+}
+
+/** The offset of the last message that is older than so much for certain. */
+export function olderTo(log: EpochLog, publications: Publications, seconds: number): number {
+  const beforeMs = Date.now() - (seconds + AGE_SLACK_SECONDS) * 1000;
+  for (let offset = log.last; ; offset--) {
+    const key = log.keys.get(offset);
+    if (key === undefined) return -Infinity;
+    if (publications.messageOf(key).publication.latestMs < beforeMs) return offset;
   }
 }
 
@@ -79,6 +99,5 @@ export function mayBeGone(log: EpochLog, place: Place, view: LogView): boolean {
   if (historyMessages > 0 && behind >= historyMessages) return true;
   const key = log.keys.get(place.offset);
   if (historySeconds === 0 || key === undefined) return historySeconds > 0;
-  const { firstSentAtMs } = publications.messageOf(key).publication;
-  return Date.now() - firstSentAtMs >= historySeconds * 1000;
+  return mostAgeMs(publications.messageOf(key).publication) >= historySeconds * 1000;
 }

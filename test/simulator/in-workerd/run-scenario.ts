@@ -21,6 +21,7 @@ const READ_BACK: Subscribe = {
   count: 1,
 };
 
+const LEAD_MS = 3 * 3_600_000;
 /** More than this is not published to see whether a slow subscriber is closed. */
 const MAX_TAX_BYTES = 4096;
 
@@ -29,6 +30,8 @@ export async function runScenario({ policy, witness, actions }: Scenario): Promi
   // It only ever runs ahead of the real time: alarms are late by themselves, and the scenario fires them. Long waits are
   // shortened, since a scenario has many of them.
   using clock = new Clock({ isRunning: true, shortensWaits: true });
+  // Ahead, so that it can be set back.
+  clock.set(clock.nowMs + LEAD_MS);
   const world = new World(policy, clock);
   try {
     if (witness) await world.employWitness();
@@ -72,7 +75,8 @@ async function overtax(world: World): Promise<void> {
   if (world.policy.maxBacklogBytes > MAX_TAX_BYTES) return;
   for (let round = 0; round < 2; round++) {
     for (let message = 0; message < 6; message++) {
-      world.publisher(0)?.publish(world.publications.create({ messages: 1, kind: "long" }));
+      const publisher = world.publisher(0);
+      publisher?.publish(world.publications.create({ messages: 1, kind: "long" }, publisher.owner));
     }
     await settle(world, "stream");
   }

@@ -73,7 +73,7 @@ const subscribe: fc.Arbitrary<Subscribe> = fc.record({
   since,
   gap: fc.constantFrom("skip", "skip", "close"),
   reads: fc.constantFrom("at once", "at once", "at once", "late"),
-  acks: fc.constantFrom("none", "all", "first"),
+  acks: fc.constantFrom("none", "all", "slowly", "first"),
   // A crowd: the hub does not serve it in one go.
   count: fc.constantFrom(1, 1, 1, 1, 1, 1, 9, 30),
 });
@@ -81,7 +81,12 @@ const subscribe: fc.Arbitrary<Subscribe> = fc.record({
 const action: fc.Arbitrary<Action> = fc.oneof(
   {
     weight: 5,
-    arbitrary: fc.record({ type: fc.constant("connect"), protocol, takeover: fc.boolean() }),
+    arbitrary: fc.record({
+      type: fc.constant("connect"),
+      protocol,
+      takeover: fc.boolean(),
+      owner: fc.constantFrom(0, 0, 1, 2),
+    }),
   },
   {
     weight: 14,
@@ -89,6 +94,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       type: fc.constant("publish"),
       by: actor,
       batches: fc.array(batch, { minLength: 1, maxLength: 4, size: "max" }),
+      isChained: fc.boolean(),
     }),
   },
   {
@@ -100,7 +106,25 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       times: fc.integer({ min: 1, max: 2 }),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant("oversize"), by: actor }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("reuse"),
+      by: actor,
+      ago: fc.nat({ max: 12 }),
+      batch,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant("flood"),
+      by: actor,
+      count: fc.constantFrom(200, 999, 1000, 1200),
+      cutAfterMs: fc.constantFrom(null, 0, 3, 20, 50),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("oversize"), by: actor }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("leave"), by: actor }) },
   { weight: 9, arbitrary: subscribe },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("unsubscribe"), by: actor }) },
@@ -120,6 +144,33 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({
       type: fc.constant("advance"),
       by: fc.constantFrom("past-grace", "past-grace", "hours", "days"),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant("jump"),
+      by: fc.constantFrom("day-ahead", "hour-back", "hour-back"),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant("fail-storage"),
+      kind: fc.constantFrom("write", "write", "read"),
+      after: fc.nat({ max: 5 }),
+      times: fc.integer({ min: 1, max: 3 }),
+      isFatal: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("end"),
+      protocol,
+      acks: fc.constantFrom("none", "all", "slowly"),
+      count: fc.constantFrom(1, 1, 9, 30),
+      isAlarmLost: fc.boolean(),
     }),
   },
   {

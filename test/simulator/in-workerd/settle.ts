@@ -16,6 +16,10 @@ const ATTEMPTS = 10;
 /** Brings the world to rest. */
 export async function settle(world: World, protocol: Protocol): Promise<void> {
   await Promise.all(world.background.splice(0));
+  if (world.storage.arePending) {
+    world.storage.mend();
+    world.happened("sockets-lost");
+  }
   for (const client of world.allSubscribers) client.read();
   for (const client of [...world.allPublishers, ...world.allSubscribers]) {
     if (client.isOpen) continue;
@@ -30,7 +34,10 @@ export async function settle(world: World, protocol: Protocol): Promise<void> {
   }
   for (const [client, backlog] of backlogs) checkBacklog(world, client, backlog);
   for (const client of world.allSubscribers) client.countBacklog();
-  if (place !== null) world.ledger.settle();
+  if (place !== null) {
+    world.ledger.settle();
+    world.publications.haveArrived(world.clock.nowMs);
+  }
   world.quietSeconds = 0;
   world.quietEpoch = checkHead(world, place);
 }
@@ -45,7 +52,7 @@ async function publishMarker(world: World, protocol: Protocol): Promise<Place | 
     await world.watch();
     const publisher = (await flush(world)) ? world.publisher(0) : null;
     if (publisher === null) continue;
-    const key = mark(world, publisher);
+    const key = await mark(world, publisher);
     const arrived = Promise.all([
       within(publisher.answered(), () => `${publisher.name} got no answer (10.8)`),
       ...world.allSubscribers.map((client) => {
@@ -69,7 +76,7 @@ async function flush(world: World): Promise<boolean> {
   const bystander = await world.employBystander();
   if (bystander === null) return false;
   for (const publisher of publishers) {
-    const seen = bystander.reached(mark(world, publisher));
+    const seen = bystander.reached(await mark(world, publisher));
     const what = (): string => `${publisher.name} was neither heard nor closed (6.3)`;
     await within(Promise.race([seen, publisher.gone, world.observer.failure]), what);
   }
@@ -78,9 +85,10 @@ async function flush(world: World): Promise<boolean> {
   return isSure;
 }
 
-/** Publishes a marker; returns its key. */
-function mark(world: World, publisher: PublisherConnection): string {
-  const marker = world.publications.create({ messages: 1, kind: "text" });
+/** Publishes a marker once nothing of the publisher's waits that could have it refused; returns its key. */
+async function mark(world: World, publisher: PublisherConnection): Promise<string> {
+  await within(publisher.answered(), () => `${publisher.name} got no answer (10.8)`);
+  const marker = world.publications.create({ messages: 1, kind: "text" }, publisher.owner);
   publisher.publish(marker);
   const key = marker.keys.join("");
   world.observer.note(`marker "${key}" by ${publisher.name}`);

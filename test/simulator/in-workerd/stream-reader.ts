@@ -126,7 +126,7 @@ export class StreamReader {
     }
     messages.forEach((message, index) => {
       const key = keyOf(message);
-      if (this.seen.has(key) && first.epoch === place.epoch) {
+      if (this.seen.has(key) && first.epoch === place.epoch && !this.#ledger.mayStandTwice(key)) {
         throw new Violation(`"${key}" came twice (9.5)`);
       }
       this.#ledger.record(key, { epoch: first.epoch, offset: first.offset + index });

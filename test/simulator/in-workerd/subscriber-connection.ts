@@ -1,8 +1,9 @@
 /**
- * A simulated subscriber: reads at once or late, acknowledges or not, and hands what arrives to its
+ * A simulated subscriber: reads at once or late, acknowledges or not, or slowly, and hands what arrives to its
  * reader.
  */
 import { formatSubscriberAck } from "../../../src/core/client-frame.ts";
+import { waitReally } from "../../support-in-workerd/real-time.ts";
 import type { Subscribe } from "./actions.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Observer } from "./observer.ts";
@@ -15,6 +16,9 @@ import { Violation } from "./violation.ts";
 /** The close codes that a subscriber may see: the topic ended, lost, too slow, a gap. */
 const CLOSE_CODES: readonly number[] = [1000, 1006, 4408, 4510];
 
+/** How long one that is slow has each frame before it acknowledges it. */
+const SLOW_MS = 3;
+
 /** What a subscriber's connection is made of. */
 export interface SubscriberOptions {
   readonly number: number;
@@ -24,6 +28,8 @@ export interface SubscriberOptions {
   readonly publishedBefore: number;
   /** What may wait for it. */
   readonly maxBacklogBytes: number;
+  /** Whether so much may be waiting for it by now that it is too slow. */
+  readonly mayBeSlow?: () => boolean;
   /** Whether it may be closed like this, too; throws a violation where it must not. */
   readonly mayBeClosed?: MayBeClosed;
 }
@@ -54,6 +60,7 @@ export class SubscriberConnection {
   #hasAcknowledged = false;
   /** Bytes of all that came since it stopped to acknowledge. */
   #bytesSince = 0;
+  #lastAck: Promise<void> = Promise.resolve();
   #hasLeft = false;
 
   constructor(options: SubscriberOptions, socket: WebSocket, surroundings: Surroundings) {
@@ -149,6 +156,10 @@ export class SubscriberConnection {
 
   #acknowledge(cursor: string, bytes: number): void {
     const { acks } = this.options.subscribe;
+    if (acks === "slowly") {
+      void this.#observer.watchAsync(this.name, () => this.#acknowledgeLater(cursor));
+      return;
+    }
     if (acks === "all" || (acks === "first" && !this.#hasAcknowledged)) {
       this.#hasAcknowledged = true;
       if (this.isOpen) this.#socket.send(formatSubscriberAck(cursor));
@@ -157,6 +168,14 @@ export class SubscriberConnection {
     if (this.#hasAcknowledged) this.#bytesSince += bytes;
     if (this.unacknowledged !== null) this.unacknowledged += this.#lastFrame;
     this.#lastFrame = bytes;
+  }
+
+  /** One frame after the other, each in a time of its own. */
+  async #acknowledgeLater(cursor: string): Promise<void> {
+    const before = this.#lastAck;
+    this.#lastAck = before.then(() => waitReally(SLOW_MS));
+    await this.#lastAck;
+    if (this.isOpen) this.#socket.send(formatSubscriberAck(cursor));
   }
 
   #closed(code: number, reason: string): void {
@@ -168,6 +187,9 @@ export class SubscriberConnection {
     const isExpected =
       this.options.mayBeClosed?.(code, reason) === true || CLOSE_CODES.includes(code);
     if (!isExpected) throw new Violation(`It was closed with ${code} (8.1)`);
+    if (code === 4408 && this.options.mayBeSlow?.() === false) {
+      throw new Violation("It was called slow, but too little was published for that (11.1)");
+    }
     if (code !== 1006) this.reader.close(code);
   }
 

@@ -48,6 +48,16 @@ export class TopicHandle {
     return orDeath(() => runDurableObjectAlarm(this.stub), false);
   }
 
+  /**
+   * The runtime gives up on the alarm, as it does when it failed six times, which it tells nobody; it failed because the
+   * object could not be made. Then something makes it.
+   */
+  async loseAlarm(): Promise<void> {
+    await runInDurableObject(this.stub, (_, { storage }) => storage.deleteAlarm());
+    await this.evict("hibernate");
+    await this.stub.describe();
+  }
+
   /** A stub that no death of the object has broken. */
   get stub(): DurableObjectStub<Topic> {
     return env.TOPIC.getByName(this.#name);
@@ -55,7 +65,7 @@ export class TopicHandle {
 }
 
 /**
- * Runs an operation that the object may not survive. Swallowed: the runtime's abort, the hub's own
+ * Runs an operation that the object may not survive. Swallowed: storage that fails, the runtime's abort, the hub's own
  * of a deserted topic, and an eviction that finds the object gone or dying.
  */
 export async function orDeath<T>(operation: () => Promise<T>, otherwise: T): Promise<T> {
@@ -64,7 +74,7 @@ export async function orDeath<T>(operation: () => Promise<T>, otherwise: T): Pro
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (
-      /called abortAllDurableObjects|The topic has ended|not (currently )?running|to evict/i.test(
+      /SQLITE_|called abortAllDurableObjects|The topic has ended|not (currently )?running|to evict/i.test(
         message,
       )
     ) {

@@ -4,13 +4,15 @@
  */
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Protocol, Subscribe } from "./actions.ts";
+import { publisherAdmission, subscriberAdmission } from "./admissions.ts";
 import { ANYTHING, expectAtRest, type Expectation } from "./expectation.ts";
 import type { Clock } from "../../support-in-workerd/clock.ts";
 import { Ledger } from "./ledger.ts";
 import { Observer } from "./observer.ts";
 import { Publications, type Publication } from "./publication.ts";
 import { PublisherConnection } from "./publisher-connection.ts";
-import { mayLoseLog, type Cause, type LogView } from "./retention.ts";
+import { isDurable, mayLoseLog, type Cause, type LogView } from "./retention.ts";
+import { StorageFailures } from "./storage-failures.ts";
 import { StreamReader } from "./stream-reader.ts";
 import { SubscriberConnection } from "./subscriber-connection.ts";
 import { TopicHandle } from "./topic-handle.ts";
@@ -27,6 +29,12 @@ const WITNESS: Subscribe = {
   count: 1,
 };
 
+/** How many publishes of each owner the hub remembers (10.9): of the 128 of a topic that sleeps, three have a third. */
+const REMEMBERED_IDS = 1000;
+const REMEMBERED_ASLEEP = 42;
+/** Bytes for each unit of a message in a frame of its own at most: the frame's head is as long as the shortest message. */
+const MOST_BYTES_A_UNIT = 12;
+
 /** Where a subscriber begins. */
 interface Beginning {
   readonly since: string | null;
@@ -39,8 +47,8 @@ export class World {
   readonly clock: Clock;
   readonly topic: TopicHandle = new TopicHandle();
   readonly observer: Observer = new Observer();
-  readonly publications: Publications = new Publications();
-  readonly ledger: Ledger = new Ledger(this.publications);
+  readonly publications: Publications;
+  readonly ledger: Ledger;
   /** In the order of their handshakes; `null` where one was refused. */
   readonly publishers: (PublisherConnection | null)[] = [];
   readonly subscribers: (SubscriberConnection | null)[] = [];
@@ -53,7 +61,9 @@ export class World {
   /** The epoch at whose head all is quiet, while it is. */
   quietEpoch: string | null = null;
   quietSeconds = 0;
-  #hasTimePassed = false;
+  readonly storage: StorageFailures;
+  /** How often time has passed. */
+  #passages = 0;
   #rememberedFrom = 0;
   #hasWitness = false;
   #joined = 0;
@@ -61,6 +71,9 @@ export class World {
   constructor(policy: Policy, clock: Clock) {
     this.policy = policy;
     this.clock = clock;
+    this.publications = new Publications(isDurable(policy) ? REMEMBERED_IDS : REMEMBERED_ASLEEP);
+    this.ledger = new Ledger(this.publications);
+    this.storage = new StorageFailures(this.topic);
   }
 
   /** What the log's retention is measured against. */
@@ -83,7 +96,7 @@ export class World {
   /** Whether an exclusive topic may have ended by now. */
   get mayHaveEnded(): boolean {
     const { publishers, graceSeconds } = this.policy;
-    return publishers === "exclusive" && (graceSeconds === 0 || this.#hasTimePassed);
+    return publishers === "exclusive" && (graceSeconds === 0 || this.#passages > 0);
   }
 
   /** The publisher of this age, if it is still there. */
@@ -97,36 +110,34 @@ export class World {
     return this.subscribers.at(-1 - age) ?? null;
   }
 
+  /** The clock goes on by so much. */
+  passTime(seconds: number): void {
+    this.clock.set(this.clock.nowMs + seconds * 1000);
+    this.quietSeconds += seconds;
+    this.happened("time-passed");
+  }
+
   /** Something happened that may have cost the topic its log. */
   happened(cause: Cause): void {
     this.quietEpoch = null;
     if (cause === "memory-lost" || cause === "sockets-lost") {
       this.#rememberedFrom = this.publications.count;
     }
-    if (cause === "time-passed") this.#hasTimePassed = true;
+    if (cause === "time-passed") this.#passages++;
     if (mayLoseLog(this.policy, cause, this.quietSeconds)) this.ledger.allowLoss();
   }
 
-  async connect(protocol: Protocol, takeover: boolean): Promise<PublisherConnection | null> {
+  async connect(
+    protocol: Protocol,
+    takeover: boolean,
+    owner: number = 0,
+  ): Promise<PublisherConnection | null> {
     this.quietEpoch = null;
     const { policy } = this;
-    const heartbeatSeconds = null;
-    const answer = await this.topic.connect({
-      v: 1,
-      role: "publisher",
-      subprotocol: subprotocolOf(protocol),
-      takeover,
-      heartbeatSeconds,
-      policy,
-      policyAtMs: 1,
-      grant: null,
-      isKeyInPath: false,
-      isFresh: true,
-      isRechecked: false,
-    });
+    const answer = await this.topic.connect(publisherAdmission(protocol, takeover, owner, policy));
     const number = this.publishers.length;
     if (typeof answer !== "string") {
-      const publisher = new PublisherConnection({ number, protocol }, answer, this);
+      const publisher = new PublisherConnection({ number, protocol, owner }, answer, this);
       this.publishers.push(publisher);
       this.observer.note(`${publisher.name} connected`);
       await this.watch();
@@ -141,10 +152,13 @@ export class World {
     return null;
   }
 
-  async subscribe(wish: Subscribe): Promise<void> {
+  /** A crowd comes; returns who was let in. */
+  async subscribe(wish: Subscribe): Promise<readonly SubscriberConnection[]> {
     const beginning = this.#beginning(wish);
     const crowd = Array.from({ length: wish.count }, () => this.#join(wish, beginning));
-    this.subscribers.push(...(await Promise.all(crowd)));
+    const joined = await Promise.all(crowd);
+    this.subscribers.push(...joined);
+    return joined.filter((client) => client !== null);
   }
 
   /** Lets the witness come back, if it is wanted and was lost. */
@@ -175,30 +189,19 @@ export class World {
     { since, expectation }: Beginning,
   ): Promise<SubscriberConnection | null> {
     const { protocol, gap } = wish;
-    const subprotocol = subprotocolOf(protocol);
-    const admission = {
-      v: 1,
-      role: "subscriber",
-      subprotocol,
-      since,
-      gap,
-      policy: null,
-      policyAtMs: 1,
-      grant: null,
-      isFresh: true,
-      isRechecked: false,
-    } as const;
-    let answer = await this.topic.connect(admission);
+    const mayBeSlow = this.#slowness(wish);
+    let answer = await this.topic.connect(subscriberAdmission(protocol, since, gap, null));
     // As the edge does: only a vacant topic needs to be told.
     if (answer === "needs policy") {
-      answer = await this.topic.connect({ ...admission, policy: this.policy });
+      answer = await this.topic.connect(subscriberAdmission(protocol, since, gap, this.policy));
     }
     const number = this.#joined++;
     if (typeof answer !== "string") {
       const asked = { since, gap, expectation };
       const publishedBefore = this.publications.count;
       const { maxBacklogBytes } = this.policy;
-      const options = { number, subscribe: wish, asked, publishedBefore, maxBacklogBytes };
+      const amounts = { publishedBefore, maxBacklogBytes, mayBeSlow };
+      const options = { number, subscribe: wish, asked, ...amounts };
       const client = new SubscriberConnection(options, answer, this);
       this.observer.note(`${client.name} joined, since=${since} gap=${gap} reads ${wish.reads}`);
       return client;
@@ -209,6 +212,17 @@ export class World {
       throw new Violation(`A subscriber was refused: ${answer} (5.2)`);
     }
     return null;
+  }
+
+  /** Says whether a subscriber that comes now may be too slow: what is in the log already is given as it reads. */
+  #slowness({ acks, reads }: Subscribe): () => boolean {
+    const isSteady = this.quietEpoch !== null && reads === "at once" && acks !== "first";
+    const [sends, passages] = [this.publications.sends, this.#passages];
+    return () => {
+      const from = isSteady && passages === this.#passages ? sends : 0;
+      const mostBytes = this.publications.unitsSince(from) * MOST_BYTES_A_UNIT;
+      return mostBytes >= this.policy.maxBacklogBytes;
+    };
   }
 
   #beginning(wish: Subscribe): Beginning {
@@ -236,8 +250,4 @@ export class World {
         return this.observer.cursorAgo(since.ago);
     }
   }
-}
-
-function subprotocolOf(protocol: Protocol): "wspubsub.v1" | null {
-  return protocol === "stream" ? "wspubsub.v1" : null;
 }

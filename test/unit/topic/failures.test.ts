@@ -164,6 +164,25 @@ describe("a loop that stops", () => {
     expect(await reader.take(2)).toEqual(["a", "b"]);
   });
 
+  test.each(["state", "log"])(
+    "10.7 what is stored (%s) cannot be read on waking: the frame that woke is not passed over",
+    async (key) => {
+      const topic = freshTopic();
+      const source = await open(topic, publisher(HISTORY, { protocol: "stream" }));
+      await publish(source, "a");
+      await evict(topic);
+      const error = new Error(`disk I/O error: SQLITE_IOERR (${key})`);
+      failNextRead(topic, { method: "kv.get", matching: key, error });
+      for (const id of ["b", "c"]) source.send(formatPublish({ id, messages: [id] }));
+      expect(await source.next()).toMatchObject({ code: 1006 });
+      expect(events).toEqual([expect.objectContaining({ event: "log-failed" })]);
+      const reader = await open(freshStub(topic), subscriber(null, { since: "earliest" }));
+      const again = await open(freshStub(topic), publisher(HISTORY, { protocol: "stream" }));
+      await publish(again, "b");
+      expect(await reader.take(2)).toEqual(["a", "b"]);
+    },
+  );
+
   test("the fan-out's: its sockets are cut", async () => {
     const topic = freshTopic();
     const source = await open(topic, publisher());

@@ -10,6 +10,7 @@ import type { Grant } from "../../../src/core/grant.ts";
 import { parseHubFrame } from "../../../src/core/hub-frame.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import { readAttachment, writeAttachment } from "../../../src/topic/attachment.ts";
+import { loadLogMeta } from "../../../src/topic/log-meta.ts";
 import { Log } from "../../../src/topic/log.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
@@ -347,4 +348,19 @@ test("10.9 what a sleeping topic remembers fits an attachment, however long all 
       expect(readAttachment(socket)).toMatchObject({ log: position });
     }
   });
+});
+
+test("10.9 an id that the version before stored is acknowledged again, whatever comes with it", async () => {
+  const topic = freshTopic();
+  const source = await openPublisher(topic, keyGrant(), { ...SHARED, historyMessages: 1000 });
+  expect(await publish(source, { id: "first", messages: ["a"] })).toBe(1);
+  await runInDurableObject(topic, (_, { storage }) => {
+    const meta = loadLogMeta(storage);
+    if (meta === null) throw new Error("Nothing is stored of the log");
+    const { position } = meta;
+    storage.kv.put("log", { ...meta, position: { ...position, ids: [["old", 1]] } });
+  });
+  await evict(topic);
+  expect(await publish(source, { id: "old", messages: ["b"] })).toBe(1);
+  expect(await publish(source, { id: "new", messages: ["c"] })).toBe(2);
 });

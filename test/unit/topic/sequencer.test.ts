@@ -141,6 +141,27 @@ describe("sequencer and fan-out", () => {
     expect(await later.arrived(1)).toEqual(["3"]);
   });
 
+  test("10.8 what storage does not take is neither acknowledged nor delivered, and is known to have failed", async () => {
+    const error = new Error("database or disk is full: SQLITE_FULL");
+    const failures: unknown[] = [];
+    const { promise: failed, resolve: onFailure } = Promise.withResolvers<unknown>();
+    const pipeline = createPipeline({
+      onAppend: () => {
+        throw error;
+      },
+      onLogFailure: (cause) => void failures.push(cause),
+      onFailure,
+    });
+    const one = member(pipeline);
+    const acks: Cursor[] = [];
+    const receipt = { name: null, ack: (cursor: Cursor) => void acks.push(cursor) };
+    pipeline.sequencer.publish({ messages: ["lost"], receipt });
+    expect(await failed).toBe(error);
+    expect(failures).toEqual([error]);
+    expect(acks).toEqual([]);
+    expect(one.received).toEqual([]);
+  });
+
   test("who is too slow, or has left, is told of once, however many batches wait", async () => {
     const slow: WebSocket[] = [];
     const fanOut = new FanOut({
