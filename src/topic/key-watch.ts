@@ -65,13 +65,17 @@ export class KeyWatch {
   readonly #joining: Map<number, number> = new Map();
   /** Who comes by a key that is being entered waits for the same answer. */
   readonly #entering: Map<number, Promise<Entering>> = new Map();
-  #retryAtMs: number | null;
+  #retryAtMs: number | null = null;
 
   constructor(grants: Grants, topic: WatchedTopic) {
     this.grants = grants;
     this.#topic = topic;
     const { kv } = topic.ctx.storage;
     this.registration = new Registration(kv, topic.env, () => topic.address());
+  }
+
+  /** Reads what outlived memory. */
+  load(): void {
     this.#retryAtMs = this.registration.isIncomplete ? Date.now() + RETRY_MS : null;
   }
 

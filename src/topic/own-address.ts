@@ -14,7 +14,12 @@ export class OwnAddress {
 
   constructor(ctx: DurableObjectState) {
     this.#ctx = ctx;
-    this.#name = ctx.id.name ?? ctx.storage.kv.get<string>(KEY);
+    this.#name = ctx.id.name;
+  }
+
+  /** Reads what outlived memory. */
+  load(): void {
+    this.#name ??= this.#ctx.storage.kv.get<string>(KEY);
   }
 
   /** Takes the edge's word for it. */

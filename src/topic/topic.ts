@@ -108,6 +108,8 @@ export class Topic extends DurableObject<Env> {
     this.#joins = new Joins({ ...parts, lifecycle });
     void ctx.blockConcurrencyWhile(async () => {
       try {
+        address.load();
+        keyWatch.load();
         await lifecycle.load(ctx.getWebSockets());
         vacancy.forgetAddress();
         // Of the log, too: what a clock wrote that was ahead would be due too late.

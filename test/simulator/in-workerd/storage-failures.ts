@@ -7,9 +7,6 @@ import type { Fault } from "../../support-in-workerd/fault-table.ts";
 import type { StorageFailure } from "./actions.ts";
 import type { TopicHandle } from "./topic-handle.ts";
 
-/** What a topic goes on from when it wakes. */
-const LOADED = /^(state|log)$/;
-
 /** Those of one topic. */
 export class StorageFailures {
   readonly #topic: TopicHandle;
@@ -31,7 +28,7 @@ export class StorageFailures {
     const { stub } = this.#topic;
     if (kind === "read") {
       this.hasFailedToRead = true;
-      const reads = [{ method: "kv.get", matching: LOADED }, { method: "sql.exec" }];
+      const reads = [{ method: "kv.get" }, { method: "sql.exec" }];
       for (const read of reads) {
         this.#faults.push(failNextRead(stub, { ...read, after, times, isFatal }));
       }

@@ -164,7 +164,7 @@ describe("a loop that stops", () => {
     expect(await reader.take(2)).toEqual(["a", "b"]);
   });
 
-  test.each(["state", "log"])(
+  test.each(["unregistered", "state", "log"])(
     "10.7 what is stored (%s) cannot be read on waking: the frame that woke is not passed over",
     async (key) => {
       const topic = freshTopic();
