@@ -25,8 +25,10 @@ export interface HeldSubscriber extends HeldSocket {
 
 /** Makes a socket. */
 export function heldSocket(): HeldSocket {
-  const { 1: socket } = new WebSocketPair();
+  const { 0: peer, 1: socket } = new WebSocketPair();
   socket.accept();
+  // Or it were collected, and the socket closed.
+  Object.defineProperty(socket, "peer", { value: peer });
   const sent: Message[] = [];
   let waiting: number[] = [];
   const sum = (): number => waiting.reduce((bytes, each) => bytes + each, 0);
