@@ -38,8 +38,10 @@ const KINDS: [string, Message][] = [
 ];
 
 function streamSubscriber(): Subscriber {
-  const { 1: socket } = new WebSocketPair();
+  const { 0: peer, 1: socket } = new WebSocketPair();
   socket.accept();
+  // Or it were collected, and the socket closed.
+  Object.defineProperty(socket, "peer", { value: peer });
   // Only what is not acknowledged is to count.
   Object.defineProperty(socket, "bufferedAmount", { value: 0 });
   return new Subscriber({
