@@ -1,5 +1,15 @@
-/** Values at the bounds of a policy's rules: what reads or stores a policy takes some of them and refuses the others. */
+/** Fields of policies, and values at the bounds of their rules: what reads or stores a policy takes some and refuses the others. */
 import type { PolicyRule } from "../../src/core/policy.ts";
+
+/** Fields that version 0.1 did not know. */
+export const ADDED_SINCE_0_1: readonly string[] = [
+  "historyDelayMs",
+  "maxBacklogBytes",
+  "pathKeys",
+  "maxPublishers",
+  "maxSubscribers",
+  "maxTopics",
+];
 
 /** Values of a field. */
 export interface PolicyValues {

@@ -11,6 +11,7 @@ import {
   type Answer,
 } from "../../../src/core/admission.ts";
 import { DEFAULT_POLICY } from "../../../src/core/policy.ts";
+import { ADDED_SINCE_0_1 } from "../../support/policy-values.ts";
 
 describe("parseAdmission", () => {
   test("reads what formatAdmission wrote", () => {
@@ -61,16 +62,8 @@ describe("parseAdmission", () => {
   });
 
   test("reads one of version 0.1, which knew no stream and no log", () => {
-    const lacked = [
-      "historyDelayMs",
-      "maxBacklogBytes",
-      "pathKeys",
-      "maxPublishers",
-      "maxSubscribers",
-      "maxTopics",
-    ];
     const policy = Object.fromEntries(
-      Object.entries(DEFAULT_POLICY).filter(([name]) => !lacked.includes(name)),
+      Object.entries(DEFAULT_POLICY).filter(([name]) => !ADDED_SINCE_0_1.includes(name)),
     );
     const header = JSON.stringify({ v: 1, role: "subscriber", policy });
     expect(parseAdmission(header)).toEqual({

@@ -10,17 +10,8 @@ import {
   PolicySchema,
   type PolicyRule,
 } from "../../../src/core/policy.ts";
-import { valuesOf } from "../../support/policy-values.ts";
+import { ADDED_SINCE_0_1, valuesOf } from "../../support/policy-values.ts";
 
-/** What a version before did not know. */
-const ADDED = [
-  "historyDelayMs",
-  "maxBacklogBytes",
-  "pathKeys",
-  "maxPublishers",
-  "maxSubscribers",
-  "maxTopics",
-];
 /** Columns of a domain that are no part of its policy. */
 const TOKEN_COLUMNS = ["token_secret", "token_keys", "token_issuer"];
 
@@ -40,7 +31,7 @@ describe("PolicySchema", () => {
   test("gives what a version before stored the defaults of what it did not know", () => {
     for (const field of POLICY_FIELDS) {
       const { [field]: _, ...rest } = DEFAULT_POLICY;
-      const read = ADDED.includes(field)
+      const read = ADDED_SINCE_0_1.includes(field)
         ? { success: true, output: DEFAULT_POLICY }
         : { success: false };
       expect({ field, ...v.safeParse(PolicySchema, rest) }).toMatchObject({ field, ...read });

@@ -1,9 +1,8 @@
 /**
- * What becomes of a topic's subscribers when it ends, however many they are and however slowly they read: they get
- * what they are owed and are closed apart from whoever comes next, and the loop turns in between.
+ * What becomes of a topic's subscribers when it ends, however slowly they read: they get what they are owed and are
+ * closed apart from whoever comes next. How many at a time: slices.test.ts.
  */
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
@@ -11,16 +10,14 @@ import { Clock } from "../../support-in-workerd/clock.ts";
 import { keyGrant } from "../support/grants.ts";
 import { later } from "../support/later.ts";
 import { hubSockets, open, publisher, subscriber, type Client } from "../support/sockets.ts";
+import { NOTHING, storedIn } from "../support/stored.ts";
 import { evict, freshDomain, freshTopic, wake } from "../support/topics.ts";
 
 const TOPIC_ENDED = { code: 1000, reason: "topic-ended" };
 const SERVICE_RESTART = { code: 1012, reason: "service-restart" };
 const SLOW_CONSUMER = { code: 4408, reason: "slow-consumer" };
 const TOKEN_REQUIRED = { code: 4501, reason: "token-required" };
-const TOKEN_EXPIRED = { code: 4401, reason: "token-expired" };
 const KEY_REJECTED = { code: 4501, reason: "key-rejected" };
-/** More than one slice of anything. */
-const MANY = 300;
 const MESSAGES = 30;
 const UNITS = 30_000;
 const TAIL = "tail";
@@ -123,17 +120,6 @@ async function leave(source: Client): Promise<void> {
   await source.next();
 }
 
-/** What is stored: keys, and tables with messages. */
-function storedIn(topic: DurableObjectStub<Topic>): Promise<unknown> {
-  // One that has ended leaves memory, and its stub is of no use then.
-  return runInDurableObject(env.TOPIC.get(topic.id), (_, { storage }) => ({
-    keys: [...storage.kv.list()].map(([key]) => key),
-    tables: storage.sql.exec("select name from sqlite_master where name like '%log%'").toArray(),
-  }));
-}
-
-const NOTHING = { keys: [], tables: [] };
-
 test.each([
   { name: "in memory", policy: AT_ONCE },
   { name: "by number", policy: HISTORY },
@@ -222,15 +208,18 @@ test("5.9 one that does not read is closed, and what was kept for it goes", asyn
   const { topic, source, reader } = await topicWithReader(HISTORY);
   await leave(source);
   expect(await storedIn(topic)).toMatchObject({ tables: [{}] });
-  await clock.advance(11_000);
+  // More than 600,000 bytes take at 16 KiB a second.
+  await clock.advance(37_000);
   expect(await reader.close()).toEqual(SLOW_CONSUMER);
   await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
 });
 
-test("5.9 a log that has outlived its time is kept for those who are still given it", async () => {
-  using clock = new Clock({ isRunning: true });
-  const { topic, source, reader } = await topicWithReader({ ...AT_ONCE, historySeconds: 3 });
-  await leave(source);
+/** A log of three seconds has outlived its time; the reader gets all there is nevertheless, and then nothing is left. */
+async function outliveLog(
+  topic: DurableObjectStub<Topic>,
+  reader: Reader,
+  clock: Clock,
+): Promise<void> {
   await clock.advance(5000, topic);
   await runDurableObjectAlarm(topic);
   // What is over is not due before they are gone.
@@ -240,6 +229,13 @@ test("5.9 a log that has outlived its time is kept for those who are still given
   await reader.readTo(MESSAGES + 1);
   expect(await reader.next()).toEqual({ type: "end" });
   await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+}
+
+test("5.9 a log that has outlived its time is kept for those who are still given it", async () => {
+  using clock = new Clock({ isRunning: true });
+  const { topic, source, reader } = await topicWithReader({ ...AT_ONCE, historySeconds: 3 });
+  await leave(source);
+  await outliveLog(topic, reader, clock);
 });
 
 test("5.9 the next life's log that has outlived its time takes nothing from those of the life before", async () => {
@@ -249,14 +245,7 @@ test("5.9 the next life's log that has outlived its time takes nothing from thos
   const next = await open(topic, publisher({ ...AT_ONCE, historySeconds: 3 }));
   next.send("new");
   await leave(next);
-  await clock.advance(5000, topic);
-  await runDurableObjectAlarm(topic);
-  const alarm = await runInDurableObject(topic, (_, { storage }) => storage.getAlarm());
-  expect(alarm ?? Infinity).toBeGreaterThan(clock.nowMs);
-  waitingBytes = 0;
-  await reader.readTo(MESSAGES + 1);
-  expect(await reader.next()).toEqual({ type: "end" });
-  await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+  await outliveLog(topic, reader, clock);
 });
 
 test("5.9 a newcomer can be told apart from who is leaving, though both came at the same time", async () => {
@@ -326,161 +315,4 @@ test("10.10 what those that are leaving send is heard", async () => {
   reader.say("nonsense");
   expect(await reader.close()).toMatchObject({ type: "error" });
   expect(await reader.close()).toEqual({ code: 4500, reason: "invalid-frame" });
-});
-
-/** Counts, from now on, what is done to the hub's ends of subscribers' sockets. */
-function countCalls(ctx: DurableObjectState, method: "close" | "send"): () => number {
-  let calls = 0;
-  for (const socket of hubSockets(ctx, "subscriber")) {
-    const original = socket[method].bind(socket) as (...args: unknown[]) => void;
-    socket[method] = (...args: unknown[]) => {
-      calls += 1;
-      original(...args);
-    };
-  }
-  return () => calls;
-}
-
-async function openMany(
-  topic: DurableObjectStub<Topic>,
-  options: Parameters<typeof subscriber>[1] = {},
-): Promise<Client[]> {
-  return Promise.all(Array.from({ length: MANY }, () => open(topic, subscriber(null, options))));
-}
-
-test("an end detaches all at once, and closes them some at a time", async () => {
-  const topic = freshTopic();
-  await open(topic, publisher(AT_ONCE));
-  const clients = await openMany(topic);
-  const closed = await runInDurableObject(topic, (instance, ctx) => {
-    const calls = countCalls(ctx, "close");
-    const [source] = hubSockets(ctx, "publisher");
-    if (source === undefined) throw new Error("There is no publisher");
-    instance.webSocketClose(source, 1000, "");
-    expect(instance.describe()).toMatchObject({ phase: "vacant", subscribers: 0 });
-    return calls();
-  });
-  expect(closed).toBeGreaterThan(0);
-  expect(closed).toBeLessThan(MANY / 4);
-  for (const client of clients) expect(await client.next()).toEqual(TOPIC_ENDED);
-  await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
-});
-
-test("an end sends what is due some at a time", async () => {
-  const topic = freshTopic();
-  await open(topic, publisher({ ...AT_ONCE, maxBacklogBytes: 4_194_304 }));
-  const clients = await openMany(topic);
-  const sent = await runInDurableObject(topic, (instance, ctx) => {
-    // For one, less than its policy lets wait, and more than another may.
-    const [slow] = hubSockets(ctx, "subscriber");
-    if (slow === undefined) throw new Error("There is no subscriber");
-    Object.defineProperty(slow, "bufferedAmount", { value: 2_000_000 });
-    const calls = countCalls(ctx, "send");
-    const [source] = hubSockets(ctx, "publisher");
-    if (source === undefined) throw new Error("There is no publisher");
-    for (const text of ["1", "2", "3"]) instance.webSocketMessage(source, text);
-    instance.webSocketClose(source, 1000, "");
-    return calls();
-  });
-  expect(sent).toBeLessThan(MANY);
-  for (const client of clients) expect(await client.take(4)).toEqual(["1", "2", "3", TOPIC_ENDED]);
-});
-
-test("16.3 strangers get nothing any more at once, and are closed some at a time", async () => {
-  const topic = freshTopic();
-  const source = await open(topic, publisher());
-  const clients = await openMany(topic);
-  const closed = await runInDurableObject(topic, (instance, ctx) => {
-    const calls = countCalls(ctx, "close");
-    const { policy } = publisher({ subscribers: "token" });
-    const heard = instance.applyChange({ type: "policy", policy, atMs: later(), number: 1 });
-    expect(heard.closed).toBe(MANY);
-    return calls();
-  });
-  expect(closed).toBeGreaterThan(0);
-  expect(closed).toBeLessThan(MANY / 4);
-  source.send("secret");
-  for (const client of clients) expect(await client.next()).toEqual(TOKEN_REQUIRED);
-});
-
-/** Who is closed at once, and how many are still members then. */
-async function closeMany(
-  topic: DurableObjectStub<Topic>,
-  close: (instance: Topic) => unknown,
-): Promise<void> {
-  const closed = await runInDurableObject(topic, async (instance, ctx) => {
-    const calls = countCalls(ctx, "close");
-    await close(instance);
-    expect(instance.describe()).toMatchObject({ subscribers: 0 });
-    return calls();
-  });
-  expect(closed).toBeGreaterThan(0);
-  expect(closed).toBeLessThan(MANY / 4);
-}
-
-test("12.7 those of a revoked key get nothing any more at once, and are closed some at a time", async () => {
-  const topic = freshTopic();
-  const source = await open(topic, publisher());
-  const clients = await openMany(topic, { grant: keyGrant() });
-  const change = { type: "key", keyId: 1, standing: { type: "dead" } } as const;
-  await closeMany(topic, (instance) =>
-    expect(instance.applyChange({ ...change, atMs: later(), number: 1 })).toMatchObject({
-      closed: MANY,
-      holdsKey: false,
-    }),
-  );
-  source.send("secret");
-  for (const client of clients) expect(await client.next()).toEqual(KEY_REJECTED);
-});
-
-test.each([
-  { name: "key", grant: keyGrant, close: KEY_REJECTED },
-  { name: "token", grant: { keyId: null, subject: "somebody" }, close: TOKEN_EXPIRED },
-])("13.6 those whose $name expires are closed some at a time", async ({ grant, close }) => {
-  using clock = new Clock();
-  const topic = freshTopic();
-  await open(topic, publisher());
-  const expiring = { expiresAtMs: clock.nowMs + 60_000, checkedAtMs: later() };
-  const granted = typeof grant === "function" ? grant(expiring) : { ...grant, ...expiring };
-  const clients = await openMany(topic, { grant: granted });
-  await clock.advance(60_000);
-  await closeMany(topic, (instance) => instance.alarm());
-  for (const client of clients) expect(await client.next()).toEqual(close);
-});
-
-test("16.3 strangers that a policy closed and a sleep kept are closed on waking", async () => {
-  const topic = freshTopic();
-  await open(topic, publisher());
-  const client = await open(topic, subscriber());
-  await runInDurableObject(topic, (_, { storage }) => {
-    const stored = storage.kv.get<{ state: { policy: Policy } }>("state");
-    const { policy = {} } = stored?.state ?? {};
-    const state = { ...stored?.state, policy: { ...policy, subscribers: "token" } };
-    storage.kv.put("state", { ...stored, state });
-  });
-  await evict(topic);
-  await wake(topic);
-  expect(await client.next()).toEqual(TOKEN_REQUIRED);
-});
-
-test("a wake takes its sockets back some at a time", async () => {
-  const topic = freshTopic();
-  const source = await open(topic, publisher());
-  const clients = await openMany(topic);
-  await evictDurableObject(topic);
-  let waits = 0;
-  const wait = scheduler.wait.bind(scheduler);
-  scheduler.wait = (...args) => {
-    waits += 1;
-    return wait(...args);
-  };
-  try {
-    await wake(topic);
-    // Their attachments are read in slices of 32, and they are served again in slices of 64.
-    expect(waits).toBeGreaterThanOrEqual(9 + 4);
-  } finally {
-    scheduler.wait = wait;
-  }
-  source.send("good morning");
-  for (const client of clients) expect(await client.next()).toBe("good morning");
 });

@@ -2,26 +2,16 @@
 import { describe, expect, test } from "vitest";
 import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import type { Message } from "../../../src/core/message.ts";
-import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
+import { DEFAULT_POLICY } from "../../../src/core/policy.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
 import { LogRows } from "../../../src/topic/log-rows.ts";
 import { Log } from "../../../src/topic/log.ts";
 import type { Publication } from "../../../src/topic/publication.ts";
 import { countRowsWritten, numbers, onStorage, START_MS } from "../support/log-storage.ts";
+import { earliest, openLog, raw, readAll } from "../support/logs.ts";
 
 /** Who is replayed to. */
 const READER = {};
-
-function openLog(storage: DurableObjectStorage, policy: Partial<Policy> = {}): Log {
-  const log = new Log(storage);
-  log.load(true);
-  log.configure({ ...DEFAULT_POLICY, ...policy }, START_MS);
-  return log;
-}
-
-function raw(...messages: Message[]): Publication[] {
-  return messages.map((message) => ({ messages: [message], receipt: null }));
-}
 
 function publish(id: string, ...messages: Message[]): Publication {
   return { messages, receipt: { name: { owner: 1, id, fingerprint: 7 }, ack: () => {} } };
@@ -30,23 +20,6 @@ function publish(id: string, ...messages: Message[]): Publication {
 /** Appends so many batches, of raw messages. */
 function append(log: Log, batches: number, nowMs: number): void {
   for (let n = 0; n < batches; n++) log.append(raw("x"), nowMs);
-}
-
-/** Everything after an offset, read as a replay reads it. */
-function readAll(log: Log, offset: number): Message[] {
-  const messages: Message[] = [];
-  let batch = log.read(offset);
-  while (batch instanceof Batch) {
-    expect(batch.place.first).toBe(offset + messages.length + 1);
-    messages.push(...batch.messages);
-    batch = log.read(batch.place.last);
-  }
-  return messages;
-}
-
-/** The offset after which the first message comes that may be asked for. */
-function earliest(log: Log, nowMs: number): number {
-  return log.resume({ type: "earliest" }, nowMs).cursor.offset;
 }
 
 describe("a log without history", () => {
