@@ -28,6 +28,8 @@ Options:
   --subscribers LIST  subscribers for throughput (default 100,1000,4000)
   --latency-subscribers N, --latency-rate N
                       subscribers and messages per second for latency (default 100 and 50)
+  --ends-subscribers N
+                      subscribers of the topic that ends (default 10,000)
   --kick-topics N     live topics for kick (default 100)
   --kick-holders N    kick at scale: a key on N of those topics, one on all, and one on all while they
                       hibernate; other publishers stay on all of them (default: one key on all, alone)

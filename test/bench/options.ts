@@ -47,6 +47,7 @@ const OPTIONS = {
   subscribers: { type: "string" },
   "latency-subscribers": { type: "string" },
   "latency-rate": { type: "string" },
+  "ends-subscribers": { type: "string" },
   rounds: { type: "string" },
   seconds: { type: "string" },
   window: { type: "string" },
@@ -93,7 +94,11 @@ export function parseOptions(args: readonly string[]): Options | "help" {
     joinSubscribers: isQuick ? 20 : 100,
     messagesInLog: isQuick ? 1_000 : 10_000,
     stormSubscribers: isQuick ? 200 : 5_000,
-    endsSubscribers: isQuick ? 200 : 10_000,
+    endsSubscribers: parseNumber(
+      "ends-subscribers",
+      values["ends-subscribers"] ?? (isQuick ? "200" : "10000"),
+      1,
+    ),
     connects: isQuick ? 100 : 3_000,
     kick: parseKick(values["kick-topics"] ?? (isQuick ? "10" : "100"), values["kick-holders"]),
     history: {
