@@ -148,6 +148,8 @@ begin
       ('domains', 'subscribers', 'text', null,
         'not null default ''open'' check (subscribers in (''open'', ''token''))',
         'open: anyone; token: who has a token or a key of the domain'),
+      ('domains', 'token_publishers', 'bool', null, 'not null default false',
+        'Whether a token may publish, where it says so'),
       ('domains', 'max_message_bytes', 'int4', null,
         'not null default 1048576 check (max_message_bytes between 1 and 33554432)',
         'A larger message closes its publisher'),

@@ -4,7 +4,7 @@
  * sides may run different versions during a deploy: each reads what the other's version writes.
  */
 import * as v from "valibot";
-import { GrantSchema, type Grant } from "./grant.ts";
+import { GrantSchema, isTokenGrant, type Grant } from "./grant.ts";
 import { MAX_HEARTBEAT_SECONDS } from "./heartbeat.ts";
 import { PolicySchema, type Policy } from "./policy.ts";
 import { STREAM_PROTOCOL } from "./stream.ts";
@@ -35,7 +35,7 @@ export interface PublisherAdmission {
   readonly policy: Policy;
   /** When the policy held, by the key store's clock. */
   readonly policyAtMs: number;
-  /** Its key; `null` only from an edge of version 0.1. */
+  /** Its key or token; `null` only from an edge of version 0.1. */
   readonly grant: Grant | null;
   /** The key stood in the path. */
   readonly isKeyInPath: boolean;
@@ -83,9 +83,18 @@ const CREDENTIAL_ENTRIES = {
   country: v.optional(v.string()),
 };
 
+/**
+ * How a publisher by a token is written. Objects of the version before know neither what its domain allows nor whom it
+ * may displace: they cannot read it, so it does not come in.
+ */
+const VERSION_OF_TOKEN_PUBLISHERS = 2;
+
 const WrittenSchema = v.variant("role", [
   v.object({
-    v: v.literal(1),
+    v: v.pipe(
+      v.picklist([1, VERSION_OF_TOKEN_PUBLISHERS]),
+      v.transform(() => 1 as const),
+    ),
     role: v.literal("publisher"),
     subprotocol: SubprotocolSchema,
     takeover: v.boolean(),
@@ -137,6 +146,7 @@ const REFUSALS = [
   "key-rejected",
   "key-in-path",
   "token-required",
+  "token-publishers-off",
   "topic-not-live",
   "publisher-conflict",
   "too-many-publishers",
@@ -164,7 +174,9 @@ const AnswerSchema: v.GenericSchema<unknown, Answer> = v.variant("type", [
 
 /** Writes an admission as a header value: ASCII, whatever a token's subject contains. */
 export function formatAdmission(admission: Admission): string {
-  return JSON.stringify(admission).replaceAll(
+  const isByToken = admission.role === "publisher" && isTokenGrant(admission.grant);
+  const written = isByToken ? { ...admission, v: VERSION_OF_TOKEN_PUBLISHERS } : admission;
+  return JSON.stringify(written).replaceAll(
     /[^ -~]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

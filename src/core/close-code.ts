@@ -15,7 +15,7 @@ export const TOPIC_ENDED: Close = { code: 1000, reason: "topic-ended" };
 export const MESSAGE_TOO_LARGE: Close = { code: 1009, reason: "message-too-large" };
 /** The socket was accepted by a version of the hub that this one cannot follow: reconnect. */
 export const SERVICE_RESTART: Close = { code: 1012, reason: "service-restart" };
-/** The token of a subscriber has expired: renew it and come back. */
+/** The token that opened the socket has expired: renew it and come back. */
 export const TOKEN_EXPIRED: Close = { code: 4401, reason: "token-expired" };
 /** A subscriber does not read: reconnect with the last cursor. */
 export const SLOW_CONSUMER: Close = { code: 4408, reason: "slow-consumer" };
@@ -27,6 +27,8 @@ export const INVALID_FRAME: Close = { code: 4500, reason: "invalid-frame" };
 export const KEY_REJECTED: Close = { code: 4501, reason: "key-rejected" };
 /** The domain has become private, and the subscriber presented nothing. */
 export const TOKEN_REQUIRED: Close = { code: 4501, reason: "token-required" };
+/** The domain takes no tokens of publishers any more. */
+export const TOKEN_PUBLISHERS_OFF: Close = { code: 4503, reason: "token-publishers-off" };
 /** Another publisher of the domain took the topic over. */
 export const PUBLISHER_DISPLACED: Close = { code: 4509, reason: "publisher-displaced" };
 /** What a subscriber asked for with `?since=` is gone, and it asked for `?gap=close`. */

@@ -16,6 +16,11 @@ export interface Grant {
   readonly checkedAtMs: number;
 }
 
+/** Whether a grant is a token's. */
+export function isTokenGrant(grant: Grant | null): boolean {
+  return grant !== null && grant.keyId === null;
+}
+
 /** Validates a grant that comes from an admission, a ticket or an attachment. */
 export const GrantSchema: v.GenericSchema<unknown, Grant> = v.object({
   keyId: v.nullable(v.pipe(v.number(), v.integer())),

@@ -18,6 +18,8 @@ export interface Policy {
   readonly historyDelayMs: number;
   /** `open`: anyone may subscribe. `token`: who has a token, or a key of the domain. */
   readonly subscribers: "open" | "token";
+  /** Whether a token may publish, where it says so: who signs tokens then decides who publishes. */
+  readonly tokenPublishers: boolean;
   /** UTF-8 bytes of a text message, bytes of a binary one. */
   readonly maxMessageBytes: number;
   /** What may wait for a subscriber that does not read. */
@@ -101,6 +103,7 @@ export const POLICY_RULES: { readonly [Field in PolicyField]: RuleOf<Policy[Fiel
   // 18 rows a second: what a person notices, and what they cost, both stay small (ARCHITECTURE.md, decision 54).
   historyDelayMs: { kind: "number", least: 0, most: 1000, byDefault: 55 },
   subscribers: { kind: "choice", words: ["open", "token"], byDefault: "open" },
+  tokenPublishers: { kind: "switch", byDefault: false },
   // The runtime itself takes 32 MiB in one message (platform limits).
   maxMessageBytes: { kind: "number", least: 1, most: 33_554_432, byDefault: 1_048_576 },
   maxBacklogBytes: { kind: "number", least: 1024, most: 67_108_864, byDefault: 1_048_576 },
@@ -133,6 +136,8 @@ export const PolicySchema: v.GenericSchema<unknown, Policy> = v.object({
     number(POLICY_RULES.historyDelayMs),
     POLICY_RULES.historyDelayMs.byDefault,
   ),
+  // Off where a version before says nothing of it: then no token publishes.
+  tokenPublishers: v.optional(v.boolean(), POLICY_RULES.tokenPublishers.byDefault),
   pathKeys: v.optional(v.boolean(), POLICY_RULES.pathKeys.byDefault),
   maxPublishers: v.optional(v.nullable(number(POLICY_RULES.maxPublishers)), null),
   maxSubscribers: v.optional(v.nullable(number(POLICY_RULES.maxSubscribers)), null),

@@ -32,6 +32,9 @@ export type ProblemSlug =
   | "invalid-frame"
   | "key-store-unavailable"
   | "token-expired"
+  | "token-lacks-publish"
+  | "token-lacks-subscribe"
+  | "token-publishers-off"
   | "internal"
   | "too-many-topics";
 
@@ -172,6 +175,23 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
     closeCode: 4401,
     title: "The token has expired",
     headers: { "WWW-Authenticate": 'Bearer realm="wspubsub", error="invalid_token"' },
+  },
+  "token-lacks-publish": {
+    status: 403,
+    closeCode: 4503,
+    title: "The token does not let its bearer publish",
+    headers: { "WWW-Authenticate": 'Bearer realm="wspubsub", error="insufficient_scope"' },
+  },
+  "token-lacks-subscribe": {
+    status: 403,
+    closeCode: 4503,
+    title: "The token does not let its bearer subscribe",
+    headers: { "WWW-Authenticate": 'Bearer realm="wspubsub", error="insufficient_scope"' },
+  },
+  "token-publishers-off": {
+    status: 403,
+    closeCode: 4503,
+    title: "This domain takes no tokens of publishers",
   },
   internal: { status: 500, closeCode: 4450, title: "The hub failed" },
   "too-many-topics": {

@@ -1,6 +1,6 @@
 /**
- * What the claims of a token must say to open a topic (PROTOCOL.md, 13.3 and 13.4). Knows nothing of signatures:
- * whoever calls has verified them. A reason never repeats a claim.
+ * What the claims of a token must say to let its bearer do something with a topic (PROTOCOL.md, 13.3, 13.4 and 13.12).
+ * Knows nothing of signatures: whoever calls has verified them. A reason never repeats a claim.
  */
 import * as v from "valibot";
 import type { Address } from "./address.ts";
@@ -15,15 +15,25 @@ export interface Access {
   readonly expiresAtMs: number;
 }
 
+/** What a token may let its bearer do with a topic. */
+export type TokenAction = "subscribe" | "publish";
+
+/** What a token is presented for. */
+export interface AskedAccess {
+  readonly address: Address;
+  readonly action: TokenAction;
+}
+
 /** What claims come to. */
 export type AccessCheck =
   | { readonly ok: true; readonly value: Access }
-  | {
-      readonly ok: false;
-      readonly error: string;
-      /** `expired`: all else is well, so another token opens. `issuer`: the domain may name another by now. */
-      readonly cause: "expired" | "issuer" | "claims";
-    };
+  | { readonly ok: false; readonly error: string; readonly cause: Cause };
+
+/**
+ * `expired`: all else is well, so another token opens. `action`: it is for this topic, and for something else there.
+ * `issuer`: the domain may name another by now.
+ */
+type Cause = "expired" | "action" | "issuer" | "claims";
 
 /** How far the clock of who made the token may be ahead. At its end there is no leeway: the socket closes then. */
 const MAX_AHEAD_MS = 60_000;
@@ -59,10 +69,10 @@ export function audienceOf(domain: string): string {
   return `wspubsub:${encodeURIComponent(domain)}`;
 }
 
-/** Reads the payload of a verified token; the error says in plain words why it does not open the topic. */
+/** Reads the payload of a verified token; the error says in plain words why it does not allow what is asked for. */
 export function readAccess(
   payload: unknown,
-  { domain, topic }: Address,
+  { action, address: { domain, topic } }: AskedAccess,
   { issuer }: TokenSettings,
   nowMs: number,
 ): AccessCheck {
@@ -81,8 +91,13 @@ export function readAccess(
   if (Math.max(nbf ?? 0, iat ?? 0) * 1000 > nowMs + MAX_AHEAD_MS) {
     return refuse("The token is not valid yet");
   }
-  if (!details.some((detail) => opens(detail, topic))) {
-    return refuse('The token\'s "authorization_details" do not let it subscribe to this topic');
+  const actions = details.flatMap((detail) => actionsOn(topic, detail));
+  if (!actions.includes(action)) {
+    const isForTopic = actions.some(isKnown);
+    return refuse(
+      `The token's "authorization_details" do not let it ${action} to this topic`,
+      isForTopic ? "action" : "claims",
+    );
   }
   // Last: whoever hears of it knows that a new token is all that is missing.
   if (exp * 1000 <= nowMs) return refuse("The token has expired", "expired");
@@ -90,14 +105,19 @@ export function readAccess(
   return { ok: true, value: { subject: sub, expiresAtMs } };
 }
 
-function refuse(error: string, cause: "expired" | "issuer" | "claims" = "claims"): AccessCheck {
+function refuse(error: string, cause: Cause = "claims"): AccessCheck {
   return { ok: false, error, cause };
 }
 
-/** Whether an authorization detail lets its holder subscribe; those of other types are for others. */
-function opens(detail: unknown, topic: string): boolean {
+/** What an authorization detail lets its holder do with a topic; those of other types are for others. */
+function actionsOn(topic: string, detail: unknown): readonly string[] {
   const parsed = v.safeParse(DetailSchema, detail);
-  if (!parsed.success) return false;
+  if (!parsed.success) return [];
   const { actions, topics } = parsed.output;
-  return actions.includes("subscribe") && topics.some((pattern) => matchesTopic(pattern, topic));
+  return topics.some((pattern) => matchesTopic(pattern, topic)) ? actions : [];
+}
+
+/** A later hub may know more; what this one does not know opens nothing, and tells nothing of the token. */
+function isKnown(action: string): action is TokenAction {
+  return action === "subscribe" || action === "publish";
 }

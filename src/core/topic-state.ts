@@ -65,6 +65,9 @@ export type TopicEvent =
       /** It asked for `?takeover=1`. */
       readonly takeover: boolean;
       readonly isKeyInPath: boolean;
+      readonly isByToken: boolean;
+      /** It may displace the incumbent: a token displaces none but its own subject's. */
+      readonly mayDisplace: boolean;
       /** The incumbent used heartbeats and missed three. */
       readonly incumbentSilent: boolean;
       /** Those that are there and need not make room. */
@@ -131,6 +134,7 @@ function publisherConnects(
 ): Transition {
   const { policy, policyAtMs } = event;
   if (event.isKeyInPath && !policy.pathKeys) return refuse(state, "key-in-path");
+  if (event.isByToken && !policy.tokenPublishers) return refuse(state, "token-publishers-off");
   const life = state.phase === "vacant" ? event.life : state.life;
   const next: TopicState = { phase: "live", life, policy, policyAtMs };
   if (policy.publishers === "shared") {
@@ -138,7 +142,8 @@ function publisherConnects(
     return isFull ? refuse(state, "too-many-publishers") : go(next);
   }
   if (state.phase !== "live") return go(next);
-  if (!event.takeover && !event.incumbentSilent) return refuse(state, "publisher-conflict");
+  const isWanted = event.takeover || event.incumbentSilent;
+  if (!isWanted || !event.mayDisplace) return refuse(state, "publisher-conflict");
   return go(next, { type: "displace-publishers" });
 }
 

@@ -3,6 +3,12 @@
  * before. A method that was changed got a new name; who calls it and hears that there is none calls the old one.
  */
 
+/** Whether an object of the version before could not read the admission of a publisher by a token. */
+export function cannotReadTokenPublishers(error: unknown): boolean {
+  // Valibot's words for the version that the admission has.
+  return error instanceof Error && error.message.includes("Expected 1 but received 2");
+}
+
 /** Whether a call failed because the other side runs a version that does not have the method. */
 export function lacksMethod(error: unknown): boolean {
   // The runtime's words, and those of the tests' runner; the failure bears no other mark.

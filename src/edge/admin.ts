@@ -81,7 +81,8 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
     respond(c, async (caller, authorization) => {
       const address = parseAddressParams(c);
       if (!address.ok) return address;
-      return succeed(201, await issueTicket(caller, authorization, address.value));
+      const { searchParams } = new URL(c.req.url);
+      return succeed(201, await issueTicket(caller, authorization, address.value, searchParams));
     }),
   );
 

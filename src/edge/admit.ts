@@ -39,7 +39,7 @@ export async function admit(
     return admitted;
   } finally {
     // Before the answer: whoever gets it may try the same ticket at once.
-    if (!isUsedUp) await tryToGiveBack(giveBack);
+    if (!isUsedUp) await giveBack();
   }
 }
 
@@ -66,13 +66,4 @@ async function askTopic(
     }
   }
   return prepared;
-}
-
-async function tryToGiveBack(giveBack: () => Promise<void>): Promise<void> {
-  try {
-    await giveBack();
-  } catch (error) {
-    // The domain is out of reach, overloaded or was reset: the ticket is lost, and its holder gets another.
-    logError({ event: "domain-unreachable", error: String(error) });
-  }
 }

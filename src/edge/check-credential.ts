@@ -2,13 +2,14 @@
  * Checks credentials, whatever they open: a key against the key store, a token against its domain's settings,
  * a ticket against the domain object. What opens becomes a grant; what does not is counted.
  */
-import type { Address } from "../core/address.ts";
 import { askAgain } from "../core/fresh-stub.ts";
 import type { Grant } from "../core/grant.ts";
 import type { DatedPolicy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { judgeGrant } from "../core/judge.ts";
+import type { AskedAccess, TokenAction } from "../core/token-claims.ts";
+import { logError } from "../log.ts";
 import { domainStub } from "../stubs.ts";
 import type { CachedDomainLookup } from "./cached-key-store.ts";
 import type { Caller } from "./caller.ts";
@@ -16,6 +17,7 @@ import {
   refuseKey,
   refuseKeyInPath,
   refuseTicket,
+  refuseTokenPublisher,
   type Credential,
   type PresentedKey,
 } from "./credential.ts";
@@ -24,6 +26,7 @@ import { countFailure, isBlocked, TOO_MANY_FAILURES } from "./failed-credentials
 import { hashKey } from "./key-hash.ts";
 import { keyStoreUnavailable, openKeyStore } from "./open-key-store.ts";
 import { rereadDomain } from "./reread-domain.ts";
+import { hashTicket } from "./hash-ticket.ts";
 import { verifyToken, type TokenCheck } from "./token.ts";
 
 /** A credential that opens something. */
@@ -33,7 +36,7 @@ export interface CheckedCredential {
   readonly policy: DatedPolicy | null;
   /** The key store was asked for this very check. */
   readonly isFresh: boolean;
-  /** Gives the credential back, where it opens only once; not to be called once it has opened something. */
+  /** Gives the credential back, where it opens only once; not to be called once it has opened something. Never rejects. */
   readonly giveBack?: () => Promise<void>;
 }
 
@@ -52,23 +55,21 @@ export interface Check {
 
 const AS_REMEMBERED: Check = { isAnew: false };
 
-/** Checks whatever a subscriber presents. */
+/** Checks whatever is presented to publish, or to subscribe. */
 export function checkCredential(
   caller: Caller,
   credential: Credential,
-  address: Address,
+  asked: AskedAccess,
   { isAnew }: Check = AS_REMEMBERED,
 ): Promise<Result<CheckedCredential, Problem>> {
   switch (credential.type) {
     case "key":
-      return checkKey(caller, credential, address.domain, { isAnew });
+      return checkKey(caller, credential, asked.address.domain, { isAnew });
     case "token":
-      return checkToken(caller, credential.text, address, { isAnew });
+      return checkToken(caller, credential.text, asked, { isAnew });
     case "ticket":
       // It was used up by the first check.
-      return isAnew
-        ? Promise.resolve(refuseTicket())
-        : checkTicket(caller, credential.text, address);
+      return isAnew ? Promise.resolve(refuseTicket()) : checkTicket(caller, credential.text, asked);
   }
 }
 
@@ -134,38 +135,58 @@ export async function checkKeyWithDomain(
 async function checkToken(
   caller: Caller,
   token: string,
-  address: Address,
+  asked: AskedAccess,
   { isAnew }: Check,
 ): Promise<Result<CheckedCredential, Problem>> {
   const keyStore = openKeyStore(caller.env);
   if (!keyStore.ok) return keyStore;
   // Others may share the address; what their token takes is remembered, or it would have to be asked for.
-  if (isBlocked(caller) && !keyStore.value.remembersDomain(address.domain)) {
-    return err(TOO_MANY_FAILURES);
-  }
+  const { domain } = asked.address;
+  if (isBlocked(caller) && !keyStore.value.remembersDomain(domain)) return err(TOO_MANY_FAILURES);
   const mark = keyStore.value.domainsMark;
   const { keepAlive } = caller;
-  const lookup = await keyStore.value.findDomain(address.domain, { keepAlive, isAnew });
+  const lookup = await keyStore.value.findDomain(domain, { keepAlive, isAnew });
   if (lookup.type !== "found") return err(keyStoreUnavailable(lookup));
-  const check = await verifyToken(token, address, lookup.tokens, Date.now());
-  if (lookup.isFresh || !mayBeOutdated(check)) return concludeToken(caller, lookup, check);
+  const check = await judgeToken(token, asked, lookup);
+  if (lookup.isFresh || !mayBeOutdated(check)) return concludeToken(caller, asked, lookup, check);
   if (isBlocked(caller)) return err(TOO_MANY_FAILURES);
-  const reread = await rereadDomain(caller, keyStore.value, address.domain, mark);
-  if (reread === null) return err(await countToken(caller, TOKEN_UNCHECKED));
+  const reread = await rereadDomain(caller, keyStore.value, domain, mark);
+  if (reread === null) {
+    // Its holder knows no secret to guess: what is remembered of the policy is answer enough.
+    if (check.type === "off") return refuseTokenPublisher();
+    return err(await countToken(caller, TOKEN_UNCHECKED));
+  }
   if (reread.type !== "found") return err(keyStoreUnavailable(reread));
-  const anew = await verifyToken(token, address, reread.tokens, Date.now());
-  return concludeToken(caller, reread, anew);
+  const anew = await judgeToken(token, asked, reread);
+  return concludeToken(caller, asked, reread, anew);
 }
 
-/** Whether newer settings of the domain may make something else of a token. */
-function mayBeOutdated(check: TokenCheck): boolean {
-  return check.type === "undecided" || (check.type === "denied" && check.isBySettings);
+type JudgedToken =
+  | TokenCheck
+  /** It may publish, but the domain takes no tokens of publishers. */
+  | { readonly type: "off" };
+
+async function judgeToken(
+  token: string,
+  asked: AskedAccess,
+  { tokens, policy }: FoundDomain,
+): Promise<JudgedToken> {
+  const check = await verifyToken(token, asked, tokens, Date.now());
+  const isOff = asked.action === "publish" && !policy.tokenPublishers;
+  return check.type === "granted" && isOff ? { type: "off" } : check;
+}
+
+/** Whether a newer row of the domain may make something else of a token. */
+function mayBeOutdated(check: JudgedToken): boolean {
+  const { type } = check;
+  return type === "undecided" || type === "off" || (type === "denied" && check.isBySettings);
 }
 
 async function concludeToken(
   caller: Caller,
+  { action }: AskedAccess,
   { policy, atMs, isFresh }: FoundDomain,
-  check: TokenCheck,
+  check: JudgedToken,
 ): Promise<Result<CheckedCredential, Problem>> {
   switch (check.type) {
     case "granted": {
@@ -176,6 +197,11 @@ async function concludeToken(
     case "expired":
       // Not counted: its holder had one that was good, and can get another.
       return err({ slug: "token-expired", detail: "Get another token, and come back with it" });
+    // Neither is counted: its holder has no secret to guess, but the wrong token, or the wrong domain.
+    case "off":
+      return refuseTokenPublisher();
+    case "other-action":
+      return err(LACKING[action]);
     case "undecided":
       return err(
         keyStoreUnavailable({
@@ -201,14 +227,26 @@ const TOKEN_UNCHECKED: Problem = {
     "The token could not be checked by the domain's newest keys, which says nothing about it: try again",
 };
 
+/** The answer to a token that allows something else on the topic. */
+const LACKING: Readonly<Record<TokenAction, Problem>> = {
+  publish: {
+    slug: "token-lacks-publish",
+    detail: 'Get a token whose "authorization_details" have the action "publish" for this topic',
+  },
+  subscribe: {
+    slug: "token-lacks-subscribe",
+    detail: 'Get a token whose "authorization_details" have the action "subscribe" for this topic',
+  },
+};
+
 async function checkTicket(
   caller: Caller,
   ticket: string,
-  { domain, topic }: Address,
+  { action, address: { domain, topic } }: AskedAccess,
 ): Promise<Result<CheckedCredential, Problem>> {
   if (isBlocked(caller)) return err(TOO_MANY_FAILURES);
   const object = (): ReturnType<FindDomain> => domainStub(caller.env, domain);
-  const hash = await hashKey(ticket);
+  const hash = await hashTicket(ticket, action);
   const taken = await tryTicket(object, hash, topic);
   if (taken === null) {
     await countFailure(caller);
@@ -217,6 +255,13 @@ async function checkTicket(
   const checked = { policy: null, grant: taken.grant, isFresh: false };
   const { ticket: entry } = taken;
   if (entry === null) return ok(checked);
-  const giveBack = (): Promise<void> => askAgain(() => object().giveTicketBack(hash, topic, entry));
+  const giveBack = async (): Promise<void> => {
+    try {
+      await askAgain(() => object().giveTicketBack(hash, topic, entry));
+    } catch (error) {
+      // The domain is out of reach, overloaded or was reset: the ticket is lost, and its holder gets another.
+      logError({ event: "domain-unreachable", error: String(error) });
+    }
+  };
   return ok({ ...checked, giveBack });
 }

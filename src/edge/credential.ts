@@ -37,14 +37,19 @@ const BEARER = /^bearer(?![\w!#$%&'*+.^`|~-])/i;
 /** 32 bytes as base64url. */
 const TICKET = /^[\w-]{43}$/;
 
-/** Reads a publisher's key; `pathKey` is the path's decoded segment, `null` where the path has none. */
-export function readPublisherKey(
+/**
+ * Reads a publisher's credential; `pathKey` is the path's decoded segment, `null` where the path has none, `ticket` the
+ * value of `?ticket=`.
+ */
+export function readPublisherCredential(
   places: CredentialPlaces,
   pathKey: string | null,
-): Result<PresentedKey, Problem> {
+  ticket: string | null,
+): Result<Credential, Problem> {
   const found = findCredential(places);
   if (!found.ok) return refuseKey();
-  if (found.value !== null) return readKey(found.value);
+  if (found.value !== null) return readKeyOrToken(found.value);
+  if (pathKey === null && ticket !== null) return readTicket(ticket);
   if (pathKey === null || pathKey === "") {
     return err({
       slug: "key-required",
@@ -65,8 +70,7 @@ export function readSubscriberCredential(
   const found = findCredential(places);
   if (!found.ok) return refuseKey();
   if (found.value !== null) return readKeyOrToken(found.value);
-  if (ticket === null) return ok(null);
-  return TICKET.test(ticket) ? ok({ type: "ticket", text: ticket }) : refuseTicket();
+  return ticket === null ? ok(null) : readTicket(ticket);
 }
 
 /** Reads what `Authorization: Bearer` or a subprotocol holds. */
@@ -116,12 +120,25 @@ export function refuseKeyInPath(): Result<never, Problem> {
   });
 }
 
+/** The answer to a publisher's token where the domain takes none. */
+export function refuseTokenPublisher(): Result<never, Problem> {
+  return err({
+    slug: "token-publishers-off",
+    detail:
+      'Publish with a key, or have the operator set the domain\'s policy: "wspubsub domains set --token-publishers true"',
+  });
+}
+
 /** The one answer to every ticket that opens nothing. */
 export function refuseTicket(): Result<never, Problem> {
   return err({
     slug: "ticket-rejected",
-    detail: "Get a new ticket: each opens once, for 30 seconds",
+    detail: "Get a new ticket: each opens one topic in one role, once, for 30 seconds",
   });
+}
+
+function readTicket(text: string): Result<Credential, Problem> {
+  return TICKET.test(text) ? ok({ type: "ticket", text }) : refuseTicket();
 }
 
 /** A key that could not be in the table is refused without asking the database. */

@@ -16,10 +16,9 @@ import { err, ok, type Result } from "../core/result.ts";
 import { parseOffer, type Subprotocol } from "../core/subprotocol.ts";
 import { describeNowhere } from "./describe-nowhere.ts";
 import {
-  readPublisherKey,
+  readPublisherCredential,
   readSubscriberCredential,
   type Credential,
-  type PresentedKey,
 } from "./credential.ts";
 import { matchSocketRoute } from "./socket-route.ts";
 
@@ -32,7 +31,7 @@ export interface PublisherHandshake {
   readonly address: Address;
   readonly subprotocol: Subprotocol | null;
   readonly options: PublisherOptions;
-  readonly key: PresentedKey;
+  readonly credential: Credential;
 }
 
 /** That of a subscriber. */
@@ -79,6 +78,8 @@ export function checkHandshake(request: Request): Result<Handshake, Problem> {
   const target = { address: parsed.value, subprotocol };
   const places = { authorization: request.headers.get("Authorization"), encoded: credentials };
 
+  const ticket = url.searchParams.get("ticket");
+
   const explain = checkExplain(url.searchParams);
   if (!explain.ok) return refuse("invalid-parameter", explain.error);
   const credentialsInQuery = checkCredentials(url.searchParams);
@@ -88,7 +89,7 @@ export function checkHandshake(request: Request): Result<Handshake, Problem> {
     case "subscriber": {
       const options = parseSubscriberOptions(url.searchParams);
       if (!options.ok) return refuse("invalid-parameter", options.error);
-      const credential = readSubscriberCredential(places, url.searchParams.get("ticket"));
+      const credential = readSubscriberCredential(places, ticket);
       if (!credential.ok) return credential;
       return ok({
         role: "subscriber",
@@ -100,9 +101,14 @@ export function checkHandshake(request: Request): Result<Handshake, Problem> {
     case "publisher": {
       const options = parsePublisherOptions(url.searchParams);
       if (!options.ok) return refuse("invalid-parameter", options.error);
-      const key = readPublisherKey(places, pathKey);
-      if (!key.ok) return key;
-      return ok({ role: "publisher", ...target, options: options.value, key: key.value });
+      const credential = readPublisherCredential(places, pathKey, ticket);
+      if (!credential.ok) return credential;
+      return ok({
+        role: "publisher",
+        ...target,
+        options: options.value,
+        credential: credential.value,
+      });
     }
   }
 }

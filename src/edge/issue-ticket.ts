@@ -5,21 +5,36 @@
 import type { Address } from "../core/address.ts";
 import { askAgain } from "../core/fresh-stub.ts";
 import type { Problem } from "../core/problem.ts";
-import { ok, type Result } from "../core/result.ts";
+import { err, ok, type Result } from "../core/result.ts";
 import { TICKET_SECONDS } from "../core/ticket.ts";
+import type { TokenAction } from "../core/token-claims.ts";
 import { domainStub } from "../stubs.ts";
 import { readBearer } from "./admin-access.ts";
 import type { Caller } from "./caller.ts";
 import { checkCredential, checkKeyWithDomain } from "./check-credential.ts";
 import { readKeyOrToken } from "./credential.ts";
-import { hashKey } from "./key-hash.ts";
+import { hashTicket } from "./hash-ticket.ts";
 
-/** Gives a ticket for a topic to whoever may subscribe to it. */
+/** What a ticket may be for, by the value of `?role=`. */
+const ACTIONS: ReadonlyMap<string, TokenAction> = new Map([
+  ["subscriber", "subscribe"],
+  ["publisher", "publish"],
+]);
+
+/** Gives a ticket for a topic to whoever may do there what the ticket is for. */
 export async function issueTicket(
   caller: Caller,
   authorization: string | null,
   address: Address,
+  query: URLSearchParams,
 ): Promise<Result<object, Problem>> {
+  const action = ACTIONS.get(query.get("role") ?? "subscriber");
+  if (action === undefined) {
+    return err({
+      slug: "invalid-parameter",
+      detail: '"role" must be "subscriber" or "publisher"',
+    });
+  }
   const text = readBearer(authorization);
   if (!text.ok) return text;
   const credential = readKeyOrToken(text.value);
@@ -27,13 +42,13 @@ export async function issueTicket(
   const checked =
     credential.value.type === "key"
       ? await checkKeyWithDomain(caller, credential.value, address.domain)
-      : await checkCredential(caller, credential.value, address);
+      : await checkCredential(caller, credential.value, { address, action });
   if (!checked.ok) return checked;
   const ticket = crypto
     .getRandomValues(new Uint8Array(32))
     .toBase64({ alphabet: "base64url", omitPadding: true });
   const { grant } = checked.value;
-  const hash = await hashKey(ticket);
+  const hash = await hashTicket(ticket, action);
   await askAgain(() =>
     domainStub(caller.env, address.domain).issueTicket(hash, address.topic, grant),
   );

@@ -12,6 +12,7 @@ import {
 } from "../core/admission.ts";
 import { objectName, type Address } from "../core/address.ts";
 import { askAgain } from "../core/fresh-stub.ts";
+import { cannotReadTokenPublishers } from "../core/version-before.ts";
 import { topicStub, type StubEnv } from "../stubs.ts";
 
 /** The 101 to return untouched, or the object's answer. */
@@ -32,8 +33,12 @@ export async function joinTopic(
     [ADMISSION_HEADER]: formatAdmission(admission),
     [NAME_HEADER]: encodeURIComponent(name),
   };
-  const response = await askAgain(() =>
-    topicStub(env, address).fetch("https://topic/", { headers }),
-  );
+  let response: Response;
+  try {
+    response = await askAgain(() => topicStub(env, address).fetch("https://topic/", { headers }));
+  } catch (error) {
+    if (!cannotReadTokenPublishers(error)) throw error;
+    return { type: "refused", slug: "topic-unavailable" };
+  }
   return response.status === 101 ? { type: "admitted", response } : parseAnswer(response.headers);
 }

@@ -2,12 +2,15 @@
  * What the edge can say for a handshake: first what its credential tells, then what a topic needs to know beside
  * it. A subscriber of a live topic that presents no credential never touches the database.
  */
-import type { Admission, Answer } from "../core/admission.ts";
+import type { Admission, Answer, PublisherAdmission } from "../core/admission.ts";
+import type { DatedPolicy } from "../core/policy.ts";
+import { isTokenGrant } from "../core/grant.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import type { Caller } from "./caller.ts";
 import type { CachedDomainLookup } from "./cached-key-store.ts";
-import { checkCredential, checkKey, type CheckedCredential } from "./check-credential.ts";
+import { checkCredential, type CheckedCredential } from "./check-credential.ts";
+import { refuseTicket } from "./credential.ts";
 import { countFutileLookup, mayNotLookUp, TOO_MANY_LOOKUPS } from "./futile-lookups.ts";
 import type { Handshake, PublisherHandshake, SubscriberHandshake } from "./handshake.ts";
 import { keyStoreUnavailable, openKeyStore } from "./open-key-store.ts";
@@ -29,9 +32,9 @@ export async function prepare(
   handshake: Handshake,
   caller: Caller,
 ): Promise<Result<Prepared, Problem>> {
-  if (handshake.role === "subscriber") return prepareSubscriber(handshake, caller, false);
-  const admission = await preparePublisher(handshake, caller, false);
-  return admission.ok ? ok({ admission: admission.value, giveBack: null }) : admission;
+  return handshake.role === "publisher"
+    ? preparePublisher(handshake, caller, false)
+    : prepareSubscriber(handshake, caller, false);
 }
 
 /** What is said next, given what was said. */
@@ -41,23 +44,37 @@ export async function learn(
   said: Admission,
   needed: Needed,
 ): Preparing {
-  // A publisher's policy came with its key: whoever needs it needs a newer one.
-  if (handshake.role === "publisher") return preparePublisher(handshake, caller, true);
+  if (handshake.role === "publisher") {
+    // Its policy came with its credential: whoever needs it needs a newer one.
+    const isByTicket = said.role === "publisher" && handshake.credential.type === "ticket";
+    if (isByTicket) return renewPolicy(handshake, caller, said);
+    return admissionOf(await preparePublisher(handshake, caller, true));
+  }
   if (needed === "policy") return addPolicy(handshake, caller, said);
   // No ticket is among these: it is not taken twice.
-  const prepared = await prepareSubscriber(handshake, caller, true);
+  return admissionOf(await prepareSubscriber(handshake, caller, true));
+}
+
+function admissionOf(prepared: Result<Prepared, Problem>): Result<Admission, Problem> {
   return prepared.ok ? ok(prepared.value.admission) : prepared;
 }
 
 async function preparePublisher(
-  { role, address, subprotocol, options, key }: PublisherHandshake,
+  { role, address, subprotocol, options, credential }: PublisherHandshake,
   caller: Caller,
   isAnew: boolean,
-): Preparing {
-  const checked = await checkKey(caller, key, address.domain, { isAnew });
+): Promise<Result<Prepared, Problem>> {
+  const asked = { address, action: "publish" } as const;
+  const checked = await checkCredential(caller, credential, asked, { isAnew });
   if (!checked.ok) return checked;
-  const { grant, policy, isFresh } = checked.value;
-  return ok({
+  const { grant, giveBack = null } = checked.value;
+  const found = await policyWith(checked.value, caller, address.domain);
+  if (!found.ok) {
+    await giveBack?.();
+    return found;
+  }
+  const { policy, isFresh } = found.value;
+  const admission: Admission = {
     v: 1,
     role,
     subprotocol,
@@ -65,11 +82,40 @@ async function preparePublisher(
     policy: policy.policy,
     policyAtMs: policy.atMs,
     grant,
-    isKeyInPath: key.isInPath,
+    isKeyInPath: credential.type === "key" && credential.isInPath,
     isFresh,
     isRechecked: isAnew,
     ...countryMember(caller),
-  });
+  };
+  return ok({ admission, giveBack });
+}
+
+/** What a publisher's domain allows: of a ticket that is not known yet. */
+async function policyWith(
+  { grant, policy, isFresh }: CheckedCredential,
+  caller: Caller,
+  domain: string,
+): Promise<Result<{ readonly policy: DatedPolicy; readonly isFresh: boolean }, Problem>> {
+  if (policy !== null) return ok({ policy, isFresh });
+  const found = await findPolicy(caller, domain, false);
+  if (!found.ok) return found;
+  const { atMs } = found.value;
+  // The key of a ticket may have ended since.
+  const isAllFresh = found.value.isFresh && isTokenGrant(grant);
+  return ok({ policy: { policy: found.value.policy, atMs }, isFresh: isAllFresh });
+}
+
+/** A ticket is not taken twice: a token's stands until it expires, and only the policy may be outdated. */
+async function renewPolicy(
+  { address }: PublisherHandshake,
+  caller: Caller,
+  said: PublisherAdmission,
+): Preparing {
+  if (!isTokenGrant(said.grant)) return refuseTicket();
+  const found = await findPolicy(caller, address.domain, true);
+  if (!found.ok) return found;
+  const { policy, atMs, isFresh } = found.value;
+  return ok({ ...said, policy, policyAtMs: atMs, isFresh, isRechecked: true });
 }
 
 async function prepareSubscriber(
@@ -82,7 +128,7 @@ async function prepareSubscriber(
   const checked =
     credential === null
       ? await checkNobody(caller, address.domain, isAnew)
-      : await checkCredential(caller, credential, address, { isAnew });
+      : await checkCredential(caller, credential, { address, action: "subscribe" }, { isAnew });
   if (!checked.ok) return checked;
   const { grant, policy, isFresh, giveBack = null } = checked.value;
   const admission: Admission = {

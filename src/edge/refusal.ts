@@ -2,7 +2,7 @@
 import type { RefusalSlug } from "../core/admission.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, type Result } from "../core/result.ts";
-import { refuseKey, refuseKeyInPath } from "./credential.ts";
+import { refuseKey, refuseKeyInPath, refuseTokenPublisher } from "./credential.ts";
 
 /** The problem of a refusal. */
 export function refuse(slug: RefusalSlug): Result<never, Problem> {
@@ -11,10 +11,16 @@ export function refuse(slug: RefusalSlug): Result<never, Problem> {
       return refuseKey();
     case "key-in-path":
       return refuseKeyInPath();
+    case "token-publishers-off":
+      return refuseTokenPublisher();
     case "topic-not-live":
       return err({ slug, detail: "Wait until a publisher starts the topic, then try again" });
     case "publisher-conflict":
-      return err({ slug, detail: "Try again when it has left, or displace it: ?takeover=1" });
+      return err({
+        slug,
+        detail:
+          "Try again when it has left, or displace it: ?takeover=1 (a token displaces none but its own subject)",
+      });
     case "token-required":
       return err({ slug, detail: 'Send "Authorization: Bearer Token"' });
     case "too-many-publishers":

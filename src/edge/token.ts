@@ -1,12 +1,11 @@
 /**
- * Verifies the tokens of private topics: JSON Web Tokens (RFC 7519), signed by who the domain says. The
+ * Verifies the tokens of a domain: JSON Web Tokens (RFC 7519), signed by who the domain says. The
  * cryptography is jose's. Invariant: the key decides on the algorithm, never the token (RFC 8725, section 3.1).
  */
 import { compactVerify, errors, importJWK } from "jose";
-import type { Address } from "../core/address.ts";
 import { algorithmNamed, type PublicKey } from "../core/jwk.ts";
 import { err, ok, type Result } from "../core/result.ts";
-import { readAccess } from "../core/token-claims.ts";
+import { readAccess, type AskedAccess } from "../core/token-claims.ts";
 import { readTokenHeader, type TokenHeader } from "../core/token-header.ts";
 import { isLive, type TokenSettings } from "../core/token-settings.ts";
 
@@ -15,6 +14,8 @@ export type TokenCheck =
   | { readonly type: "granted"; readonly subject: string; readonly expiresAtMs: number }
   /** It would open the topic, had it not ended. */
   | { readonly type: "expired" }
+  /** It is good, and for something else on this topic. */
+  | { readonly type: "other-action" }
   | {
       readonly type: "denied";
       readonly reason: string;
@@ -29,10 +30,10 @@ export const MAX_TOKEN_LENGTH = 8192;
 /** Keys that are tried for a token that does not name its own. */
 const MAX_KEYS = 16;
 
-/** Verifies a token for a topic at a time, in milliseconds since the epoch. */
+/** Verifies a token for what it is presented for, at a time in milliseconds since the epoch. */
 export async function verifyToken(
   token: string,
-  address: Address,
+  asked: AskedAccess,
   settings: TokenSettings,
   nowMs: number,
 ): Promise<TokenCheck> {
@@ -48,11 +49,17 @@ export async function verifyToken(
   }
   const claims = parseClaims(payload);
   if (!claims.ok) return denied(claims.error);
-  const access = readAccess(claims.value, address, settings, nowMs);
+  const access = readAccess(claims.value, asked, settings, nowMs);
   if (access.ok) return { type: "granted", ...access.value };
-  return access.cause === "expired"
-    ? { type: "expired" }
-    : denied(access.error, access.cause === "issuer");
+  switch (access.cause) {
+    case "expired":
+      return { type: "expired" };
+    case "action":
+      return { type: "other-action" };
+    case "issuer":
+    case "claims":
+      return denied(access.error, access.cause === "issuer");
+  }
 }
 
 /** The payload of a token that one of the keys signed, `null` for any other. */

@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import type { PublisherAdmission, SubscriberAdmission } from "../core/admission.ts";
-import { GrantSchema, type Grant } from "../core/grant.ts";
+import { GrantSchema, isTokenGrant, type Grant } from "../core/grant.ts";
 import type { Protocol } from "../core/stream.ts";
 import { protocolOf } from "../core/subprotocol.ts";
 import { LogPositionSchema, type LogPosition } from "./log-meta.ts";
@@ -18,7 +18,8 @@ export type Attachment =
 
 /** The identity of a socket that sends. */
 export interface PublisherAttachment {
-  readonly v: 1;
+  /** 2 for one by a token: the version before, which cannot judge it, has it come back. */
+  readonly v: 1 | 2;
   readonly role: "publisher";
   readonly protocol: Protocol;
   /** The interval of the heartbeats it promised, `null` if it promised none. */
@@ -32,7 +33,7 @@ export interface PublisherAttachment {
   readonly policyAtMs: number;
   /** Where a log that is not durable was when it fell silent; one publisher carries it for all. */
   readonly log: LogPosition | null;
-  /** Its key; `null` where version 0.1 accepted it. */
+  /** Its key or token; `null` where version 0.1 accepted it. */
   readonly grant: Grant | null;
   /** When it has paid for what it sent beyond its rate, if that takes longer than sleep. */
   readonly rateFullAtMs: number | null;
@@ -62,7 +63,7 @@ const ProtocolSchema = v.optional(v.picklist(["raw", "stream"]), "raw");
 
 const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role", [
   v.object({
-    v: v.literal(1),
+    v: v.picklist([1, 2]),
     role: v.literal("publisher"),
     protocol: ProtocolSchema,
     heartbeatSeconds: v.nullable(v.number()),
@@ -96,7 +97,7 @@ export function publisherAttachment(
   nowMs: number,
 ): PublisherAttachment {
   return {
-    v: 1,
+    v: isTokenGrant(grant) ? 2 : 1,
     role: "publisher",
     protocol: protocolOf(subprotocol),
     heartbeatSeconds,

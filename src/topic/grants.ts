@@ -29,11 +29,12 @@ export class Grants {
     if (grant === null) return;
     this.#members.add(member);
     this.#expectEnd(grant);
+    // For tokens, too: what the domain allows is looked at with the keys.
+    this.#nextLookMs = Math.min(this.#nextLookMs, seenMs + LOOK_MS);
     if (grant.keyId === null) return;
     const known = this.#keys.get(grant.keyId);
     if (known === undefined) this.#keys.set(grant.keyId, new Set([member]));
     else known.add(member);
-    this.#nextLookMs = Math.min(this.#nextLookMs, seenMs + LOOK_MS);
   }
 
   /** Gives a member another grant of the same key. */
@@ -45,12 +46,12 @@ export class Grants {
   /** Forgets a member. */
   delete(member: Member): void {
     this.#members.delete(member);
+    if (this.isEmpty) this.#nextLookMs = Infinity;
     const keyId = member.grant?.keyId ?? null;
     if (keyId === null) return;
     const members = this.#keys.get(keyId);
     members?.delete(member);
     if (members?.size === 0) this.#keys.delete(keyId);
-    if (this.#keys.size === 0) this.#nextLookMs = Infinity;
   }
 
   /** Whether nobody who is here presented anything. */
@@ -75,7 +76,7 @@ export class Grants {
     );
   }
 
-  /** When keys are to be looked at next, infinite where there is none; cheap, for every message asks. */
+  /** When keys and policy are to be looked at next, infinite without grants; cheap, for every message asks. */
   get nextLookMs(): number {
     return this.#nextLookMs;
   }

@@ -10,7 +10,7 @@ import type {
   SubscriberAdmission,
 } from "../core/admission.ts";
 import { HEARTBEATS_MISSED, SERVICE_RESTART } from "../core/close-code.ts";
-import type { Grant } from "../core/grant.ts";
+import { isTokenGrant, type Grant } from "../core/grant.ts";
 import type { DatedPolicy, Policy } from "../core/policy.ts";
 import { parseSince, type Since } from "../core/since.ts";
 import { excessOf, transition, type TopicEvent } from "../core/topic-state.ts";
@@ -61,7 +61,8 @@ export class Joins {
   async join(admission: Admission): Promise<Response> {
     const { keyWatch, lifecycle } = this.#parts;
     const keyId = admission.grant?.keyId ?? null;
-    if (keyId === null) return this.#admit(admission);
+    const isTokenPublisher = admission.role === "publisher" && isTokenGrant(admission.grant);
+    if (keyId === null && !isTokenPublisher) return this.#admit(admission);
     // Whoever is refused whatever the domain says leaves nothing there.
     const foreseen = this.#foresee(admission);
     if (foreseen !== null) return answerWith(foreseen);
@@ -94,7 +95,7 @@ export class Joins {
     if (keyWatch.registration.covers(life, [])) keyWatch.withdraw(life);
   }
 
-  /** Why a join by a key is refused, whatever its key is worth and whoever makes room; `null`: it may be admitted. */
+  /** Why a join is refused, whatever its key is worth and whoever makes room; `null`: it may be admitted. */
   #foresee(admission: Admission): Answer | null {
     const nowMs = Date.now();
     this.#parts.lifecycle.passTime(nowMs);
@@ -107,15 +108,15 @@ export class Joins {
   }
 
   #foreseePublisher(admission: PublisherAdmission, nowMs: number): TopicEvent {
-    const silent = this.#silentPublishers(admission.policy, nowMs);
+    const silent = this.#silentPublishers(admission, admission.policy, nowMs);
     const dated = { policy: admission.policy, atMs: admission.policyAtMs };
     return this.#publisherConnects(admission, dated, silent.length);
   }
 
-  /** Decides on a join by a key, given what was heard of that key. */
-  #admitByKey(admission: Admission, keyId: number): Response {
+  /** Decides on a join, given what was heard of its key; of a token nothing is. */
+  #admitByKey(admission: Admission, keyId: number | null): Response {
     const { grant, isRechecked } = admission;
-    if (grant === null) return this.#admit(admission);
+    if (grant === null || keyId === null) return this.#admit(admission);
     const verdict = this.#parts.keyWatch.judge(grant, keyId, isRechecked);
     switch (verdict.type) {
       case "good":
@@ -146,7 +147,7 @@ export class Joins {
     // It holds for those who are there, whatever becomes of this one.
     lifecycle.adopt(dated, true);
     const isVacant = lifecycle.state.phase === "vacant";
-    const silent = this.#silentPublishers(dated.policy, nowMs);
+    const silent = this.#silentPublishers(admission, dated.policy, nowMs);
     const event = this.#publisherConnects(admission, dated, silent.length);
     const { state, effects, refusal } = transition(lifecycle.state, event, nowMs);
     if (refusal !== null) return answerWith(refusal);
@@ -236,11 +237,12 @@ export class Joins {
 
   /** A publisher comes, while so many of those that are there are silent. */
   #publisherConnects(
-    { takeover, isKeyInPath }: PublisherAdmission,
+    { takeover, isKeyInPath, grant }: PublisherAdmission,
     { policy, atMs }: DatedPolicy,
     silent: number,
   ): TopicEvent {
-    const { size } = this.#parts.members.publishers;
+    const { publishers } = this.#parts.members;
+    const { size } = publishers;
     return {
       type: "publisher-connects",
       policy,
@@ -248,6 +250,8 @@ export class Joins {
       life: this.#nextLife ?? crypto.randomUUID(),
       takeover,
       isKeyInPath,
+      isByToken: isTokenGrant(grant),
+      mayDisplace: publishers.values().every((member) => member.yieldsTo(grant)),
       incumbentSilent: silent === size,
       publishers: size - silent,
     };
@@ -263,12 +267,16 @@ export class Joins {
     };
   }
 
-  /** Publishers that missed their heartbeats, as many as must make room for another one, or fewer. */
-  #silentPublishers({ publishers, maxPublishers }: Policy, nowMs: number): Publisher[] {
+  /** Publishers that missed their heartbeats, as many as must make room for a newcomer, or fewer. */
+  #silentPublishers(
+    { grant }: PublisherAdmission,
+    { publishers, maxPublishers }: Policy,
+    nowMs: number,
+  ): Publisher[] {
     const { members } = this.#parts;
     const here = members.publishers.size;
     const excess = publishers === "exclusive" ? here : excessOf(here, maxPublishers);
-    return members.silentPublishers(excess, nowMs);
+    return members.silentPublishers(excess, grant, nowMs);
   }
 }
 

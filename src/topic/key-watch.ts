@@ -29,9 +29,10 @@ const RETRY_MS = 5000;
 /** What came of making a key known to the domain. */
 export type Entering = "entered" | "unreachable" | "too-many-topics";
 
-/** A join by a key. */
+/** A join by a key, or of a publisher by a token. */
 export interface Joining {
-  readonly keyId: number;
+  /** `null`: by a token. Only the life must be known to the domain. */
+  readonly keyId: number | null;
   readonly life: string | null;
   readonly bound: TopicBound;
 }
@@ -48,6 +49,8 @@ export interface WatchedTopic {
   bound(): TopicBound | null;
   /** Sockets must go, however many they are. */
   closeAll(sockets: readonly WebSocket[], close: Close): void;
+  /** All publishers that are here by tokens must go. */
+  closeTokenPublishers(close: Close): void;
   /** The domain or the key store has said what the domain allows. */
   adopt(policy: DatedPolicy, isFinal: boolean): void;
   /** Keys are looked at now. */
@@ -61,10 +64,10 @@ export class KeyWatch {
   readonly registration: Registration;
   readonly grants: Grants;
   readonly #topic: WatchedTopic;
-  /** How many sockets are on their way in, by key: it is not to be given up meanwhile. */
-  readonly #joining: Map<number, number> = new Map();
+  /** How many sockets are on their way in, by key: it is not to be given up meanwhile. `null`: by tokens. */
+  readonly #joining: Map<number | null, number> = new Map();
   /** Who comes by a key that is being entered waits for the same answer. */
-  readonly #entering: Map<number, Promise<Entering>> = new Map();
+  readonly #entering: Map<number | null, Promise<Entering>> = new Map();
   #retryAtMs: number | null = null;
 
   constructor(grants: Grants, topic: WatchedTopic) {
@@ -93,7 +96,7 @@ export class KeyWatch {
   async join<T>({ keyId, life, bound }: Joining, decide: (entering: Entering) => T): Promise<T> {
     this.#joining.set(keyId, (this.#joining.get(keyId) ?? 0) + 1);
     try {
-      const isKnown = this.registration.covers(life, [keyId]);
+      const isKnown = this.registration.covers(life, listOf(keyId));
       const entering = isKnown ? "entered" : await this.#enter({ keyId, life, bound });
       // From here on without a pause: what is decided is done before anything else happens.
       return decide(entering);
@@ -141,7 +144,8 @@ export class KeyWatch {
     for (const keyId of this.registration.keyIds) {
       if (!this.#isInUse(keyId)) this.registration.drop(keyId);
     }
-    return [...new Set([...this.grants.keyIds, ...this.#joining.keys()])];
+    const joining = [...this.#joining.keys()].flatMap(listOf);
+    return [...new Set([...this.grants.keyIds, ...joining])];
   }
 
   /** Tells the domain of everything, if it could not be reached when it should have been told. */
@@ -180,11 +184,10 @@ export class KeyWatch {
     return closed;
   }
 
-  /** Has the keys looked at that are in use and were not for half a minute. */
+  /** Has the keys looked at that are in use and were not for half a minute, and what the domain allows. */
   lookIfDue(nowMs: number): void {
     if (nowMs < this.grants.nextLookMs) return;
     const keyIds = this.grants.takeDue(nowMs);
-    if (keyIds.length === 0) return;
     this.#topic.looked(nowMs);
     this.#topic.ctx.waitUntil(this.#look(keyIds, false));
   }
@@ -205,8 +208,9 @@ export class KeyWatch {
   async #enter({ keyId, life, bound }: Joining): Promise<Entering> {
     await this.#entering.get(keyId);
     // It may have been entered for another life, or none.
-    if (this.registration.covers(life, [keyId])) return "entered";
-    const entering = this.#tryToEnter({ life, keyIds: [keyId], bound });
+    const keyIds = listOf(keyId);
+    if (this.registration.covers(life, keyIds)) return "entered";
+    const entering = this.#tryToEnter({ life, keyIds, bound });
     this.#entering.set(keyId, entering);
     try {
       return await entering;
@@ -235,7 +239,7 @@ export class KeyWatch {
 
   async #register(life: string | null, keyIds: readonly number[]): Promise<void> {
     const entering = await this.#tryToEnter({ life, keyIds, bound: this.#topic.bound() });
-    if (entering === "too-many-topics") this.#closeHolders(keyIds);
+    if (entering === "too-many-topics") this.#closeUncounted(life, keyIds);
     if (entering !== "entered") {
       this.registration.isIncomplete = true;
       this.#retryAtMs = Date.now() + RETRY_MS;
@@ -247,8 +251,9 @@ export class KeyWatch {
     if (this.registration.isIncomplete && this.#isComplete) this.registration.isIncomplete = false;
   }
 
-  /** Closes whoever came by keys while the domain could not say that it has too many topics. */
-  #closeHolders(keyIds: readonly number[]): void {
+  /** Closes whoever came while the domain could not say that it has too many topics. */
+  #closeUncounted(life: string | null, keyIds: readonly number[]): void {
+    if (life !== null) this.#topic.closeTokenPublishers(TOO_MANY_TOPICS);
     const held = keyIds.flatMap((keyId) => this.grants.heldBy(keyId));
     this.#topic.closeAll(
       held.map(([{ socket }]) => socket),
@@ -322,4 +327,8 @@ export class KeyWatch {
     this.grants.renew(member, grant);
     this.#topic.rearm();
   }
+}
+
+function listOf(keyId: number | null): number[] {
+  return keyId === null ? [] : [keyId];
 }

@@ -7,6 +7,7 @@ import type { PolicyChange, TopicBound } from "../core/change.ts";
 import { mayPrecede } from "../core/clock.ts";
 import {
   PUBLISHER_DISPLACED,
+  TOKEN_PUBLISHERS_OFF,
   TOKEN_REQUIRED,
   TOPIC_ENDED,
   type Close,
@@ -74,7 +75,11 @@ export class Lifecycle {
       audience.adopt(member, member.behind);
     }
     // Whom a policy had closed some of may have slept in the middle of it.
-    if (this.#state.phase !== "vacant") this.closeStrangers(this.#state.policy);
+    if (this.#state.phase !== "vacant") {
+      const { policy } = this.#state;
+      if (!policy.tokenPublishers) this.closeTokenPublishers(TOKEN_PUBLISHERS_OFF);
+      this.closeStrangers(policy);
+    }
     // It could not be placed. After a restart of the runtime, when all are gone, the first client begins the grace.
     if (sockets.length > 0) this.#missPublishers();
   }
@@ -170,9 +175,12 @@ export class Lifecycle {
     }
     const before = members.size;
     log.configure(policy, atMs);
+    // First: where one may stay it is one that may publish.
+    if (!policy.tokenPublishers) members.dismissAll(members.tokenPublishers, TOKEN_PUBLISHERS_OFF);
     const publishers = members.publishers.size;
     this.#apply({ type: "policy-changes", policy, policyAtMs: atMs, publishers });
     this.closeStrangers(policy);
+    this.#missPublishers();
     this.rememberLog();
     alarm.rearm();
     return before - members.size;
@@ -188,6 +196,11 @@ export class Lifecycle {
     if (subscribers === "open") return;
     const { members } = this.#parts;
     members.dismissAll(members.strangers, TOKEN_REQUIRED);
+  }
+
+  /** Closes the publishers that are here by tokens; the topic may then have none. */
+  closeTokenPublishers(close: Close): void {
+    this.closeAll(this.#parts.members.tokenPublishers, close);
   }
 
   /** Makes room for a newcomer that takes over, or for the one that stays. */

@@ -4,6 +4,7 @@
  * Invariant: who was dismissed or is gone is nowhere: neither here, nor in the audience, nor among the grants.
  */
 import { SERVICE_RESTART, type Close } from "../core/close-code.ts";
+import type { Grant } from "../core/grant.ts";
 import { excessOf } from "../core/topic-state.ts";
 import type { Audience } from "../delivery/audience.ts";
 import { turn } from "../delivery/turn.ts";
@@ -167,6 +168,12 @@ export class Members {
     return all.filter(({ grant }) => grant === null).map(({ socket }) => socket);
   }
 
+  /** Those that publish by tokens. */
+  get tokenPublishers(): WebSocket[] {
+    const byToken = this.publishers.values().filter(({ isByToken }) => isByToken);
+    return byToken.map(({ socket }) => socket).toArray();
+  }
+
   /** Closes a socket from the hub's side; from here on it counts for nothing, after a wake neither. */
   dismiss(socket: WebSocket, close: Close): void {
     this.remove(socket);
@@ -196,11 +203,12 @@ export class Members {
     return "subscriber";
   }
 
-  /** Publishers that missed their heartbeats, as many as must make room so that there are so many, or fewer. */
-  silentPublishers(excess: number, nowMs: number): Publisher[] {
+  /** Publishers that yield to a grant and missed their heartbeats: so many, or fewer. */
+  silentPublishers(excess: number, newcomer: Grant | null, nowMs: number): Publisher[] {
     const lastHeartbeatMs = (socket: WebSocket): number | null =>
       this.#sockets.lastHeartbeatMs(socket);
-    return findSilentPublishers(excess, this.publishers.values(), lastHeartbeatMs, nowMs);
+    const yielding = this.publishers.values().filter((member) => member.yieldsTo(newcomer));
+    return findSilentPublishers(excess, yielding, lastHeartbeatMs, nowMs);
   }
 
   /** Subscribers that have vanished, as many as must make room for another one, or fewer. */

@@ -1,4 +1,5 @@
 /** A publisher: a member that sends, how fast, and how much of it was not answered yet. */
+import { isTokenGrant, type Grant } from "../core/grant.ts";
 import type { PublisherAttachment } from "./attachment.ts";
 import { Member } from "./member.ts";
 import { MessageRate, type RateVerdict } from "./message-rate.ts";
@@ -16,6 +17,18 @@ export class Publisher extends Member<PublisherAttachment> {
     super(socket, attachment);
     this.owner = ownerOf(attachment.grant);
     this.#rate = new MessageRate(attachment.rateFullAtMs);
+  }
+
+  /** Whether it is here by a token. */
+  get isByToken(): boolean {
+    return isTokenGrant(this.grant);
+  }
+
+  /** Whether who presents a grant may displace it: a key any, a token its own subject's (PROTOCOL.md, 13.13). */
+  yieldsTo(newcomer: Grant | null): boolean {
+    if (newcomer === null || !isTokenGrant(newcomer)) return true;
+    // The subject itself, and not what its ids are known by: that could be made to meet another's.
+    return newcomer.subject !== null && this.grant?.subject === newcomer.subject;
   }
 
   /** How much of its rate it has used. */

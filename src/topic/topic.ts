@@ -92,6 +92,7 @@ export class Topic extends DurableObject<Env> {
       life: () => this.#lifecycle.life,
       bound: () => this.#lifecycle.boundBy(null),
       closeAll: (all, close) => this.#lifecycle.closeAll(all, close),
+      closeTokenPublishers: (close) => this.#lifecycle.closeTokenPublishers(close),
       adopt: (policy, isFinal) => void this.#lifecycle.adopt(policy, isFinal),
       looked: (lookedAtMs) => members.carry({ lookedAtMs }),
       rearm: () => alarm.rearm(),

@@ -9,7 +9,7 @@ import { open, refused } from "../support/client.ts";
 import { noteSecret } from "../support/secrets.ts";
 import { StreamPublisher, StreamSubscriber } from "../support/stream-client.ts";
 import { MIXTURES, useEveryMixture } from "../support/versions/every-mixture.ts";
-import type { MixedHub } from "../support/versions/mixed-hub.ts";
+import type { MixedHub, Mixture } from "../support/versions/mixed-hub.ts";
 import { bearer, newTenant, openAndSend, slugOf, turnedAway } from "../support/versions/tenant.ts";
 
 const KEY_REJECTED = { code: 4501, reason: "key-rejected" };
@@ -273,4 +273,80 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("mixed versions", () => {
       });
     },
   );
+
+  const PUBLISHING = { publishers: "shared", token_publishers: true, token_secret: SECRET };
+
+  test.concurrent.each(MIXTURES)(
+    "13.13 13.14 a token displaces nobody, and its ticket reads nothing: edge $edge, topic $topic, domain $domain",
+    async (mixture) => {
+      const hub = hubOf(mixture);
+      const { domain, ours, pub, sub, on } = await newTenant(hub, {
+        ...PUBLISHING,
+        publishers: "exclusive",
+      });
+      const isOld = mixture.edge !== "current";
+      const byKey = await StreamPublisher.open(pub("t"));
+      const token = await publishingToken(domain);
+      const takeover = `${pub("t").replace(`/${ours.key}/`, "/")}?takeover=1`;
+      const known = isTaken(mixture) ? "409 publisher-conflict" : "503 topic-unavailable";
+      expect(await slugOf(refused(takeover, [], bearer(token)))).toBe(
+        isOld ? "401 key-rejected" : known,
+      );
+      const tickets = `${domain}/topics/t/tickets?role=publisher`;
+      const { status, body } = await hub.admin("POST", tickets, token);
+      expect(status).toBe(isOld ? 401 : 201);
+      const ticket = noteSecret("ticket", isOld ? "x".repeat(43) : String(body["ticket"]));
+      for (const url of [sub("t"), on(hub.otherEdge).sub("t")]) {
+        expect(await slugOf(refused(`${url}?ticket=${ticket}`))).toBe("401 ticket-rejected");
+      }
+      await byKey.publish(["never away"]);
+    },
+  );
+
+  test.concurrent.each(MIXTURES.filter((mixture) => !isTaken(mixture)))(
+    "13.12 a token does not publish where edge or topic do not know the policy: edge $edge, topic $topic, domain $domain",
+    async (mixture) => {
+      const { domain, ours, pub } = await newTenant(hubOf(mixture), PUBLISHING);
+      const path = pub("t").replace(`/${ours.key}/`, "/");
+      expect(await slugOf(refused(path, [], bearer(await publishingToken(domain))))).toBe(
+        mixture.edge === "current" ? "503 topic-unavailable" : "401 key-rejected",
+      );
+    },
+  );
+
+  test.concurrent.each(MIXTURES.filter(isTaken))(
+    "13.12 16.3 a token publishes, until a word without that policy comes: edge $edge, topic $topic, domain $domain",
+    async (mixture) => {
+      const hub = hubOf(mixture);
+      const { domain, ours, pub, sub, on } = await newTenant(hub, PUBLISHING);
+      const path = pub("t").replace(`/${ours.key}/`, "/");
+      const publisher = await StreamPublisher.open(path, bearer(await publishingToken(domain)));
+      const reader = await open(sub("t"));
+      await publisher.publish(["by a token"]);
+      expect(await reader.texts(1)).toEqual(["by a token"]);
+      // Its edge is of the version before, and has asked Postgres just now.
+      const byKey = await StreamPublisher.open(on(hub.otherEdge).pub("t"));
+      expect(await publisher.client.closed()).toMatchObject({ code: 4503 });
+      await byKey.publish(["by a key"]);
+      expect(await reader.texts(1)).toEqual(["by a key"]);
+    },
+  );
 });
+
+/** Whether a token may publish there. */
+function isTaken({ edge, topic }: Mixture): boolean {
+  return edge === "current" && topic === "current";
+}
+
+/** A token that publishes. */
+async function publishingToken(domain: string): Promise<string> {
+  const token = await new SignJWT({
+    authorization_details: [{ type: "wspubsub", actions: ["publish"], topics: ["t"] }],
+  })
+    .setProtectedHeader({ alg: "HS256" })
+    .setAudience(`wspubsub:${domain}`)
+    .setSubject("user")
+    .setExpirationTime(Math.floor(Date.now() / 1000) + 60)
+    .sign(new TextEncoder().encode(SECRET));
+  return noteSecret("token", token);
+}

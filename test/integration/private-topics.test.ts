@@ -228,13 +228,6 @@ describe.runIf(sqlEndpoint !== null)("a private topic", () => {
     const anonymous = await open(`${sub}?explain=1`);
     expect(await anonymous.closed()).toEqual({ code: 4501, reason: "token-required" });
   });
-
-  test("13.1 a token publishes nothing", async () => {
-    const topic = await privateTopic();
-    const pub = topic.sub.replace("/ws/sub/", "/ws/pub/");
-    const token = await tokenFor(topic, { topics: ["*"] });
-    expect(await slugOf(refused(`${pub}?takeover=1`, [], bearer(token)))).toBe("401 key-rejected");
-  });
 });
 
 describe.runIf(sqlEndpoint !== null)("a ticket", () => {

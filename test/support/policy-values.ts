@@ -4,6 +4,7 @@ import type { PolicyRule } from "../../src/core/policy.ts";
 /** Fields that version 0.1 did not know. */
 export const ADDED_SINCE_0_1: readonly string[] = [
   "historyDelayMs",
+  "tokenPublishers",
   "maxBacklogBytes",
   "pathKeys",
   "maxPublishers",

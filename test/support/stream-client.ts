@@ -198,8 +198,8 @@ export class StreamPublisher {
     this.client = client;
   }
 
-  static async open(url: string): Promise<StreamPublisher> {
-    return new StreamPublisher(await open(url, [STREAM]));
+  static async open(url: string, headers: Record<string, string> = {}): Promise<StreamPublisher> {
+    return new StreamPublisher(await open(url, [STREAM], headers));
   }
 
   /** Sends a `publish` and returns its id. */

@@ -31,6 +31,7 @@ const PURPOSES: Readonly<Record<PolicyField, string>> = {
   historySeconds: "how long a topic's log keeps a message",
   historyDelayMs: "how long a message may wait to share a row of the log",
   subscribers: "who may read: anyone, or who has a token or a key",
+  tokenPublishers: "whether tokens may publish: who signs them then decides who does",
   maxMessageBytes: "a larger message closes its publisher",
   maxBacklogBytes: "what may wait for a subscriber that does not read",
   pathKeys: "whether a key may stand in the path, where logs see it",

@@ -90,6 +90,13 @@ export async function setDomain(
       `Only who has a key of "${domain}" can subscribe: for tokens set --token-secret or --token-keys.`,
     );
   }
+  if (
+    values.get("token_publishers") === true &&
+    row.tokenSecret === null &&
+    row.tokenKeys === null
+  ) {
+    session.note(`Nobody signs tokens of "${domain}" yet: set --token-secret or --token-keys.`);
+  }
 }
 
 function toCamelCase(column: string): string {

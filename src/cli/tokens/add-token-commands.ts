@@ -10,17 +10,19 @@ import { readOperands } from "./read-operands.ts";
 import { parseTopicPattern } from "./parse-topic-pattern.ts";
 import type { Session } from "../session.ts";
 
-interface MintOptions extends Omit<MintTokenOptions, "topics"> {
+interface MintOptions extends Omit<MintTokenOptions, "topics" | "actions"> {
   readonly topic: readonly string[];
+  readonly publish?: boolean;
+  readonly subscribe?: boolean;
 }
 
 /** Adds the group. */
 export function addTokenCommands(program: Command, session: Session): void {
   program
     .command("tokens")
-    .description("who may subscribe to a domain whose subscribers need a token")
+    .description("who may subscribe or publish to topics of a domain without a key")
     .command("mint")
-    .description("make a token (JWT) that lets its bearer subscribe")
+    .description("make a token (JWT) that lets its bearer subscribe, or publish")
     .argument("<domain>", "the domain: before the first --topic, or at the end")
     .argument("[patterns...]", "more of --topic")
     .addOption(
@@ -28,6 +30,8 @@ export function addTokenCommands(program: Command, session: Session): void {
         .makeOptionMandatory()
         .argParser(collectPatterns),
     )
+    .option("--publish", "let its bearer publish, and not subscribe")
+    .option("--subscribe", "let its bearer subscribe (the default), with --publish: too")
     .option(
       "--subject <sub>",
       "whose it is (default: nobody else's, made up)",
@@ -43,9 +47,11 @@ export function addTokenCommands(program: Command, session: Session): void {
       "--private-key <file>",
       "sign with this private JWK (P-256: ES256, Ed25519: EdDSA) and not with the domain's secret",
     )
-    .action((first: string, others: readonly string[], { topic, ...options }: MintOptions) => {
+    .action((first: string, others: readonly string[], options: MintOptions) => {
+      const { topic, publish = false, subscribe = !publish, ...rest } = options;
       const { domain, patterns } = readOperands([first, ...others], process.argv);
-      return mintToken(session, domain, { ...options, topics: [...topic, ...patterns] });
+      const actions = [...(subscribe ? ["subscribe"] : []), ...(publish ? ["publish"] : [])];
+      return mintToken(session, domain, { ...rest, actions, topics: [...topic, ...patterns] });
     })
     .addHelpText(
       "after",
@@ -56,6 +62,7 @@ Examples:
   wspubsub tokens mint example --topic news
   wspubsub tokens mint example --topic news 'users/7/*' --expires 15m
   wspubsub tokens mint --topic news --topic 'users/7/*' --subject user-7 example
+  wspubsub tokens mint example --topic 'users/7/*' --publish --subscribe
   wspubsub tokens mint example --topic '*' --private-key private.jwk`,
     );
 }

@@ -1,4 +1,4 @@
-/** `wspubsub tokens mint`: a token that lets its bearer subscribe. */
+/** `wspubsub tokens mint`: a token that lets its bearer subscribe, or publish. */
 import { randomUUID } from "node:crypto";
 import { UserError } from "../../local/fail.ts";
 import { isLive } from "../../core/token-settings.ts";
@@ -13,6 +13,8 @@ import { readPrivateKey, secretKey, signToken, type SigningKey } from "./sign-to
 /** Its options. */
 export interface MintTokenOptions {
   readonly topics: readonly string[];
+  /** `subscribe`, `publish` or both. */
+  readonly actions: readonly string[];
   readonly subject?: string;
   readonly expires: Expiry;
   readonly issuer?: string;
@@ -46,17 +48,18 @@ export async function mintToken(
     iat: Math.floor(Date.now() / 1000),
     exp,
     authorization_details: [
-      { type: "wspubsub", actions: ["subscribe"], topics: [...options.topics] },
+      { type: "wspubsub", actions: [...options.actions], topics: [...options.topics] },
     ],
   };
   const token = await signToken(claims, key);
   const expiresAt = new Date(exp * 1000);
   await show(session, { domain, token, expires_at: expiresAt.toISOString(), claims });
   session.note(
-    `Lets its bearer subscribe to ${options.topics.map((topic) => `"${topic}"`).join(", ")} of "${domain}" ` +
+    `Lets its bearer ${options.actions.join(" and ")} to ${options.topics.map((topic) => `"${topic}"`).join(", ")} of "${domain}" ` +
       `until ${formatDate(expiresAt)}.`,
   );
-  for (const doubt of findDoubts(domain, row, { key, issuer })) session.note(doubt);
+  const { actions } = options;
+  for (const doubt of findDoubts(domain, row, { key, issuer, actions })) session.note(doubt);
 }
 
 /** Shows it; one that nobody has seen opens nothing, so there is nothing to be done about it. */
@@ -96,11 +99,16 @@ function keyOfDomain(domain: string, row: DomainRow | null): SigningKey {
   );
 }
 
+interface Minted extends Pick<MintTokenOptions, "actions"> {
+  readonly key: SigningKey;
+  readonly issuer: unknown;
+}
+
 /** Why the hub may refuse the token, or not ask for it. */
 function findDoubts(
   domain: string,
   row: DomainRow | null,
-  { key, issuer }: { readonly key: SigningKey; readonly issuer: unknown },
+  { key, issuer, actions }: Minted,
 ): string[] {
   if (row === null) return [];
   const doubts: string[] = [];
@@ -109,7 +117,12 @@ function findDoubts(
     doubts.push(`But "${domain}" takes tokens of the issuer "${String(required)}" only.`);
   }
   if (key.x !== null) doubts.push(...findDoubtsOfKey(domain, row, key.x));
-  if (row.policy.get("subscribers") === "open") {
+  if (actions.includes("publish") && row.policy.get("token_publishers") !== true) {
+    doubts.push(
+      `But "${domain}" takes no tokens of publishers: domains set --token-publishers true ${lastArgument(domain)}.`,
+    );
+  }
+  if (actions.includes("subscribe") && row.policy.get("subscribers") === "open") {
     doubts.push(`But "${domain}" is open: anyone may subscribe without a token.`);
   }
   return doubts;

@@ -46,7 +46,7 @@ describe("domains", () => {
     const after = await cli(["domains", "show", domain]);
     expect(after).toEqual({ code: 0, stdout: before.stdout, stderr: "" });
     const lines = after.stdout.trimEnd().split("\n").slice(1);
-    expect(lines).toHaveLength(16);
+    expect(lines).toHaveLength(17);
     expect(lines.filter((line) => !line.endsWith("  default"))).toEqual([]);
   });
 

@@ -49,6 +49,39 @@ describe("tokens mint", () => {
   });
 
   test.each([
+    [[], ["subscribe"]],
+    [["--subscribe"], ["subscribe"]],
+    [["--publish"], ["publish"]],
+    [
+      ["--publish", "--subscribe"],
+      ["subscribe", "publish"],
+    ],
+  ])("13.12 lets its bearer do what is asked for: %j", async (options, actions) => {
+    const domain = newDomain();
+    await json(["domains", "set", domain, "--token-secret", "new", "--subscribers", "token"]);
+    const mint = ["tokens", "mint", domain, "--topic", "news", ...options, "--json"];
+    const { stdout, stderr } = await cli(mint);
+    expect(JSON.parse(stdout)).toMatchObject({
+      claims: { authorization_details: [{ type: "wspubsub", actions, topics: ["news"] }] },
+    });
+    expect(stderr).toContain(`Lets its bearer ${actions.join(" and ")} to "news"`);
+    const doubt = "takes no tokens of publishers: domains set --token-publishers true";
+    expect(stderr.includes(doubt)).toBe(actions.includes("publish"));
+    await json(["domains", "set", domain, "--token-publishers", "true"]);
+    expect((await cli(mint)).stderr).not.toContain(doubt);
+  });
+
+  test("13.12 a token that only publishes is of use in an open domain", async () => {
+    const domain = newDomain();
+    const set = await cli(["domains", "set", domain, "--token-publishers", "true"]);
+    expect(set.stderr).toContain("Nobody signs tokens");
+    const again = ["domains", "set", domain, "--token-secret", "new", "--token-publishers", "true"];
+    expect((await cli(again)).stderr).not.toContain("Nobody signs tokens");
+    const run = await cli(["tokens", "mint", domain, "--topic", "news", "--publish"]);
+    expect(run.stderr).not.toContain("But");
+  });
+
+  test.each([
     ["DOMAIN --topic a b", ["a", "b"]],
     ["--topic a DOMAIN", ["a"]],
     ["--topic a b DOMAIN", ["a", "b"]],

@@ -10,6 +10,7 @@ import {
   type Admission,
   type Answer,
 } from "../../../src/core/admission.ts";
+import type { Grant } from "../../../src/core/grant.ts";
 import { DEFAULT_POLICY } from "../../../src/core/policy.ts";
 import { ADDED_SINCE_0_1 } from "../../support/policy-values.ts";
 
@@ -87,6 +88,20 @@ describe("parseAdmission", () => {
     const read = parseAdmission(header);
     expect(read).toMatchObject({ policyAtMs: 5, isFresh: true, isKeyInPath: false });
     expect(read.grant).toEqual({ ...grant, subject: null });
+  });
+
+  test("13.12 one of a publisher by a token cannot be read by an object of the version before", () => {
+    const base = { v: 1, role: "publisher", takeover: false, heartbeatSeconds: null };
+    const versionOf = (grant: Grant | null): unknown => {
+      const admission = parseAdmission(JSON.stringify({ ...base, policy: DEFAULT_POLICY, grant }));
+      const header = formatAdmission(admission);
+      expect(parseAdmission(header)).toEqual(admission);
+      return (JSON.parse(header) as { v: unknown }).v;
+    };
+    const key = { keyId: 1, subject: null, expiresAtMs: null, checkedAtMs: 5 };
+    expect(versionOf({ ...key, keyId: null, subject: "user" })).toBe(2);
+    expect(versionOf(key)).toBe(1);
+    expect(versionOf(null)).toBe(1);
   });
 
   test("is read by an object of the version before", () => {

@@ -1,7 +1,7 @@
 /** PROTOCOL.md, 13.3 and 13.4: what a verified token must say. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { audienceOf, readAccess } from "../../../src/core/token-claims.ts";
+import { audienceOf, readAccess, type TokenAction } from "../../../src/core/token-claims.ts";
 import { NO_TOKENS } from "../../../src/core/token-settings.ts";
 
 const NOW_MS = 1_800_000_000_000;
@@ -18,8 +18,10 @@ const CLAIMS = {
 function read(
   changes: Record<string, unknown>,
   issuer: string | null = null,
+  action: TokenAction = "subscribe",
 ): ReturnType<typeof readAccess> {
-  return readAccess({ ...CLAIMS, ...changes }, ADDRESS, { ...NO_TOKENS, issuer }, NOW_MS);
+  const asked = { address: ADDRESS, action };
+  return readAccess({ ...CLAIMS, ...changes }, asked, { ...NO_TOKENS, issuer }, NOW_MS);
 }
 
 describe("readAccess", () => {
@@ -89,6 +91,37 @@ describe("readAccess", () => {
     expect(read(changes).ok).toBe(false);
   });
 
+  const ELSEWHERE = ["other", "news"];
+  test.each([
+    ["subscribe", [["subscribe"]], "ok", "action"],
+    ["publish", [["publish"]], "action", "ok"],
+    ["both", [["subscribe", "publish"]], "ok", "ok"],
+    ["both, in two details", [["publish"], ["subscribe"]], "ok", "ok"],
+    ["neither", [["delete"]], "claims", "claims"],
+    ["nothing", [[]], "claims", "claims"],
+    ["publish, and subscribe elsewhere", [["publish"], ["subscribe"], ELSEWHERE], "action", "ok"],
+    ["subscribe, and publish elsewhere", [["subscribe"], ["publish"], ELSEWHERE], "ok", "action"],
+    ["both elsewhere", [[], ["publish", "subscribe"], ELSEWHERE], "claims", "claims"],
+  ])(
+    "13.12 an action counts for the topics of its own detail: %s",
+    (_, [first = [], second = [], topics = DETAIL.topics], subscribe, publish) => {
+      const details = [
+        { ...DETAIL, actions: first },
+        { ...DETAIL, actions: second, topics },
+      ];
+      const outcome = (action: TokenAction): string => {
+        const access = read({ authorization_details: details }, null, action);
+        return access.ok ? "ok" : access.cause;
+      };
+      expect([outcome("subscribe"), outcome("publish")]).toEqual([subscribe, publish]);
+    },
+  );
+
+  test("13.12 what is wrong besides is told first, and that it has expired last", () => {
+    expect(read({ aud: "other" }, null, "publish")).toMatchObject({ cause: "claims" });
+    expect(read({ exp: NOW }, null, "publish")).toMatchObject({ cause: "action" });
+  });
+
   test("13.6 says that it has expired only where all else is well", () => {
     expect(read({ exp: NOW })).toMatchObject({ ok: false, cause: "expired" });
     expect(read({ exp: NOW, nbf: NOW + 61 })).toMatchObject({ ok: false, cause: "claims" });
@@ -121,9 +154,10 @@ describe("readAccess", () => {
       },
       { requiredKeys: [] },
     );
+    const asked = { address: ADDRESS, action: "publish" } as const;
     fc.assert(
       fc.property(fc.oneof(claims, fc.anything()), (payload) => {
-        const access = readAccess(payload, ADDRESS, NO_TOKENS, NOW_MS);
+        const access = readAccess(payload, asked, NO_TOKENS, NOW_MS);
         expect(access.ok ? "" : access.error).not.toContain(marker);
       }),
     );

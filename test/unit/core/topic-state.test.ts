@@ -29,6 +29,8 @@ const connect = {
   policyAtMs: AT,
   life: "two",
   isKeyInPath: false,
+  isByToken: false,
+  mayDisplace: true,
   takeover: false,
   incumbentSilent: false,
   publishers: 1,
@@ -135,6 +137,28 @@ describe("transition", () => {
       const inPath = { ...connect, policy, isKeyInPath: true };
       expect(refusalOf(transition(state, inPath, NOW))).toBe("key-in-path");
       expect(refusalOf(transition(state, { ...takeover, policy }, NOW))).toBe(null);
+    }
+  });
+
+  test("13.12 a token publishes where the domain takes it, in whatever phase", () => {
+    for (const state of [VACANT, live, grace, lapsed]) {
+      const byToken = { ...connect, takeover: true, isByToken: true };
+      expect(refusalOf(transition(state, byToken, NOW))).toBe("token-publishers-off");
+      const policy: Policy = { ...exclusive, tokenPublishers: true };
+      expect(refusalOf(transition(state, { ...byToken, policy }, NOW))).toBe(null);
+    }
+  });
+
+  test("13.13 who may not displace the incumbent meets a conflict, and comes where nobody is", () => {
+    for (const wants of [{ takeover: true }, { incumbentSilent: true }]) {
+      const newcomer = { ...connect, ...wants, mayDisplace: false };
+      const refused = transition(live, newcomer, NOW);
+      expect(refusalOf(refused)).toBe("publisher-conflict");
+      expect(refused).toMatchObject({ state: live, effects: [] });
+      for (const state of [VACANT, grace, lapsed, liveShared]) {
+        const policy = state === liveShared ? shared : exclusive;
+        expect(refusalOf(transition(state, { ...newcomer, policy }, NOW))).toBe(null);
+      }
     }
   });
 

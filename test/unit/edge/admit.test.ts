@@ -25,15 +25,22 @@ function before(refusal: string): Response {
   return new Response(null, { status: 409, headers: { "wspubsub-refusal": refusal } });
 }
 
-async function token(subject = "user"): Promise<string> {
+async function token(
+  subject = "user",
+  actions: readonly string[] = ["subscribe"],
+): Promise<string> {
   return new SignJWT({
-    authorization_details: [{ type: "wspubsub", actions: ["subscribe"], topics: ["*"] }],
+    authorization_details: [{ type: "wspubsub", actions, topics: ["*"] }],
   })
     .setProtectedHeader({ alg: "HS256" })
     .setAudience("wspubsub:acme")
     .setSubject(subject)
     .setExpirationTime("1h")
     .sign(new TextEncoder().encode(SECRET));
+}
+
+async function byToken(...actions: string[]): Promise<Record<string, string>> {
+  return { Authorization: `Bearer ${await token("user", actions)}` };
 }
 
 async function slugOf(response: Response): Promise<string> {
@@ -321,6 +328,7 @@ describe("admission", () => {
     ["too-many-topics", 503],
     ["topic-full", 503],
     ["topic-unavailable", 503],
+    ["token-publishers-off", 403],
   ] as const)("4.1 what the topic refuses is a problem: %s", async (slug, status) => {
     const response = await connect(SUB, new ScriptedTopic(refused(slug)));
     expect(response.status).toBe(status);
@@ -396,6 +404,181 @@ describe("admission", () => {
       const domain = new ScriptedDomain({ takeTicket: () => answers.shift() });
       const path = `${SUB}?ticket=${"t".repeat(43)}`;
       expect((await connect(path, new ScriptedTopic("admitted"), {}, domain)).status).toBe(101);
+    });
+  });
+
+  describe("13.12 a publisher by a token", () => {
+    const TAKEN = { tokenSecret: SECRET, tokenPublishers: true };
+
+    test("is admitted with its subject and its end, where its domain takes one", async () => {
+      postgres.domains.set("acme", TAKEN);
+      const topic = new ScriptedTopic("admitted");
+      expect((await connect(`${PUB}?takeover=1`, topic, await byToken("publish"))).status).toBe(
+        101,
+      );
+      expect(topic.heard).toMatchObject([
+        {
+          role: "publisher",
+          takeover: true,
+          grant: { keyId: null, subject: "user", expiresAtMs: expect.any(Number) as unknown },
+          policy: { tokenPublishers: true },
+          policyAtMs: postgres.nowMs,
+          isKeyInPath: false,
+          isFresh: true,
+        },
+      ]);
+      expect(postgres.asked).toEqual(["find-domain"]);
+    });
+
+    test.each([
+      [PUB, ["subscribe"], "token-lacks-publish"],
+      [SUB, ["publish"], "token-lacks-subscribe"],
+      [PUB, [], "token-rejected"],
+      [SUB, [], "token-rejected"],
+    ])(
+      "%s with the actions %j is refused, without asking the topic: %s",
+      async (path, actions, slug) => {
+        postgres.domains.set("acme", TAKEN);
+        const topic = new ScriptedTopic("admitted");
+        const response = await connect(path, topic, await byToken(...actions));
+        expect(response.status).toBe(slug === "token-rejected" ? 401 : 403);
+        expect(await slugOf(response)).toBe(slug);
+        expect(topic.heard).toEqual([]);
+      },
+    );
+
+    test("is refused where its domain takes none, in the same words by edge and topic", async () => {
+      const topic = new ScriptedTopic("admitted");
+      const byEdge = await connect(PUB, topic, await byToken("publish"));
+      expect(byEdge.status).toBe(403);
+      expect(topic.heard).toEqual([]);
+      postgres.domains.set("acme", TAKEN);
+      const off = new ScriptedTopic(refused("token-publishers-off"));
+      const byTopic = await connect(PUB, off, await byToken("publish"));
+      const { detail } = await byTopic.clone().json<{ detail: string }>();
+      expect(detail).toContain("domains set --token-publishers true");
+      expect(await byTopic.text()).toBe(await byEdge.text());
+    });
+
+    test("13.10 is let in at once where its domain takes one since a moment ago", async () => {
+      await connect(SUB, new ScriptedTopic("admitted"), await byToken("subscribe"));
+      postgres.domains.set("acme", TAKEN);
+      const topic = new ScriptedTopic("admitted");
+      expect((await connect(PUB, topic, await byToken("publish"))).status).toBe(101);
+      expect(postgres.asked).toEqual(["find-domain", "find-domain"]);
+    });
+
+    test("14.1 that is refused for what it may do is not counted, and asks Postgres no more than 13.10 says", async () => {
+      const from = { "CF-Connecting-IP": crypto.randomUUID() };
+      const [publishing, reading] = [await byToken("publish"), await byToken("subscribe")];
+      const topic = new ScriptedTopic("admitted");
+      for (let n = 0; n < 40; n++) {
+        const off = await connect(PUB, topic, { ...publishing, ...from });
+        expect(await slugOf(off)).toBe("token-publishers-off");
+        const lacks = await connect(PUB, topic, { ...reading, ...from });
+        expect(await slugOf(lacks)).toBe("token-lacks-publish");
+      }
+      expect(postgres.asked.length).toBeLessThan(10);
+      const unknown = { Authorization: "Bearer unknown", ...from };
+      expect((await connect(PUB, topic, unknown)).status).toBe(401);
+    });
+
+    test("12.1 is known in a subprotocol, and a token in the path is a key that there is not", async () => {
+      postgres.domains.set("acme", TAKEN);
+      const topic = new ScriptedTopic("admitted");
+      const text = await token("user", ["publish"]);
+      const offered = { "Sec-WebSocket-Protocol": `wspubsub.v1, ${text}` };
+      expect((await connect(PUB, topic, offered)).status).toBe(101);
+      expect(topic.heard).toMatchObject([{ subprotocol: "wspubsub.v1" }]);
+      const inPath = await connect(`/ws/pub/${text}/acme/news`, topic);
+      expect(await slugOf(inPath)).toBe("key-rejected");
+    });
+
+    test("has to wait for a topic of the version before, which cannot read its admission", async () => {
+      postgres.domains.set("acme", TAKEN);
+      const unread = new Error("Invalid type: Expected 1 but received 2");
+      const response = await connect(PUB, new ScriptedTopic(unread), await byToken("publish"));
+      expect(await slugOf(response)).toBe("topic-unavailable");
+      expect(response.headers.get("Retry-After")).toBe("5");
+    });
+
+    describe("13.14 with a ticket", () => {
+      const path = `${PUB}?ticket=${"t".repeat(43)}`;
+      const grant = { keyId: null, subject: "user", expiresAtMs: 1, checkedAtMs: 5 };
+      const untilMs = 1_800_000_030_000;
+      const entry = { grant, untilMs };
+
+      test("is admitted by its grant, and by the policy that is asked for", async () => {
+        postgres.domains.set("acme", TAKEN);
+        const domain = new ScriptedDomain({ tryTicket: entry });
+        const topic = new ScriptedTopic("admitted");
+        expect((await connect(path, topic, {}, domain)).status).toBe(101);
+        const policy = { tokenPublishers: true };
+        expect(topic.heard).toMatchObject([
+          { role: "publisher", grant, policy, policyAtMs: postgres.nowMs, isFresh: true },
+        ]);
+      });
+
+      test("tries another one than a subscriber with the same text", async () => {
+        const domain = new ScriptedDomain({ tryTicket: null });
+        for (const url of [path, path.replace("/pub/", "/sub/")]) {
+          const response = await connect(url, new ScriptedTopic("admitted"), {}, domain);
+          expect(await slugOf(response)).toBe("ticket-rejected");
+        }
+        const hashes = domain.calls.map(([, hash]) => hash);
+        expect(new Set(hashes).size).toBe(2);
+      });
+
+      test("has only its policy rechecked", async () => {
+        postgres.domains.set("acme", TAKEN);
+        const domain = new ScriptedDomain({ tryTicket: entry });
+        const topic = new ScriptedTopic(RECHECK, "admitted");
+        expect((await connect(path, topic, {}, domain)).status).toBe(101);
+        expect(topic.heard).toMatchObject([
+          { grant, isRechecked: false },
+          { grant, isRechecked: true, isFresh: true },
+        ]);
+        expect(postgres.asked).toEqual(["find-domain", "find-domain"]);
+        expect(domain.calls).toHaveLength(1);
+      });
+
+      test("of a key is used up by a recheck: nobody can ask for the key", async () => {
+        const ofKey = { tryTicket: { grant: { ...grant, keyId: 7 }, untilMs } };
+        const topic = new ScriptedTopic(RECHECK, "admitted");
+        const response = await connect(path, topic, {}, new ScriptedDomain(ofKey));
+        expect(await slugOf(response)).toBe("ticket-rejected");
+        // The policy was asked for, the key was not.
+        expect(topic.heard).toMatchObject([{ grant: { keyId: 7 }, isFresh: false }]);
+        expect(postgres.asked).toEqual(["find-domain"]);
+      });
+
+      test("13.7 gives it back when the topic refuses, and when nobody says the policy", async () => {
+        const methods = { tryTicket: entry, giveTicketBack: undefined };
+        for (const isDown of [false, true]) {
+          postgres.isDown = isDown;
+          const domain = new ScriptedDomain(methods);
+          const topic = new ScriptedTopic(refused("publisher-conflict"));
+          if (isDown) postgres.domains.clear();
+          const response = await connect(
+            path.replace("acme", isDown ? "other" : "acme"),
+            topic,
+            {},
+            domain,
+          );
+          expect(await slugOf(response)).toBe(
+            isDown ? "key-store-unavailable" : "publisher-conflict",
+          );
+          expect(domain.calls.map(([name]) => name)).toEqual(["tryTicket", "giveTicketBack"]);
+        }
+      });
+
+      test("the key in the path counts first", async () => {
+        const topic = new ScriptedTopic("admitted");
+        const domain = new ScriptedDomain({});
+        const url = `/ws/pub/key/acme/news?ticket=${"t".repeat(43)}`;
+        expect((await connect(url, topic, {}, domain)).status).toBe(101);
+        expect(topic.heard).toMatchObject([{ grant: { keyId: 7 }, isKeyInPath: true }]);
+      });
     });
   });
 

@@ -1,5 +1,6 @@
 /** Which refusals the operator reads of, and what stands in the lines: no secret, and nothing that strangers forge. */
 import { env } from "cloudflare:workers";
+import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createApp } from "../../../src/edge/app.ts";
 import { createExecutionContext } from "cloudflare:test";
@@ -89,6 +90,26 @@ describe("a refusal's line", () => {
       country: "AT",
       count: 1,
     });
+  });
+
+  test("13.12 names what a token lacked", async () => {
+    const secret = "a secret of at least 32 characters, for tests";
+    postgres.domains.set("acme", { tokenSecret: secret });
+    const details = [{ type: "wspubsub", actions: ["publish"], topics: ["*"] }];
+    const token = await new SignJWT({ authorization_details: details })
+      .setProtectedHeader({ alg: "HS256" })
+      .setAudience("wspubsub:acme")
+      .setSubject("user")
+      .setExpirationTime("1h")
+      .sign(new TextEncoder().encode(secret));
+    const byToken = { Authorization: `Bearer ${token}` };
+    for (const [path, slug] of [
+      ["/ws/pub/acme/news", "token-publishers-off"],
+      ["/ws/sub/acme/news", "token-lacks-subscribe"],
+    ] as const) {
+      expect(await refuse(path, byToken)).toMatchObject({ event: "refused", slug, domain: "acme" });
+    }
+    expect(texts.join("\n")).not.toContain(token);
   });
 
   test("is written once for each, also where the edge refuses by itself or the refusal is explained", async () => {

@@ -56,7 +56,7 @@ function sign(
 }
 
 function check(token: string, of: TokenSettings = settings): ReturnType<typeof verifyToken> {
-  return verifyToken(token, ADDRESS, of, NOW_MS);
+  return verifyToken(token, { address: ADDRESS, action: "subscribe" }, of, NOW_MS);
 }
 
 /** Claims that are good, in exactly so many characters. */
@@ -401,6 +401,14 @@ describe("verifyToken", () => {
     });
   });
 
+  test("13.12 says of no token but a good one that it is for something else", async () => {
+    const asked = { address: ADDRESS, action: "publish" } as const;
+    const good = await sign({ alg: "HS256" }, bytes(SECRET));
+    expect(await verifyToken(good, asked, settings, NOW_MS)).toEqual({ type: "other-action" });
+    const forged = await sign({ alg: "HS256" }, bytes(`${SECRET}!`));
+    expect(await verifyToken(forged, asked, settings, NOW_MS)).toEqual(UNSIGNED);
+  });
+
   test("13.2 goes by the time that it is given, not by the machine's clock", async () => {
     const exp = 1000;
     const token = await sign(
@@ -408,7 +416,8 @@ describe("verifyToken", () => {
       bytes(SECRET),
       JSON.stringify({ ...CLAIMS, exp, nbf: 900 }),
     );
-    expect(await verifyToken(token, ADDRESS, settings, 950_000)).toEqual({
+    const asked = { address: ADDRESS, action: "subscribe" } as const;
+    expect(await verifyToken(token, asked, settings, 950_000)).toEqual({
       type: "granted",
       subject: "user",
       expiresAtMs: exp * 1000,

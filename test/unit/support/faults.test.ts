@@ -137,7 +137,7 @@ describe("which access fails", () => {
     const topic = topicOf();
     failNextWrite(topic, { method: "setAlarm" });
     const grant = tokenGrant(Date.now() + 3_600_000);
-    await open(topic, publisher({}, { grant }));
+    await open(topic, publisher({ tokenPublishers: true }, { grant }));
     expect(await runDurableObjectAlarm(topic)).toBe(false);
   });
 

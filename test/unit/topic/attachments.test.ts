@@ -14,7 +14,7 @@ const foreign = fc.oneof(
   fc.jsonValue(),
   fc.record(
     {
-      v: fc.constantFrom(0, 2, "1"),
+      v: fc.constantFrom(0, 3, "1"),
       role,
       heartbeatSeconds: fc.option(number),
       connectedAtMs: number,

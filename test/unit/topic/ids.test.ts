@@ -17,7 +17,7 @@ import { keyGrant, tokenGrant } from "../support/grants.ts";
 import { hubSockets, open, publisher, subscriber, type Client } from "../support/sockets.ts";
 import { crash, evict, freshTopic, wake } from "../support/topics.ts";
 
-const SHARED: Partial<Policy> = { publishers: "shared" };
+const SHARED: Partial<Policy> = { publishers: "shared", tokenPublishers: true };
 
 function openPublisher(
   topic: DurableObjectStub<Topic>,

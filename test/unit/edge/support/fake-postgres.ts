@@ -33,6 +33,7 @@ const DOMAIN_ROW: Row = {
   historySeconds: 0,
   historyDelayMs: 55,
   subscribers: "open",
+  tokenPublishers: false,
   maxMessageBytes: 1_048_576,
   maxBacklogBytes: 1_048_576,
   pathKeys: true,
