@@ -8,12 +8,19 @@ import { HEARTBEAT_RESPONSE } from "./heartbeat.ts";
 import type { Message } from "./message.ts";
 import { problemDetails, type Problem, type ProblemDetails } from "./problem.ts";
 import { err, ok, type Result } from "./result.ts";
+import { formatSpans, parseSpans, type Span } from "./span.ts";
 import { parseMessages } from "./stream.ts";
 
 /** What a client receives; members as the functions below write them. */
 export type HubFrame =
   | { readonly type: "open"; readonly cursor: string; readonly recovered: boolean | null }
-  | { readonly type: "messages"; readonly cursor: string; readonly messages: readonly Message[] }
+  | {
+      readonly type: "messages";
+      readonly cursor: string;
+      /** When they were published; `null` from a hub of version 0.1. */
+      readonly at: readonly Span[] | null;
+      readonly messages: readonly Message[];
+    }
   | { readonly type: "gap"; readonly from: string; readonly to: string }
   | { readonly type: "end" }
   | { readonly type: "ack"; readonly id: string; readonly cursor: string }
@@ -35,8 +42,8 @@ export function formatOpen(cursor: string, recovered: boolean | null): string {
 }
 
 /** Messages, given as `formatMessageList` wrote them; the cursor is the last one's. */
-export function formatMessages(cursor: string, list: string): string {
-  return `{"type":"messages","cursor":"${cursor}","messages":${list}}`;
+export function formatMessages(cursor: string, at: readonly Span[], list: string): string {
+  return `{"type":"messages","cursor":"${cursor}","at":${formatSpans(at)},"messages":${list}}`;
 }
 
 /** Messages after `from`, up to and including `to`, are gone. */
@@ -86,10 +93,13 @@ function parseOpen({ cursor, recovered }: Members): Result<HubFrame> {
     : err('Expected "recovered" to be true, false or null');
 }
 
-function parseMessagesFrame({ cursor, messages }: Members): Result<HubFrame> {
+function parseMessagesFrame({ cursor, at, messages: list }: Members): Result<HubFrame> {
   if (!isCursor(cursor)) return notACursor("cursor");
-  const parsed = parseMessages(messages);
-  return parsed.ok ? ok({ type: "messages", cursor, messages: parsed.value }) : parsed;
+  const messages = parseMessages(list);
+  if (!messages.ok) return messages;
+  const spans = at === undefined ? ok(null) : parseSpans(at, messages.value.length);
+  if (!spans.ok) return spans;
+  return ok({ type: "messages", cursor, at: spans.value, messages: messages.value });
 }
 
 function parseGap({ from, to }: Members): Result<HubFrame> {

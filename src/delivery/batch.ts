@@ -5,6 +5,7 @@
 import { bytesOf, mostBytesOf } from "../core/byte-size.ts";
 import { reached } from "../core/coverage-mark.ts";
 import type { Message } from "../core/message.ts";
+import { joinSpans, sliceSpans, type Span } from "../core/span.ts";
 import { formatMessageList, joinMessageLists, parseMessageList } from "../core/stream.ts";
 import { framesOf, type Frame } from "./frames.ts";
 import { headBytesOf, type WireSize } from "./send-queue.ts";
@@ -16,7 +17,7 @@ export interface Place {
   readonly first: number;
   /** The offset of its last message. */
   readonly last: number;
-  /** When it was published, in milliseconds since the epoch. */
+  /** When its first message was published, in milliseconds since the epoch. */
   readonly atMs: number;
 }
 
@@ -24,19 +25,27 @@ export interface Place {
 export class Batch {
   readonly place: Place;
   readonly messages: readonly Message[];
+  /** When they were published: at once, unless it was joined. */
+  readonly #spans: readonly Span[];
   #list: string | null;
   #frames: readonly Frame[] | null = null;
   #rawSize: WireSize | null = null;
 
-  private constructor(place: Place, messages: readonly Message[], list: string | null) {
-    this.place = place;
+  private constructor(
+    place: Omit<Place, "atMs">,
+    messages: readonly Message[],
+    spans: readonly Span[],
+    list: string | null,
+  ) {
+    this.place = { ...place, atMs: spans[0]?.atMs ?? 0 };
     this.messages = messages;
+    this.#spans = spans;
     this.#list = list;
   }
 
   /** The messages as they came; `list`: as they were written already. */
   static ofMessages(place: Place, messages: readonly Message[], list: string | null = null): Batch {
-    return new Batch(place, messages, list);
+    return new Batch(place, messages, spansOf(place, messages), list);
   }
 
   /** The messages as `list` holds them; `null` where it does not hold as many as the place says. */
@@ -49,9 +58,11 @@ export class Batch {
       reached("list-unreadable");
       return null;
     }
-    if (messages.length === place.last - place.first + 1) return new Batch(place, messages, list);
-    reached("list-miscounted");
-    return null;
+    if (messages.length !== place.last - place.first + 1) {
+      reached("list-miscounted");
+      return null;
+    }
+    return new Batch(place, messages, spansOf(place, messages), list);
   }
 
   /** Batches that follow each other, as one. */
@@ -59,10 +70,10 @@ export class Batch {
     const [{ place }] = batches;
     const last = batches.at(-1)?.place.last ?? place.last;
     if (batches.length === 1) return batches[0];
-    const messages = batches.flatMap((batch) => batch.messages);
     return new Batch(
       { ...place, last },
-      messages,
+      batches.flatMap(({ messages }) => messages),
+      joinSpans(batches.map((batch) => batch.#spans)),
       joinMessageLists(batches.map(({ list }) => list)),
     );
   }
@@ -76,7 +87,7 @@ export class Batch {
   get frames(): readonly Frame[] {
     const { messages, list } = this;
     const { epoch, last } = this.place;
-    return (this.#frames ??= framesOf({ epoch, last, messages, list }));
+    return (this.#frames ??= framesOf({ epoch, last, messages, spans: this.#spans, list }));
   }
 
   /** What the bare messages take on the wire. */
@@ -87,16 +98,30 @@ export class Batch {
   /** The part of it that lies behind an offset, which must not be its last. */
   after(offset: number): Batch {
     if (offset < this.place.first) return this;
-    const messages = this.messages.slice(offset - this.place.first + 1);
-    return Batch.ofMessages({ ...this.place, first: offset + 1 }, messages);
+    return this.#part({ ...this.place, first: offset + 1 });
   }
 
   /** The part of it up to an offset, which must not lie before its first. */
   upTo(offset: number): Batch {
     if (offset >= this.place.last) return this;
-    const messages = this.messages.slice(0, offset - this.place.first + 1);
-    return Batch.ofMessages({ ...this.place, last: offset }, messages);
+    return this.#part({ ...this.place, last: offset });
   }
+
+  /** The same with what was published at a later time set to this one. */
+  setBack(atMs: number): Batch {
+    if (this.#spans.every((span) => span.atMs <= atMs)) return this;
+    const spans = this.#spans.map((span) => [{ ...span, atMs: Math.min(span.atMs, atMs) }]);
+    return new Batch(this.place, this.messages, joinSpans(spans), this.#list);
+  }
+
+  #part(place: Place): Batch {
+    const [from, to] = [place.first - this.place.first, place.last + 1 - this.place.first];
+    return new Batch(place, this.messages.slice(from, to), sliceSpans(this.#spans, from, to), null);
+  }
+}
+
+function spansOf({ atMs }: Place, { length: count }: readonly Message[]): readonly Span[] {
+  return [{ count, atMs }];
 }
 
 function rawSizeOf(messages: readonly Message[]): WireSize {

@@ -4,9 +4,10 @@
  * sizes, no sockets. Invariant: frames cover the batch without a hole, each with the cursor of its last message.
  */
 import { byteLengthOf } from "../core/byte-size.ts";
-import { formatCursor } from "../core/cursor.ts";
+import { formatCursor, type Cursor } from "../core/cursor.ts";
 import { formatMessages } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
+import { sliceSpans, type Span } from "../core/span.ts";
 import { formatMessageList } from "../core/stream.ts";
 
 /** What a frame that joins messages has at most; Python's `websockets` takes no more unless it is told to. */
@@ -27,23 +28,29 @@ export interface Framed {
   /** The offset of the last message. */
   readonly last: number;
   readonly messages: readonly Message[];
+  /** When they were published. */
+  readonly spans: readonly Span[];
   /** The messages as a JSON array. */
   readonly list: string;
 }
 
 /** The frames that carry messages, in order. */
-export function framesOf({ epoch, last, messages, list }: Framed): readonly Frame[] {
-  const whole = frameOf(epoch, last, list);
+export function framesOf({ epoch, last, messages, spans, list }: Framed): readonly Frame[] {
+  const whole = frameOf({ epoch, offset: last }, spans, list);
   // Its size is counted in any case, for what is acknowledged.
   if (messages.length === 1 || whole.bytes <= MAX_FRAME_BYTES) return [whole];
   const frames: Frame[] = [];
-  // Offsets before the last have no more digits.
-  const headBytes = frameOf(epoch, last, "[]").bytes;
+  // Offsets before the last have no more digits, and a part has no more spans.
+  const headBytes = frameOf({ epoch, offset: last }, spans, "[]").bytes;
   let items: string[] = [];
   let bytes = headBytes;
   let offset = last - messages.length;
   const close = (): void => {
-    if (items.length > 0) frames.push(frameOf(epoch, offset, `[${items.join(",")}]`));
+    if (items.length > 0) {
+      const to = messages.length - (last - offset);
+      const part = sliceSpans(spans, to - items.length, to);
+      frames.push(frameOf({ epoch, offset }, part, `[${items.join(",")}]`));
+    }
     items = [];
     bytes = headBytes;
   };
@@ -60,7 +67,7 @@ export function framesOf({ epoch, last, messages, list }: Framed): readonly Fram
   return frames;
 }
 
-function frameOf(epoch: string, offset: number, list: string): Frame {
-  const text = formatMessages(formatCursor({ epoch, offset }), list);
-  return { text, bytes: byteLengthOf(text), last: offset };
+function frameOf(cursor: Cursor, spans: readonly Span[], list: string): Frame {
+  const text = formatMessages(formatCursor(cursor), spans, list);
+  return { text, bytes: byteLengthOf(text), last: cursor.offset };
 }

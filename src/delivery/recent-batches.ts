@@ -11,9 +11,7 @@ const MAX_MESSAGES = 1024;
 const MAX_BYTES = 1024 * 1024;
 
 interface Recent {
-  readonly batch: Batch;
-  /** When it was published, by what is known now. */
-  atMs: number;
+  batch: Batch;
   /** What it has at most, and exactly once it was counted. */
   bytes: number;
 }
@@ -30,7 +28,7 @@ export class RecentBatches {
   /** Takes the newest batch, drops the oldest over the bound; the newest always stays. */
   push(batch: Batch): void {
     const bytes = mostBytesOf(batch.messages);
-    this.#recent.push({ batch, atMs: batch.place.atMs, bytes });
+    this.#recent.push({ batch, bytes });
     this.#messages += countOf(batch);
     this.#bytes += bytes;
     while (this.#recent.length > 1 && this.#isOverBound()) this.#dropOldest();
@@ -51,13 +49,13 @@ export class RecentBatches {
 
   /** The offset of the last message published before a time; `null` when memory has none. */
   lastBefore(timeMs: number): number | null {
-    const before = this.#recent.findLast(({ atMs }) => atMs < timeMs);
+    const before = this.#recent.findLast(({ batch }) => batch.place.atMs < timeMs);
     return before?.batch.place.last ?? null;
   }
 
   /** Sets what was published at a later time to this one. */
   setBack(atMs: number): void {
-    for (const recent of this.#recent) recent.atMs = Math.min(recent.atMs, atMs);
+    for (const recent of this.#recent) recent.batch = recent.batch.setBack(atMs);
   }
 
   /** Counts as many batches as it takes to decide. */

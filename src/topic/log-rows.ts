@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { byteLengthOf } from "../core/byte-size.ts";
 import { reached } from "../core/coverage-mark.ts";
+import { SPAN_BYTES } from "../core/span.ts";
 import { Batch } from "../delivery/batch.ts";
 import { PublishedIdsSchema, type PublishedId } from "./recent-ids.ts";
 import { RowTimes, type RowPlace, type RowTime } from "./row-times.ts";
@@ -191,8 +192,9 @@ export class LogRows {
     const batches: Batch[] = [];
     let expected = offset + 1;
     let bytes = 0;
-    for (const { first, last, atMs, list } of joinParts(this.#read(from, offset))) {
+    for (const { first, last, atMs: storedMs, list } of joinParts(this.#read(from, offset))) {
       const isMissing = first > expected;
+      const atMs = this.#times.correct(last, storedMs);
       const batch = isMissing ? null : Batch.ofList({ epoch, first, last, atMs }, list);
       if (isMissing) reached("row-missing");
       if (batch === null) {
@@ -201,7 +203,7 @@ export class LogRows {
       }
       batches.push(batch.after(offset));
       expected = last + 1;
-      bytes += byteLengthOf(list);
+      bytes += byteLengthOf(list) + SPAN_BYTES;
       if (bytes >= maxBytes) break;
     }
     return batches;

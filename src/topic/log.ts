@@ -248,6 +248,8 @@ export class Log implements LogView {
       reached("clock-set-back");
       this.#headAtMs = nowMs;
       this.#history.setBack(nowMs);
+      // They have the times of before.
+      this.#reads = new ReplayReads();
       if (this.isDurable) this.store();
     }
     return Math.max(nowMs, this.#headAtMs);

@@ -24,11 +24,15 @@ const Problem = v.object({
   detail: v.string(),
   retryAfter: v.optional(v.pipe(v.number(), v.integer())),
 });
+const Time = v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/));
+const Count = v.pipe(v.number(), v.integer(), v.minValue(1));
 const HubFrame = v.variant("type", [
   v.object({ type: v.literal("open"), cursor: Cursor, recovered: v.nullable(v.boolean()) }),
   v.object({
     type: v.literal("messages"),
     cursor: Cursor,
+    // Topics of version 0.1 say none.
+    at: v.optional(v.union([Time, v.pipe(v.array(v.tuple([Count, Time])), v.minLength(2))])),
     messages: v.pipe(v.array(WireMessage), v.minLength(1)),
   }),
   v.object({ type: v.literal("gap"), from: Cursor, to: Cursor }),

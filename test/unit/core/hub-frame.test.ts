@@ -26,6 +26,9 @@ const problems = fc.record(
   { requiredKeys: ["slug", "detail"] },
 );
 
+/** As far as they have four digits of a year. */
+const times = fc.integer({ min: 0, max: Date.UTC(9999, 0) });
+
 type Pair = readonly [written: string, read: HubFrame];
 
 function pair(written: string, read: HubFrame): Pair {
@@ -39,13 +42,16 @@ const frames: fc.Arbitrary<Pair> = fc.oneof(
     .map(([place, recovered]) =>
       pair(formatOpen(place, recovered), { type: "open", cursor: place, recovered }),
     ),
-  fc.tuple(cursors, messages).map(([place, value]) =>
-    pair(formatMessages(place, formatMessageList(value)), {
+  fc.tuple(cursors, messages, fc.boolean(), times).map(([place, value, isJoined, atMs]) => {
+    const { length: count } = value;
+    const at = isJoined ? value.map((_, n) => ({ count: 1, atMs: atMs + n })) : [{ count, atMs }];
+    return pair(formatMessages(place, at, formatMessageList(value)), {
       type: "messages",
       cursor: place,
+      at,
       messages: value,
-    }),
-  ),
+    });
+  }),
   fc
     .tuple(cursors, cursors)
     .map(([from, to]) => pair(formatGap(from, to), { type: "gap", from, to })),
@@ -93,18 +99,75 @@ describe("the hub's frames", () => {
   test("10.2 a binary message is read with members that nobody knows", () => {
     const list = '["",{"base64":"AP+A","x":1}]';
     const bytes = new Uint8Array([0, 255, 128]).buffer;
-    expect(parseHubFrame(formatMessages(cursor, list))).toEqual({
+    const at = [{ count: 2, atMs: 5 }];
+    expect(parseHubFrame(formatMessages(cursor, at, list))).toEqual({
       ok: true,
-      value: { type: "messages", cursor, messages: ["", bytes] },
+      value: { type: "messages", cursor, at, messages: ["", bytes] },
     });
   });
 
   test("10.4 of more messages than a publish has are read", () => {
     const many = Array.from({ length: 1001 }, (_, n) => String(n));
-    expect(parseHubFrame(formatMessages(cursor, formatMessageList(many)))).toEqual({
+    const at = [{ count: 1001, atMs: 5 }];
+    expect(parseHubFrame(formatMessages(cursor, at, formatMessageList(many)))).toEqual({
       ok: true,
-      value: { type: "messages", cursor, messages: many },
+      value: { type: "messages", cursor, at, messages: many },
     });
+  });
+
+  test("10.4 a hub of before says no time", () => {
+    expect(parseHubFrame('{"type":"messages","cursor":"a-1","messages":["a"]}')).toEqual({
+      ok: true,
+      value: { type: "messages", cursor: "a-1", at: null, messages: ["a"] },
+    });
+  });
+
+  const T = "2026-11-27T09:30:00.125Z";
+  test.each([
+    [null],
+    [0],
+    ["2026-11-27T09:30:00Z"],
+    ["2026-13-27T09:30:00.125Z"],
+    [{ 0: 2, 1: T }],
+    [[]],
+    [[[1, T]]],
+    [
+      [
+        [1, T],
+        [2, T],
+      ],
+    ],
+    [[[3, T]]],
+    [
+      [
+        [2, T],
+        [0, T],
+      ],
+    ],
+    [
+      [
+        [3, T],
+        [-1, T],
+      ],
+    ],
+    [
+      [
+        [0.5, T],
+        [1.5, T],
+      ],
+    ],
+    [[["2", T]]],
+    [[[2]]],
+    [[2, T]],
+  ])("10.4 %j is no time of two messages", (at) => {
+    const frame = JSON.stringify({ type: "messages", cursor: "a-1", at, messages: ["a", "b"] });
+    expect(detailOf(frame)).toMatch(/"at" to be a time/);
+  });
+
+  test("10.4 a time takes 40 bytes of a frame at most", () => {
+    const frame = formatMessages("a-1", [{ count: 1, atMs: Date.UTC(2026, 10, 27) }], '["a"]');
+    const bare = JSON.stringify({ type: "messages", cursor: "a-1", messages: ["a"] });
+    expect(frame.length - bare.length).toBeLessThanOrEqual(40);
   });
 
   test.each([

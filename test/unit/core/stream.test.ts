@@ -82,7 +82,19 @@ describe("the grammar in PROTOCOL.md", () => {
         formatOpen("k3x9q0v7h2ma-41", null),
         formatOpen("k3x9q0v7h2ma-12", false),
         formatGap("k3x9q0v7h2ma-12", "k3x9q0v7h2ma-40"),
-        formatMessages(cursor, formatMessageList(["text", bytes])),
+        formatMessages(
+          cursor,
+          [{ count: 2, atMs: Date.UTC(2026, 10, 27, 9, 30, 0, 125) }],
+          formatMessageList(["text", bytes]),
+        ),
+        formatMessages(
+          "k3x9q0v7h2ma-46",
+          [
+            { count: 1, atMs: Date.UTC(2026, 10, 27, 9, 30, 1) },
+            { count: 2, atMs: Date.UTC(2026, 10, 27, 9, 30, 7, 500) },
+          ],
+          formatMessageList(["a", "b", "c"]),
+        ),
         END_FRAME,
         formatSubscriberAck(cursor),
         formatPublish({ id: "5f1c-1", messages: ["text", bytes] }),
@@ -113,7 +125,7 @@ describe("the grammar in PROTOCOL.md", () => {
       fc.property(messages, ids, cursors, (value, id, place) => {
         for (const frame of [
           formatOpen(place, true),
-          formatMessages(place, formatMessageList(value)),
+          formatMessages(place, [{ count: value.length, atMs: 0 }], formatMessageList(value)),
           formatGap(place, place),
           formatPublish({ id, messages: value }),
           formatSubscriberAck(place),
@@ -129,8 +141,11 @@ describe("the grammar in PROTOCOL.md", () => {
 
   test.each([
     '{"type":"open","cursor":"k3x9q0v7h2ma-41"}',
-    '{"type":"messages","cursor":"k3x9q0v7h2ma-41","messages":[]}',
-    '{"type":"messages","cursor":"not a cursor","messages":["a"]}',
+    '{"type":"messages","cursor":"k3x9q0v7h2ma-41","messages":["a"]}',
+    '{"type":"messages","cursor":"k3x9q0v7h2ma-41","at":"2026-11-27T09:30:00Z","messages":["a"]}',
+    '{"type":"messages","cursor":"k3x9q0v7h2ma-41","at":[],"messages":["a"]}',
+    '{"type":"messages","cursor":"k3x9q0v7h2ma-41","at":"2026-11-27T09:30:00.000Z","messages":[]}',
+    '{"type":"messages","cursor":"not a cursor","at":"2026-11-27T09:30:00.000Z","messages":["a"]}',
     '{"type":"publish","id":"","messages":["a"]}',
     '{"type":"publish","id":"1","messages":[1]}',
     '{"type":"publish","id":"1","messages":[{"base64":1}]}',

@@ -18,6 +18,20 @@ function many(count: number, message: Message): Message[] {
   return Array.from({ length: count }, () => message);
 }
 
+function at(offset: number, atMs: number, messages: readonly Message[]): Batch {
+  const last = offset + messages.length - 1;
+  return Batch.ofMessages({ epoch: "k3x9q0v7h2ma", first: offset, last, atMs }, messages);
+}
+
+/** How many messages of which time each frame has. */
+function timesOf({ frames }: Batch): (readonly [number, number])[][] {
+  return frames.map(({ text }) => {
+    const frame = parseHubFrame(text);
+    if (!frame.ok || frame.value.type !== "messages") throw new Error("No frame of messages");
+    return (frame.value.at ?? []).map(({ count, atMs }) => [count, atMs] as const);
+  });
+}
+
 /** What the frames carry, by the cursor of each. */
 function read({ frames }: Batch): (readonly [string, readonly Message[]])[] {
   return frames.map(({ text }) => {
@@ -121,6 +135,96 @@ describe("the frames of a batch", () => {
     const units = encode.mock.calls.map(([text]) => text.length);
     expect(sum(units)).toBe(batch.frames[0]?.text.length);
     encode.mockRestore();
+  });
+});
+
+describe("10.4 the times of a batch", () => {
+  test("are one, as long as it was not joined", () => {
+    expect(timesOf(at(1, 1000, ["a", "b"]))).toEqual([[[2, 1000]]]);
+    expect(at(1, 1000, ["a", "b"]).frames[0]?.text).toContain('"at":"1970-01-01T00:00:01.000Z"');
+  });
+
+  test("are those of what was joined, the same ones together", () => {
+    const joined = Batch.join([
+      at(1, 1000, ["a", "b"]),
+      at(3, 1000, ["c"]),
+      at(4, 2000, ["d"]),
+      at(5, 3000, ["e", "f"]),
+    ]);
+    expect(timesOf(joined)).toEqual([
+      [
+        [3, 1000],
+        [1, 2000],
+        [2, 3000],
+      ],
+    ]);
+    expect(timesOf(joined.after(2))).toEqual([
+      [
+        [1, 1000],
+        [1, 2000],
+        [2, 3000],
+      ],
+    ]);
+    expect(timesOf(joined.after(4))).toEqual([[[2, 3000]]]);
+    expect(timesOf(joined.after(5))).toEqual([[[1, 3000]]]);
+    expect(timesOf(joined.upTo(4))).toEqual([
+      [
+        [3, 1000],
+        [1, 2000],
+      ],
+    ]);
+    expect(timesOf(joined.upTo(1))).toEqual([[[1, 1000]]]);
+    expect(timesOf(joined.after(2).upTo(4))).toEqual([
+      [
+        [1, 1000],
+        [1, 2000],
+      ],
+    ]);
+    expect([joined, joined.after(3), joined.after(5)].map(({ place }) => place.atMs)).toEqual([
+      1000, 2000, 3000,
+    ]);
+  });
+
+  test("are each frame's own where it takes several", () => {
+    const joined = Batch.join([
+      at(1, 1000, many(300, '"'.repeat(2000))),
+      at(301, 2000, many(300, '"'.repeat(2000))),
+    ]);
+    const frames = timesOf(joined);
+    expect(frames.length).toBeGreaterThan(2);
+    const counts = read(joined).map(([, { length }]) => length);
+    expect(frames.map((spans) => sum(spans.map(([count]) => count)))).toEqual(counts);
+    expect(frames[0]).toEqual([[counts[0], 1000]]);
+    expect(frames.at(-1)).toEqual([[counts.at(-1), 2000]]);
+    const ofTheFirst = frames.flat().filter(([, atMs]) => atMs === 1000);
+    expect(sum(ofTheFirst.map(([count]) => count))).toBe(300);
+  });
+
+  test("leave frames as small as they must be", () => {
+    const parts = Array.from({ length: 4000 }, (_, n) => at(n + 1, n, ["a".repeat(300)]));
+    const [first, ...rest] = parts;
+    if (first === undefined) throw new Error("No parts");
+    const sizes = Batch.join([first, ...rest]).frames.map(({ bytes }) => bytes);
+    expect(sizes.length).toBeGreaterThan(1);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(MIB);
+  });
+
+  test("that lie ahead of one are set back to it", () => {
+    const joined = Batch.join([at(1, 1000, ["a"]), at(2, 2000, ["b"]), at(3, 3000, ["c"])]);
+    expect(timesOf(joined.setBack(1500))).toEqual([
+      [
+        [1, 1000],
+        [2, 1500],
+      ],
+    ]);
+    expect(timesOf(joined)).toEqual([
+      [
+        [1, 1000],
+        [1, 2000],
+        [1, 3000],
+      ],
+    ]);
+    expect(joined.setBack(3000)).toBe(joined);
   });
 });
 

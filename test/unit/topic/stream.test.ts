@@ -272,7 +272,9 @@ describe.each([
     const topic = freshTopic();
     // A short text, so that the frame around it counts, and one that has three bytes a character.
     const text = "€".repeat(20);
-    const bare = JSON.stringify({ type: "messages", cursor: "0123456789ab-12", messages: [text] });
+    const at = new Date().toISOString();
+    const frame = { type: "messages", cursor: "0123456789ab-12", at, messages: [text] };
+    const bare = JSON.stringify(frame);
     const maxBacklogBytes = 10 * new TextEncoder().encode(bare).length;
     const source = await openPublisher(topic, { ...policy, maxBacklogBytes });
     const slow = await openStream(topic);
