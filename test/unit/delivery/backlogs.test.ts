@@ -1,5 +1,6 @@
 /** What waits for all of a topic's subscribers together: over the bound, who is furthest behind goes first. */
 import { describe, expect, test } from "vitest";
+import { Backlogs } from "../../../src/delivery/backlogs.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
 import { FanOut } from "../../../src/delivery/fan-out.ts";
 import { expectReached } from "../../support-in-workerd/expect-reached.ts";
@@ -147,19 +148,40 @@ describe("11.7 what waits for all together", () => {
     expect(time.waitedMs).toBe(before);
   });
 
-  test("is looked at again when many have left, so that none is kept for ever", async () => {
-    const { publish, closed, fanOut, subscribers } = serve(64);
-    await publish();
-    for (const [place, held] of subscribers.entries()) {
-      if (place === 63) for (const each of subscribers) each.end();
-      fanOut.remove(held.socket);
+  test("is looked at again when many have left, so that none is kept for ever", () => {
+    const backlogs = new Backlogs({ close: () => {} });
+    const take = (count: number): HeldSubscriber[] => {
+      const taken = Array.from({ length: count }, () => heldSubscriber());
+      for (const { subscriber } of taken) {
+        backlogs.join(subscriber);
+        subscriber.send(LARGE);
+        backlogs.count(subscriber);
+      }
+      return taken;
+    };
+    const leaving = take(64);
+    const lastOne = leaving.pop();
+    for (const { subscriber } of leaving) backlogs.forget(subscriber);
+    take(40);
+    // What the others leave behind is half of what there may be.
+    expect(backlogs.isOver).toBe(true);
+    for (const each of leaving) each.end();
+    if (lastOne !== undefined) backlogs.forget(lastOne.subscriber);
+    expect(backlogs.isOver).toBe(false);
+  });
+
+  test("is no less by one whose connection had ended before it left", () => {
+    const backlogs = new Backlogs({ close: () => {} });
+    const [ended, stays] = [heldSubscriber(), heldSubscriber()];
+    for (const { subscriber } of [ended, stays]) {
+      backlogs.join(subscriber);
+      for (let n = 0; n < 50; n++) subscriber.send(LARGE);
     }
-    const others = Array.from({ length: 63 }, () => heldSubscriber());
-    for (const { subscriber } of others) fanOut.add(subscriber);
-    const time = countWaits();
-    await publish();
-    expect(closed).toEqual([]);
-    expect(time.waitedMs).toBe(0);
+    backlogs.count(ended.subscriber);
+    ended.end();
+    backlogs.forget(ended.subscriber);
+    backlogs.count(stays.subscriber);
+    expect(backlogs.isOver).toBe(false);
   });
 
   test("is not more by who left before it was served", async () => {
