@@ -136,6 +136,16 @@ describe("times that are remembered", () => {
     expect(Math.max(...readsOf(times, 60_000, 150_000))).toBeLessThanOrEqual(8);
   });
 
+  test("are those of 16,384 rows at most, and then of every second one", () => {
+    const times = new RowTimes([]);
+    // So far on that no two have the same time.
+    const [first, last] = [100_001, 116_384];
+    for (let offset = first; offset <= last; offset++) times.append(rowAt(offset));
+    expect(Math.max(...readsOf(times, first, last))).toBe(0);
+    times.append(rowAt(last + 1));
+    expect(Math.max(...readsOf(times, first, last + 1))).toBe(1);
+  });
+
   test("9.4 go with their rows, and make room for others", () => {
     const times = new RowTimes([]);
     for (let offset = 1; offset <= 100_000; offset++) {

@@ -141,6 +141,20 @@ describe("sequencer and fan-out", () => {
     expect(await later.arrived(1)).toEqual(["3"]);
   });
 
+  test("a flush takes all that has gathered, also where it is more than one batch", async () => {
+    const pipeline = createPipeline();
+    const one = member(pipeline);
+    let acks = 0;
+    const receipt = { name: null, ack: () => void (acks += 1) };
+    // The first goes at once, and no two of the others fit a batch.
+    const sent = Array.from({ length: 4 }, (_, n) => String(n).padEnd(300 * 1024));
+    for (const message of sent) pipeline.sequencer.publish({ messages: [message], receipt });
+    expect(acks).toBe(1);
+    pipeline.sequencer.flush();
+    expect(acks).toBe(4);
+    expect(await one.arrived(4)).toEqual(sent);
+  });
+
   test("10.8 what storage does not take is neither acknowledged nor delivered, and is known to have failed", async () => {
     const error = new Error("database or disk is full: SQLITE_FULL");
     const failures: unknown[] = [];
