@@ -92,6 +92,22 @@ describe("no scan", () => {
       expect(rowsRead(look)).toBe(0);
     }));
 
+  test("a replay reads at most 64 rows more than it is given", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 1000 });
+      // As JSON, 128 of them are as much as is read at a time.
+      for (let n = 1; n <= 300; n++) log.append(raw("x".repeat(1020)), atOf(n));
+      const woken = openLog(storage, { historyMessages: 1000 });
+      const rowsRead = countRowsRead(storage);
+      let given = 0;
+      const rows = rowsRead(() => {
+        const batch = woken.read(0);
+        given = typeof batch === "object" && batch !== null ? batch.messages.length : 0;
+      });
+      expect(given).toBeGreaterThanOrEqual(128);
+      expect(rows).toBeLessThanOrEqual(given + 64);
+    }));
+
   test("9.4 rows that are missing are passed over", () =>
     onStorage((storage) => {
       const log = openLog(storage, HISTORY);
