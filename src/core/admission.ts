@@ -146,6 +146,7 @@ const REFUSALS = [
   "key-rejected",
   "key-in-path",
   "token-required",
+  "token-expired",
   "token-publishers-off",
   "topic-not-live",
   "publisher-conflict",

@@ -21,6 +21,11 @@ export function isTokenGrant(grant: Grant | null): boolean {
   return grant !== null && grant.keyId === null;
 }
 
+/** Whether a grant has ended by itself. */
+export function hasEnded({ expiresAtMs }: Grant, nowMs: number): boolean {
+  return expiresAtMs !== null && expiresAtMs <= nowMs;
+}
+
 /** Validates a grant that comes from an admission, a ticket or an attachment. */
 export const GrantSchema: v.GenericSchema<unknown, Grant> = v.object({
   keyId: v.nullable(v.pipe(v.number(), v.integer())),

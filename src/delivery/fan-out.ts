@@ -19,7 +19,7 @@ import { turn } from "./turn.ts";
 const SLICE_SENDS = 128;
 /** A batch counts as so many sends at most: a slice has at least 4 raw sockets, however many messages. */
 const MAX_RAW_SENDS = 32;
-/** What a stream frame of a batch of several messages counts: slices of 24 sockets. */
+/** What a stream frame of a batch of several messages counts: slices of 26 sockets. */
 const STREAM_SENDS = 5;
 /** What a close counts, which costs some 0.1 ms: slices of 16 sockets. */
 const CLOSE_SENDS = 8;

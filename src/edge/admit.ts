@@ -18,8 +18,8 @@ import { refuse } from "./refusal.ts";
 /** A topic needs a policy, then a recheck, and its domain may change in between once. */
 const MAX_TURNS = 4;
 
-/** What is wrong with a ticket that could be taken: its key is dead, or in doubt, so it opens nothing any more. */
-const OF_THE_TICKET: readonly ProblemSlug[] = ["key-rejected", "ticket-rejected"];
+/** What is wrong with a ticket that could be taken: its key is dead, or in doubt, or its token has ended. */
+const OF_THE_TICKET: readonly ProblemSlug[] = ["key-rejected", "ticket-rejected", "token-expired"];
 
 /** Asks a topic until it takes the socket or does not. */
 export async function admit(

@@ -14,6 +14,7 @@ import { domainStub } from "../stubs.ts";
 import type { CachedDomainLookup } from "./cached-key-store.ts";
 import type { Caller } from "./caller.ts";
 import {
+  refuseEndedToken,
   refuseKey,
   refuseKeyInPath,
   refuseTicket,
@@ -196,7 +197,7 @@ async function concludeToken(
     }
     case "expired":
       // Not counted: its holder had one that was good, and can get another.
-      return err({ slug: "token-expired", detail: "Get another token, and come back with it" });
+      return refuseEndedToken();
     // Neither is counted: its holder has no secret to guess, but the wrong token, or the wrong domain.
     case "off":
       return refuseTokenPublisher();

@@ -112,6 +112,11 @@ export function refuseKey(): Result<never, Problem> {
   });
 }
 
+/** The answer to a token that would open, had it not ended. */
+export function refuseEndedToken(): Result<never, Problem> {
+  return err({ slug: "token-expired", detail: "Get another token, and come back with it" });
+}
+
 /** The answer to a good key in the path, where the domain takes none there. */
 export function refuseKeyInPath(): Result<never, Problem> {
   return err({

@@ -2,7 +2,12 @@
 import type { RefusalSlug } from "../core/admission.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, type Result } from "../core/result.ts";
-import { refuseKey, refuseKeyInPath, refuseTokenPublisher } from "./credential.ts";
+import {
+  refuseEndedToken,
+  refuseKey,
+  refuseKeyInPath,
+  refuseTokenPublisher,
+} from "./credential.ts";
 
 /** The problem of a refusal. */
 export function refuse(slug: RefusalSlug): Result<never, Problem> {
@@ -11,6 +16,8 @@ export function refuse(slug: RefusalSlug): Result<never, Problem> {
       return refuseKey();
     case "key-in-path":
       return refuseKeyInPath();
+    case "token-expired":
+      return refuseEndedToken();
     case "token-publishers-off":
       return refuseTokenPublisher();
     case "topic-not-live":

@@ -3,7 +3,7 @@
  * keys in use walks all sockets. An index: a grant itself is its member's. Members that presented nothing are not in
  * it. Knows no clock.
  */
-import type { Grant } from "../core/grant.ts";
+import { hasEnded, type Grant } from "../core/grant.ts";
 import type { Member } from "./member.ts";
 
 /**
@@ -97,8 +97,9 @@ export class Grants {
     const expired: Member[] = [];
     this.#nextExpiryMs = Infinity;
     for (const member of this.#members) {
-      if ((member.grant?.expiresAtMs ?? Infinity) <= nowMs) expired.push(member);
-      else if (member.grant !== null) this.#expectEnd(member.grant);
+      if (member.grant === null) continue;
+      if (hasEnded(member.grant, nowMs)) expired.push(member);
+      else this.#expectEnd(member.grant);
     }
     return expired;
   }

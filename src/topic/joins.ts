@@ -10,7 +10,7 @@ import type {
   SubscriberAdmission,
 } from "../core/admission.ts";
 import { HEARTBEATS_MISSED, SERVICE_RESTART } from "../core/close-code.ts";
-import { isTokenGrant, type Grant } from "../core/grant.ts";
+import { hasEnded, isTokenGrant, type Grant } from "../core/grant.ts";
 import type { DatedPolicy, Policy } from "../core/policy.ts";
 import { parseSince, type Since } from "../core/since.ts";
 import { excessOf, transition, type TopicEvent } from "../core/topic-state.ts";
@@ -98,6 +98,9 @@ export class Joins {
   /** Why a join is refused, whatever its key is worth and whoever makes room; `null`: it may be admitted. */
   #foresee(admission: Admission): Answer | null {
     const nowMs = Date.now();
+    // Of a key the domain may know a later end.
+    const ended = isTokenGrant(admission.grant) ? refusalOfEnded(admission.grant, nowMs) : null;
+    if (ended !== null) return ended;
     this.#parts.lifecycle.passTime(nowMs);
     const event =
       admission.role === "publisher"
@@ -131,6 +134,8 @@ export class Joins {
   /** Decides on a join; without a pause, so that what is decided is done before anything else happens. */
   #admit(admission: Admission): Response {
     const nowMs = Date.now();
+    const ended = refusalOfEnded(admission.grant, nowMs);
+    if (ended !== null) return answerWith(ended);
     this.#parts.lifecycle.passTime(nowMs);
     switch (admission.role) {
       case "publisher":
@@ -278,6 +283,12 @@ export class Joins {
     const excess = publishers === "exclusive" ? here : excessOf(here, maxPublishers);
     return members.silentPublishers(excess, grant, nowMs);
   }
+}
+
+/** Why nothing opens any more by a grant, `null` where it does: a ticket may be presented after its end. */
+function refusalOfEnded(grant: Grant | null, nowMs: number): Answer | null {
+  if (grant === null || !hasEnded(grant, nowMs)) return null;
+  return { type: "refused", slug: isTokenGrant(grant) ? "token-expired" : "key-rejected" };
 }
 
 /** Where a subscriber begins, `null`: with what comes now. The edge has checked it. */

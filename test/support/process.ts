@@ -51,7 +51,7 @@ export function startProgram(
   return {
     pid: child.pid ?? -1,
     output: () => lines.join("\n"),
-    line: (pattern) => findLine(child, lines, pattern),
+    line: (pattern) => findLine(child, lines, exited, pattern),
     end: async (signal) => {
       child.kill(signal);
       return exited;
@@ -63,6 +63,7 @@ export function startProgram(
 async function findLine(
   child: ChildProcess,
   lines: readonly string[],
+  exited: Program["exited"],
   pattern: RegExp,
 ): Promise<RegExpExecArray> {
   for (let next = 0; ; next++) {
@@ -70,7 +71,8 @@ async function findLine(
       if (child.exitCode !== null || child.signalCode !== null) {
         throw new Error(`Ended without printing ${pattern}:\n${lines.join("\n")}`);
       }
-      await Promise.race([once(child, "line"), once(child, "close")]);
+      // Not `once` of its close: that would go on listening after each line.
+      await Promise.race([once(child, "line"), exited]);
     }
     const match = pattern.exec(lines[next] ?? "");
     if (match) return match;

@@ -133,6 +133,7 @@ describe("an answer", () => {
     [{ type: "refused", slug: "publisher-conflict" }, "publisher-conflict"],
     [{ type: "refused", slug: "key-rejected" }, "topic-unavailable"],
     [{ type: "refused", slug: "key-in-path" }, "topic-unavailable"],
+    [{ type: "refused", slug: "token-expired" }, "topic-unavailable"],
   ] as const)("%j is read again, and as %s by the version before", (answer: Answer, before) => {
     const headers = new Headers(formatAnswer(answer));
     expect(parseAnswer(headers)).toEqual(answer);

@@ -1,5 +1,6 @@
 /** What waits for all of a topic's subscribers together: over the bound, who is furthest behind goes first. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { Backlogs } from "../../../src/delivery/backlogs.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
 import { FanOut } from "../../../src/delivery/fan-out.ts";
 import { expectReached } from "../../support-in-workerd/expect-reached.ts";
@@ -45,6 +46,17 @@ function serve(count: number): Served {
     return here.reduce((sum, { waitingBytes }) => sum + waitingBytes, 0) / MIB;
   };
   return { fanOut, subscribers, closed, waiting, publish };
+}
+
+/** So many for each of whom the runtime holds 1 MiB. */
+function take(backlogs: Backlogs, count: number): HeldSubscriber[] {
+  const taken = Array.from({ length: count }, () => heldSubscriber());
+  for (const { subscriber } of taken) {
+    backlogs.join(subscriber);
+    subscriber.send(LARGE);
+    backlogs.count(subscriber);
+  }
+  return taken;
 }
 
 describe("11.7 what waits for all together", () => {
@@ -147,19 +159,55 @@ describe("11.7 what waits for all together", () => {
     expect(time.waitedMs).toBe(before);
   });
 
-  test("is looked at again when many have left, so that none is kept for ever", async () => {
-    const { publish, closed, fanOut, subscribers } = serve(64);
-    await publish();
-    for (const [place, held] of subscribers.entries()) {
-      if (place === 63) for (const each of subscribers) each.end();
-      fanOut.remove(held.socket);
+  test("is looked at again when many have left, so that none is kept for ever", () => {
+    const backlogs = new Backlogs({ close: () => {} });
+    const leaving = take(backlogs, 64);
+    const lastOne = leaving.pop();
+    for (const { subscriber } of leaving) backlogs.forget(subscriber);
+    take(backlogs, 40);
+    // What the others leave behind is half of what there may be.
+    expect(backlogs.isOver).toBe(true);
+    for (const each of leaving) each.end();
+    if (lastOne !== undefined) backlogs.forget(lastOne.subscriber);
+    expect(backlogs.isOver).toBe(false);
+  });
+
+  test("is not looked at each time where those who have left stay", () => {
+    const backlogs = new Backlogs({ close: () => {} });
+    const leaving = take(backlogs, 300);
+    const [first] = leaving;
+    if (first === undefined) throw new Error("Nobody");
+    const looks = vi.spyOn(first.subscriber, "look");
+    for (const { subscriber } of leaving) backlogs.forget(subscriber);
+    // As it leaves, and when there are 64, 128 and 256.
+    expect(looks).toHaveBeenCalledTimes(4);
+  });
+
+  test("is enough less for those who were to be closed, whatever becomes of them", async () => {
+    const closed: WebSocket[] = [];
+    const backlogs = new Backlogs({ close: (socket) => void closed.push(socket) });
+    take(backlogs, 70);
+    countWaits();
+    await backlogs.makeRoom();
+    const { length } = closed;
+    expect(length).toBeGreaterThan(0);
+    expect(length).toBeLessThan(40);
+    await backlogs.makeRoom();
+    expect(closed).toHaveLength(length);
+  });
+
+  test("is no less by one whose connection had ended before it left", () => {
+    const backlogs = new Backlogs({ close: () => {} });
+    const [ended, stays] = [heldSubscriber(), heldSubscriber()];
+    for (const { subscriber } of [ended, stays]) {
+      backlogs.join(subscriber);
+      for (let n = 0; n < 50; n++) subscriber.send(LARGE);
     }
-    const others = Array.from({ length: 63 }, () => heldSubscriber());
-    for (const { subscriber } of others) fanOut.add(subscriber);
-    const time = countWaits();
-    await publish();
-    expect(closed).toEqual([]);
-    expect(time.waitedMs).toBe(0);
+    backlogs.count(ended.subscriber);
+    ended.end();
+    backlogs.forget(ended.subscriber);
+    backlogs.count(stays.subscriber);
+    expect(backlogs.isOver).toBe(false);
   });
 
   test("is not more by who left before it was served", async () => {

@@ -73,6 +73,19 @@ describe("11.1 what waits for a raw subscriber", () => {
     expect(subscriber.heldBytes).toBeGreaterThanOrEqual(10 * 1025);
   });
 
+  test("is known exactly where all that was there at a look is gone, and nothing else", () => {
+    const held = heldSubscriber();
+    const { subscriber } = held;
+    for (let n = 0; n < 2; n++) {
+      subscriber.send(batchOf(many(100, "x")));
+      subscriber.look();
+    }
+    held.read(100);
+    subscriber.look();
+    expect(subscriber.backlog).toBe(100 * 3);
+    expect(subscriber.heldBytes).toBe(100 * 1025);
+  });
+
   test("of heads is what RFC 6455 says", () => {
     expect([0, 125, 126, 65_535, 65_536].map((bytes) => headBytesOf(bytes))).toEqual([
       2, 2, 4, 4, 10,

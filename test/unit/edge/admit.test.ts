@@ -278,6 +278,7 @@ describe("admission", () => {
     test.each([
       ["whose key is dead", refused("key-rejected"), "key-rejected"],
       ["whose key is in doubt", RECHECK, "ticket-rejected"],
+      ["whose token has ended", refused("token-expired"), "token-expired"],
     ])("13.7 is used up where it is one %s", async (_, answer, slug) => {
       const domain = new ScriptedDomain({ tryTicket: entry, giveTicketBack: undefined });
       const response = await connect(TICKET, new ScriptedTopic(answer), {}, domain);
@@ -328,6 +329,7 @@ describe("admission", () => {
     ["too-many-topics", 503],
     ["topic-full", 503],
     ["topic-unavailable", 503],
+    ["token-expired", 401],
     ["token-publishers-off", 403],
   ] as const)("4.1 what the topic refuses is a problem: %s", async (slug, status) => {
     const response = await connect(SUB, new ScriptedTopic(refused(slug)));

@@ -43,6 +43,16 @@ describe("history that is turned on", () => {
       expect(readAll(later, earliest(later, START_MS))).toEqual(numbers(5, 12));
     }));
 
+  test("9.3 keeps the only message that there was", () =>
+    onStorage((storage) => {
+      const log = openLog(storage);
+      log.append(raw("1"), START_MS);
+      log.configure({ ...DEFAULT_POLICY, historyMessages: 10 }, START_MS);
+      log.append(raw("2"), START_MS);
+      expect(earliest(log, START_MS)).toBe(0);
+      expect(readAll(log, 0)).toEqual(["1", "2"]);
+    }));
+
   test("9.2 keeps none of it beyond its age", () =>
     onStorage((storage) => {
       const log = openLog(storage);

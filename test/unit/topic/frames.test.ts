@@ -11,7 +11,14 @@ import { atRest } from "../../support-in-workerd/at-rest.ts";
 import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
 import { keyGrant } from "../support/grants.ts";
-import { open, publisher, subscriber, type Client, type Received } from "../support/sockets.ts";
+import {
+  hubSockets,
+  open,
+  publisher,
+  subscriber,
+  type Client,
+  type Received,
+} from "../support/sockets.ts";
 import { evict, freshDomain, freshTopic, wake } from "../support/topics.ts";
 
 const TOO_MANY = { code: 4429, reason: "too-many-requests" };
@@ -270,6 +277,26 @@ describe("frames of stream publishers", () => {
       problem: { type: "urn:wspubsub:problem:invalid-frame" },
     });
     expect(await source.next()).toEqual({ code: 4500, reason: "invalid-frame" });
+  });
+
+  test("10.10 what has gathered is acknowledged before a frame that is none closes its publisher", async () => {
+    const topic = freshTopic();
+    const source = await open(topic, publisher({}, { protocol: "stream" }));
+    await runInDurableObject(topic, (instance, ctx) => {
+      const [socket] = hubSockets(ctx, "publisher");
+      if (socket === undefined) throw new Error("There is no publisher");
+      // The first goes at once, the second lingers.
+      for (const frame of [publishOf("1", "a"), publishOf("2", "b"), "{"]) {
+        instance.webSocketMessage(socket, frame);
+      }
+    });
+    const [answers, close] = await untilClosed(source);
+    expect(answers.map(frameOf)).toMatchObject([
+      { type: "ack", id: "1" },
+      { type: "ack", id: "2" },
+      { type: "error", id: null },
+    ]);
+    expect(close).toEqual({ code: 4500, reason: "invalid-frame" });
   });
 });
 

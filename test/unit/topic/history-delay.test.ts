@@ -71,8 +71,9 @@ class Topic {
   constructor(delayMs: number, isDurable = true) {
     this.delayMs = delayMs;
     const head = { epoch: "epoch", offset: 0 };
-    const append = (publications: readonly Publication[]): Batch => {
+    const append = (publications: readonly Publication[]): Batch | null => {
       const messages = publications.flatMap((publication) => publication.messages);
+      if (messages.length === 0) return null;
       rows.add(messages);
       const first = head.offset + 1;
       head.offset += messages.length;
@@ -91,6 +92,11 @@ class Topic {
 
   publish(...messages: Message[]): void {
     this.#sequencer.publish({ messages, receipt: null });
+  }
+
+  /** Answers a publisher of whom nothing is published. */
+  answer(): void {
+    this.#sequencer.publish({ messages: [], receipt: { name: null, ack: () => {} } });
   }
 
   /** Ends all waits, until nothing is under way. */
@@ -173,6 +179,13 @@ describe("6.6 history_delay_ms", () => {
     wait.end();
     expect(await rows.next()).toEqual(["first"]);
     expect(await rows.next()).toEqual(["a", "b"]);
+  });
+
+  test("a receipt alone is no row: who comes after it does not wait for another", async () => {
+    topic = new Topic(1000);
+    topic.answer();
+    topic.publish("a");
+    expect(await Promise.race([rows.next(), waits.next()])).toEqual(["a"]);
   });
 
   test("a clock that was set back lengthens no wait", async () => {

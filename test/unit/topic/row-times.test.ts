@@ -92,6 +92,22 @@ describe("no scan", () => {
       expect(rowsRead(look)).toBe(0);
     }));
 
+  test("a replay reads at most 64 rows more than it is given", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 1000 });
+      // As JSON, 128 of them are as much as is read at a time.
+      for (let n = 1; n <= 300; n++) log.append(raw("x".repeat(1020)), atOf(n));
+      const woken = openLog(storage, { historyMessages: 1000 });
+      const rowsRead = countRowsRead(storage);
+      let given = 0;
+      const rows = rowsRead(() => {
+        const batch = woken.read(0);
+        given = typeof batch === "object" && batch !== null ? batch.messages.length : 0;
+      });
+      expect(given).toBeGreaterThanOrEqual(128);
+      expect(rows).toBeLessThanOrEqual(given + 64);
+    }));
+
   test("9.4 rows that are missing are passed over", () =>
     onStorage((storage) => {
       const log = openLog(storage, HISTORY);
@@ -134,6 +150,16 @@ describe("times that are remembered", () => {
     const times = new RowTimes([]);
     for (let offset = 1; offset <= 150_000; offset++) times.append(rowAt(offset));
     expect(Math.max(...readsOf(times, 60_000, 150_000))).toBeLessThanOrEqual(8);
+  });
+
+  test("are those of 16,384 rows at most, and then of every second one", () => {
+    const times = new RowTimes([]);
+    // So far on that no two have the same time.
+    const [first, last] = [100_001, 116_384];
+    for (let offset = first; offset <= last; offset++) times.append(rowAt(offset));
+    expect(Math.max(...readsOf(times, first, last))).toBe(0);
+    times.append(rowAt(last + 1));
+    expect(Math.max(...readsOf(times, first, last + 1))).toBe(1);
   });
 
   test("9.4 go with their rows, and make room for others", () => {

@@ -178,6 +178,19 @@ describe("a hold", () => {
     expect(await one.arrived(8400)).toHaveLength(8400);
   });
 
+  test("is for nobody who can be told to wait", async () => {
+    let holds = 0;
+    const { promise: idle, resolve: onIdle } = Promise.withResolvers<void>();
+    const pipeline = createPipeline({ hold: () => void (holds += 1), onIdle });
+    let acks = 0;
+    const receipt = { name: null, ack: () => void (acks += 1) };
+    for (let n = 0; n < 4200; n++) pipeline.sequencer.publish({ messages: ["x"], receipt });
+    expect(pipeline.sequencer.isFull).toBe(true);
+    expect(holds).toBe(0);
+    await idle;
+    expect(acks).toBe(4200);
+  });
+
   test("that is cut short between two rounds leaves the rest to the loop", async () => {
     const held: Promise<void>[] = [];
     const pipeline = createPipeline({ hold: (work) => void held.push(work()) });

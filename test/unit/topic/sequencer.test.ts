@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Cursor } from "../../../src/core/cursor.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
 import { FanOut } from "../../../src/delivery/fan-out.ts";
+import { Subscriber } from "../../../src/delivery/subscriber.ts";
 import { LINGER_MS } from "../../../src/topic/sequencer.ts";
 import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import { bareSubscriber, createPipeline, member, numbers, publish } from "../support/pipeline.ts";
@@ -141,6 +142,20 @@ describe("sequencer and fan-out", () => {
     expect(await later.arrived(1)).toEqual(["3"]);
   });
 
+  test("a flush takes all that has gathered, also where it is more than one batch", async () => {
+    const pipeline = createPipeline();
+    const one = member(pipeline);
+    let acks = 0;
+    const receipt = { name: null, ack: () => void (acks += 1) };
+    // The first goes at once, and no two of the others fit a batch.
+    const sent = Array.from({ length: 4 }, (_, n) => String(n).padEnd(300 * 1024));
+    for (const message of sent) pipeline.sequencer.publish({ messages: [message], receipt });
+    expect(acks).toBe(1);
+    pipeline.sequencer.flush();
+    expect(acks).toBe(4);
+    expect(await one.arrived(4)).toEqual(sent);
+  });
+
   test("10.8 what storage does not take is neither acknowledged nor delivered, and is known to have failed", async () => {
     const error = new Error("database or disk is full: SQLITE_FULL");
     const failures: unknown[] = [];
@@ -190,6 +205,32 @@ describe("sequencer and fan-out", () => {
     expect(slow).toEqual([slowOne]);
     expect(sends).toBe(0);
   });
+
+  test.each([
+    { protocol: "raw", messages: 1, served: 128 },
+    { protocol: "raw", messages: 2, served: 64 },
+    { protocol: "raw", messages: 1000, served: 4 },
+    { protocol: "stream", messages: 1, served: 128 },
+    { protocol: "stream", messages: 2, served: 26 },
+  ] as const)(
+    "a slice of $messages messages has $served $protocol sockets",
+    ({ protocol, messages, served }) => {
+      const fanOut = new FanOut({ maxBacklogBytes: () => Infinity, close: () => {} });
+      const reached = new Set<WebSocket>();
+      for (let n = 0; n < 200; n++) {
+        const { 0: peer, 1: socket } = new WebSocketPair();
+        socket.accept();
+        Object.defineProperty(socket, "peer", { value: peer });
+        socket.send = () => void reached.add(socket);
+        const kept = { protocol, closesOnGap: false, rememberPlace: () => {} };
+        fanOut.add(new Subscriber({ socket, ...kept }));
+      }
+      const place = { epoch: "epoch", first: 1, last: messages, atMs: 0 };
+      fanOut.deliver(Batch.ofMessages(place, numbers(messages)));
+      expect(fanOut.serve()).toBe(true);
+      expect(reached.size).toBe(served);
+    },
+  );
 
   test("many who are slow are closed some at a time", () => {
     let closed = 0;

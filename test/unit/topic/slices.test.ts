@@ -6,7 +6,14 @@ import type { Topic } from "../../../src/topic/topic.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
 import { keyGrant } from "../support/grants.ts";
 import { later } from "../support/later.ts";
-import { hubSockets, open, publisher, subscriber, type Client } from "../support/sockets.ts";
+import {
+  hubSockets,
+  open,
+  publisher,
+  subscriber,
+  type Client,
+  type Received,
+} from "../support/sockets.ts";
 import { NOTHING, storedIn } from "../support/stored.ts";
 import { evict, freshTopic, wake } from "../support/topics.ts";
 
@@ -29,6 +36,21 @@ function countCalls(ctx: DurableObjectState, method: "close" | "send"): () => nu
     };
   }
   return () => calls;
+}
+
+function codeOf(received: Received): number {
+  return typeof received === "object" && "code" in received ? received.code : NaN;
+}
+
+/** Notes with what a socket is closed from now on. */
+function watchCloses(socket: WebSocket): { readonly closed: readonly unknown[][] } {
+  const closed: unknown[][] = [];
+  const close = socket.close.bind(socket);
+  socket.close = (...args) => {
+    closed.push(args);
+    close(...args);
+  };
+  return { closed };
 }
 
 async function openMany(
@@ -121,6 +143,26 @@ test("12.7 those of a revoked key get nothing any more at once, and are closed s
   );
   source.send("secret");
   for (const client of clients) expect(await client.next()).toEqual(KEY_REJECTED);
+});
+
+test("8.2 who leaves before its turn to be closed is answered with its own code, and not closed as well", async () => {
+  const topic = freshTopic();
+  await open(topic, publisher());
+  const clients = await openMany(topic, { grant: keyGrant() });
+  const change = { type: "key", keyId: 1, standing: { type: "dead" } } as const;
+  const own = { code: 4000, reason: "my own" };
+  const closes = await runInDurableObject(topic, (instance, ctx) => {
+    const all = hubSockets(ctx, "subscriber").map((socket) => ({ socket, ...watchCloses(socket) }));
+    instance.applyChange({ ...change, atMs: later(), number: 1 });
+    const waiting = all.find(({ closed }) => closed.length === 0);
+    if (waiting === undefined) throw new Error("All were closed at once");
+    instance.webSocketClose(waiting.socket, own.code, own.reason);
+    return waiting.closed;
+  });
+  const codes = await Promise.all(clients.map((client) => client.next()));
+  const others = Array.from({ length: MANY - 1 }, () => KEY_REJECTED);
+  expect(codes.toSorted((one, other) => codeOf(one) - codeOf(other))).toEqual([own, ...others]);
+  expect(closes).not.toContainEqual([KEY_REJECTED.code, KEY_REJECTED.reason]);
 });
 
 test.each([

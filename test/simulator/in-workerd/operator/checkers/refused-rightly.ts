@@ -13,7 +13,7 @@ import { hasEnded, wasDeadSince } from "./was-dead.ts";
 export function judgeRefusal(
   world: OperatorWorld,
   wish: Join,
-  { topic, by, checkedAtMs }: Credential,
+  { topic, by, checkedAtMs, endsAtMs }: Credential,
   { answer, said }: Outcome,
 ): void {
   const saidIndex =
@@ -37,6 +37,8 @@ export function judgeRefusal(
           typeof by === "number" &&
           (wasDeadSince(world, by, checkedAtMs) || hasEnded(world, topic, by))
         );
+      case "token-expired":
+        return endsAtMs !== null && endsAtMs <= world.clock.nowMs;
       case "token-required":
         return by === "nobody" && isAny(({ subscribers }) => subscribers === "token");
       case "publisher-conflict":
