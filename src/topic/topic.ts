@@ -20,6 +20,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import { Log } from "./log.ts";
 import { Members } from "./members.ts";
 import { OwnAddress } from "./own-address.ts";
+import { Pages, type PageAnswer } from "./pages.ts";
 import { Sequencer } from "./sequencer.ts";
 import { reportSockets, type SocketReport } from "./socket-report.ts";
 import { Sockets } from "./sockets.ts";
@@ -51,6 +52,7 @@ export class Topic extends DurableObject<Env> {
   readonly #lifecycle: Lifecycle;
   readonly #log: Log;
   readonly #members: Members;
+  readonly #pages: Pages;
   readonly #sockets: Sockets;
   readonly #vacancy: Vacancy;
   #hasFailed = false;
@@ -107,6 +109,7 @@ export class Topic extends DurableObject<Env> {
       onFailure: fail,
     }));
     this.#joins = new Joins({ ...parts, lifecycle });
+    this.#pages = new Pages({ ...parts, lifecycle });
     void ctx.blockConcurrencyWhile(async () => {
       try {
         address.load();
@@ -129,6 +132,13 @@ export class Topic extends DurableObject<Env> {
     const admission = parseAdmission(request.headers.get(ADMISSION_HEADER));
     this.#address.learn(decodeSegment(request.headers.get(NAME_HEADER) ?? "") || null);
     return this.#joins.join(admission);
+  }
+
+  /** Gives a page of the log to whom the edge admitted as a subscriber, or says why not, or what it needs. */
+  page(admission: string, limit: number): PageAnswer {
+    const parsed = parseAdmission(admission);
+    if (parsed.role !== "subscriber") throw new Error("Expected a subscriber's admission");
+    return this.#pages.read(parsed, limit);
   }
 
   /** Takes the domain's word for what an operator has changed. */
