@@ -15,6 +15,7 @@ export type ProblemSlug =
   | "invalid-idempotency-key"
   | "body-too-large"
   | "unsupported-media-type"
+  | "not-acceptable"
   | "invalid-parameter"
   | "key-required"
   | "key-rejected"
@@ -90,6 +91,11 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
     status: 413,
     closeCode: 4513,
     title: "The body is larger than the hub takes",
+  },
+  "not-acceptable": {
+    status: 406,
+    closeCode: 4506,
+    title: "There is no answer of a kind that the client takes",
   },
   "unsupported-media-type": {
     status: 415,

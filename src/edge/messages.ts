@@ -9,15 +9,23 @@ import type { Problem } from "../core/problem.ts";
 import type { Result } from "../core/result.ts";
 import { callerOf, type Caller } from "./caller.ts";
 import { noteDomain, noteRefusal } from "./note-refusal.ts";
+import { getPage, type PageBody } from "./page.ts";
 import { post, type Posted } from "./post.ts";
 import { problemResponse } from "./problem-response.ts";
 import { parseAddressParams } from "./route-address.ts";
 
 const PATH = "/domains/:domain/topics/:topic/messages";
-const METHODS = ["POST"];
+const METHODS = ["GET", "HEAD", "POST"];
 const ALLOW: string = [...METHODS, "OPTIONS"].join(", ");
 /** Seconds for which a browser may remember what it was allowed; Chromium's most. */
 const MAX_AGE_SECONDS = 7200;
+
+// A page that was kept anywhere would outlive a policy, a deletion and a revoked key.
+const PAGE_HEADERS = {
+  "Content-Type": "application/json",
+  "Cache-Control": "no-store",
+  Vary: "Accept",
+};
 
 /** Handles the route, under /v1. */
 export function createMessages(): Hono<{ Bindings: Env }> {
@@ -39,6 +47,18 @@ export function createMessages(): Hono<{ Bindings: Env }> {
     }),
   );
 
+  messages.get(PATH, async (c) => {
+    const { raw: request } = c.req;
+    const page = await pageOf(
+      parseAddressParams(c),
+      request,
+      callerOf(request, c.env, c.executionCtx),
+    );
+    if (page.ok) return new Response(page.value.body, { headers: PAGE_HEADERS });
+    noteRefusal(request, c.env, page.error.slug);
+    return problemResponse(page.error, { Vary: "Accept" });
+  });
+
   messages.post(PATH, async (c) => {
     const { raw: request } = c.req;
     const posted = await postTo(
@@ -53,11 +73,22 @@ export function createMessages(): Hono<{ Bindings: Env }> {
 
   messages.all(PATH, (c) => {
     noteRefusal(c.req.raw, c.env, "method-not-allowed");
-    const detail = "Publish with a POST request";
+    const detail = "Read with a GET request, publish with a POST request";
     return problemResponse({ slug: "method-not-allowed", detail }, { Allow: ALLOW });
   });
 
   return messages;
+}
+
+async function pageOf(
+  address: Result<Address, Problem>,
+  request: Request,
+  caller: Caller,
+): Promise<Result<PageBody, Problem>> {
+  if (!address.ok) return address;
+  const page = await getPage(request, address.value, caller);
+  if (page.ok) noteDomain(address.value.domain);
+  return page;
 }
 
 async function postTo(

@@ -5,7 +5,7 @@
  */
 import type { Answer, SubscriberAdmission } from "../core/admission.ts";
 import { formatCursor, type Cursor } from "../core/cursor.ts";
-import { formatPage, MAX_PAGE_MESSAGES } from "../core/page.ts";
+import { formatPage, MAX_PAGE_MESSAGES, type Page } from "../core/page.ts";
 import { parseSince } from "../core/since.ts";
 import { transition } from "../core/topic-state.ts";
 import { Batch } from "../delivery/batch.ts";
@@ -20,7 +20,13 @@ const MAX_CALL_UNITS = 8 * 1024 * 1024;
 
 /** A page as JSON, or why there is none. */
 export type PageAnswer =
-  | { readonly type: "page"; readonly body: string | ReadableStream<Uint8Array> }
+  | {
+      readonly type: "page";
+      readonly body: string | ReadableStream<Uint8Array>;
+      readonly cursor: string;
+      /** Whether it says nothing that its reader did not know: neither a message nor a gap. */
+      readonly isEmpty: boolean;
+    }
   | Answer;
 
 /** The parts of a topic that a page is read from. */
@@ -42,10 +48,12 @@ export class Pages {
   read(admission: SubscriberAdmission, limit: number): PageAnswer {
     const refusal = this.#judge(admission);
     if (refusal !== null) return refusal;
-    const text = this.#readPage(admission.since ?? "earliest", limit);
+    const page = this.#readPage(admission.since ?? "earliest", limit);
+    const { cursor, gap, at } = page;
+    const text = formatPage(page);
     // A longer one would be refused; as bytes in a stream it is none.
     const body = text.length <= MAX_CALL_UNITS ? text : (new Response(text).body ?? text);
-    return { type: "page", body };
+    return { type: "page", body, cursor, isEmpty: gap === null && at.length === 0 };
   }
 
   /** Why it may not be read, `null` when it may. */
@@ -70,7 +78,7 @@ export class Pages {
     return transition(lifecycle.state, event, nowMs).refusal;
   }
 
-  #readPage(since: string, limit: number): string {
+  #readPage(since: string, limit: number): Page {
     const { log } = this.#parts;
     const asked = parseSince(since);
     // The edge has checked it.
@@ -81,13 +89,13 @@ export class Pages {
     const begin: Cursor = { ...start, offset: skippedTo };
     const from = gapFrom ?? (skippedTo > start.offset ? start : null);
     const end: Cursor = batch === null ? begin : { ...start, offset: batch.place.last };
-    return formatPage({
+    return {
       cursor: formatCursor(end),
       gap: from === null ? null : { from: formatCursor(from), to: formatCursor(begin) },
       more: end.offset < log.head.offset,
       at: batch?.spans ?? [],
       list: batch?.list ?? "[]",
-    });
+    };
   }
 
   /** What follows an offset, up to so many messages and what a frame takes; what cannot be read is passed over first. */
@@ -99,7 +107,7 @@ export class Pages {
     let skippedTo = offset;
     const batches: Batch[] = [];
     let units = 0;
-    for (let at = offset; at < skippedTo + most && units < MAX_FRAME_BYTES; ) {
+    for (let at = offset; at < skippedTo + most && units < MAX_FRAME_BYTES;) {
       const read = log.read(at);
       if (read instanceof Batch) {
         const next = read.upTo(skippedTo + most);
