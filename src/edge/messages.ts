@@ -66,7 +66,11 @@ export function createMessages(): Hono<{ Bindings: Env }> {
       request,
       callerOf(request, c.env, c.executionCtx),
     );
-    if (posted.ok) return c.json(posted.value, 200, { "Cache-Control": "no-store" });
+    if (posted.ok) {
+      const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
+      // A line of its own, as problems are: many read it in a terminal.
+      return c.body(`${JSON.stringify(posted.value)}\n`, 200, headers);
+    }
     noteRefusal(request, c.env, posted.error.slug);
     return problemResponse(posted.error);
   });
