@@ -1,10 +1,13 @@
 /** PROTOCOL.md, section 18, by Node's fetch: a topic's messages as pages, at once or after a wait. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { SignJWT } from "jose";
 import { describe, expect, inject, test } from "vitest";
 import { databaseUrl, freshDomain, freshKey } from "../support/addresses.ts";
 import { admin } from "../support/admin.ts";
 import { startBareHub } from "../support/bare-hub.ts";
 import { open, ownAddress } from "../support/client.ts";
+import { startProgram } from "../support/process.ts";
 import { noteSecret } from "../support/secrets.ts";
 import { StreamPublisher } from "../support/stream-client.ts";
 import { bearer } from "../support/versions/tenant.ts";
@@ -195,5 +198,20 @@ describe.runIf(sqlEndpoint !== null)("a page", () => {
     const options = await fetch(place.messages, { method: "OPTIONS", headers: asks });
     expect(options.status).toBe(204);
     expect(options.headers.get("Access-Control-Allow-Methods")).toContain("GET");
+  });
+});
+
+describe.runIf(sqlEndpoint !== null)("README's pages with curl", () => {
+  test("18.2 are what it says", async () => {
+    const readme = await readFile(join(import.meta.dirname, "../../README.md"), "utf8");
+    const [, script = ""] = /read without a socket[^]*?```sh\n([^]*?)```/.exec(readme) ?? [];
+    const place = await freshPlace({ ...KEPT, publishers: "shared" });
+    const publisher = await StreamPublisher.open(place.pub, bearer(place.key));
+    for (const message of ["1", "2", "3"]) await publisher.publish([message]);
+    const [written = ""] = /http:\S+/.exec(script) ?? [];
+    const program = startProgram("sh", ["-ec", script.replace(written, place.messages)]);
+    expect(await program.exited).toBe(0);
+    const pages = program.output().match(/\{"cursor".*?\]\}/g) ?? [];
+    expect(pages.map((page) => JSON.parse(page).messages)).toEqual([["1", "2"], ["3"]]);
   });
 });
