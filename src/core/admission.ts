@@ -168,7 +168,8 @@ const REFUSALS_BEFORE: readonly RefusalSlug[] = [
   "topic-unavailable",
 ];
 
-const AnswerSchema: v.GenericSchema<unknown, Answer> = v.variant("type", [
+/** Validates an answer that comes from an object. */
+export const AnswerSchema: v.GenericSchema<unknown, Answer> = v.variant("type", [
   v.object({ type: v.literal("refused"), slug: v.picklist(REFUSALS) }),
   v.object({ type: v.literal("needs"), what: v.picklist(["policy", "recheck"]) }),
 ]);

@@ -11,6 +11,11 @@ export type ProblemSlug =
   | "upgrade-required"
   | "unsupported-websocket-version"
   | "invalid-address"
+  | "invalid-body"
+  | "invalid-idempotency-key"
+  | "body-too-large"
+  | "unsupported-media-type"
+  | "not-acceptable"
   | "invalid-parameter"
   | "key-required"
   | "key-rejected"
@@ -57,7 +62,7 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
   "method-not-allowed": {
     status: 405,
     closeCode: 4505,
-    title: "Only GET is allowed here",
+    title: "This method is not allowed here",
     headers: { Allow: "GET" },
   },
   "upgrade-required": {
@@ -76,6 +81,29 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
   },
   "invalid-address": { status: 400, closeCode: 4500, title: "The address is invalid" },
   "invalid-parameter": { status: 400, closeCode: 4500, title: "A query parameter is invalid" },
+  "invalid-body": { status: 400, closeCode: 4500, title: "The body cannot be published" },
+  "invalid-idempotency-key": {
+    status: 400,
+    closeCode: 4500,
+    title: "The Idempotency-Key is invalid",
+  },
+  "body-too-large": {
+    status: 413,
+    closeCode: 4513,
+    title: "The body is larger than the hub takes",
+  },
+  "not-acceptable": {
+    status: 406,
+    closeCode: 4506,
+    title: "There is no answer of a kind that the client takes",
+  },
+  "unsupported-media-type": {
+    status: 415,
+    closeCode: 4515,
+    title: "The body is of a kind that the hub does not take",
+    // RFC 9110, section 15.5.16.
+    headers: { "Accept-Encoding": "identity" },
+  },
   "key-required": {
     status: 401,
     closeCode: 4501,

@@ -73,6 +73,18 @@ export type TopicEvent =
       /** Those that are there and need not make room. */
       readonly publishers: number;
     }
+  /** Somebody publishes who holds no socket: it displaces nobody, and takes nobody's place. */
+  | {
+      readonly type: "post";
+      /** The newest that is known. */
+      readonly policy: Policy;
+      readonly policyAtMs: number;
+      /** Names the life that begins if none is under way. */
+      readonly life: string;
+      readonly isByToken: boolean;
+      /** Those whose sockets are there. */
+      readonly publishers: number;
+    }
   /** `remaining` counts the publishers without the one that left. */
   | { readonly type: "publisher-leaves"; readonly remaining: number }
   | {
@@ -117,6 +129,8 @@ export function transition(state: TopicState, event: TopicEvent, nowMs: number):
   switch (event.type) {
     case "publisher-connects":
       return publisherConnects(state, event);
+    case "post":
+      return post(state, event, nowMs);
     case "publisher-leaves":
       return publisherLeaves(state, event.remaining, nowMs);
     case "subscriber-connects":
@@ -145,6 +159,31 @@ function publisherConnects(
   const isWanted = event.takeover || event.incumbentSilent;
   if (!isWanted || !event.mayDisplace) return refuse(state, "publisher-conflict");
   return go(next, { type: "displace-publishers" });
+}
+
+/** What it begins goes on until its publisher is said to have left; a grace begins anew at once. */
+function post(
+  state: TopicState,
+  event: Extract<TopicEvent, { type: "post" }>,
+  nowMs: number,
+): Transition {
+  const { policy, policyAtMs, life } = event;
+  if (event.isByToken && !policy.tokenPublishers) return refuse(state, "token-publishers-off");
+  switch (state.phase) {
+    case "vacant":
+      return go({ phase: "live", life, policy, policyAtMs });
+    case "live": {
+      const isTaken = policy.publishers === "exclusive" && event.publishers > 0;
+      return isTaken ? refuse(state, "publisher-conflict") : go(state);
+    }
+    case "grace": {
+      // To whole seconds, so that many in a second store one deadline.
+      const deadlineMs = Math.ceil((nowMs + policy.graceSeconds * 1000) / 1000) * 1000;
+      if (policy.graceSeconds === 0)
+        return go({ phase: "live", life: state.life, policy, policyAtMs });
+      return go(deadlineMs === state.deadlineMs ? state : { ...state, deadlineMs });
+    }
+  }
 }
 
 function policyChanges(

@@ -26,7 +26,7 @@ export class Batch {
   readonly place: Place;
   readonly messages: readonly Message[];
   /** When they were published: at once, unless it was joined. */
-  readonly #spans: readonly Span[];
+  readonly spans: readonly Span[];
   #list: string | null;
   #frames: readonly Frame[] | null = null;
   #rawSize: WireSize | null = null;
@@ -39,7 +39,7 @@ export class Batch {
   ) {
     this.place = { ...place, atMs: spans[0]?.atMs ?? 0 };
     this.messages = messages;
-    this.#spans = spans;
+    this.spans = spans;
     this.#list = list;
   }
 
@@ -73,7 +73,7 @@ export class Batch {
     return new Batch(
       { ...place, last },
       batches.flatMap(({ messages }) => messages),
-      joinSpans(batches.map((batch) => batch.#spans)),
+      joinSpans(batches.map((batch) => batch.spans)),
       joinMessageLists(batches.map(({ list }) => list)),
     );
   }
@@ -87,7 +87,7 @@ export class Batch {
   get frames(): readonly Frame[] {
     const { messages, list } = this;
     const { epoch, last } = this.place;
-    return (this.#frames ??= framesOf({ epoch, last, messages, spans: this.#spans, list }));
+    return (this.#frames ??= framesOf({ epoch, last, messages, spans: this.spans, list }));
   }
 
   /** What the bare messages take on the wire. */
@@ -109,14 +109,14 @@ export class Batch {
 
   /** The same with what was published at a later time set to this one. */
   setBack(atMs: number): Batch {
-    if (this.#spans.every((span) => span.atMs <= atMs)) return this;
-    const spans = this.#spans.map((span) => [{ ...span, atMs: Math.min(span.atMs, atMs) }]);
+    if (this.spans.every((span) => span.atMs <= atMs)) return this;
+    const spans = this.spans.map((span) => [{ ...span, atMs: Math.min(span.atMs, atMs) }]);
     return new Batch(this.place, this.messages, joinSpans(spans), this.#list);
   }
 
   #part(place: Place): Batch {
     const [from, to] = [place.first - this.place.first, place.last + 1 - this.place.first];
-    return new Batch(place, this.messages.slice(from, to), sliceSpans(this.#spans, from, to), null);
+    return new Batch(place, this.messages.slice(from, to), sliceSpans(this.spans, from, to), null);
   }
 }
 

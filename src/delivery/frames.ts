@@ -11,7 +11,7 @@ import { sliceSpans, type Span } from "../core/span.ts";
 import { formatMessageList } from "../core/stream.ts";
 
 /** What a frame that joins messages has at most; Python's `websockets` takes no more unless it is told to. */
-const MAX_FRAME_BYTES = 1024 * 1024;
+export const MAX_FRAME_BYTES: number = 1024 * 1024;
 
 /** A frame of the stream. */
 export interface Frame {

@@ -40,12 +40,15 @@ export async function requireDomain(
   return checked.ok ? ok(null) : checked;
 }
 
-/** Reads `Authorization: Bearer`, without which none of these routes opens. */
-export function readBearer(authorization: string | null): Result<string, Problem> {
+/** Reads `Authorization: Bearer`, without which none of these routes opens; `what` is what opens this one. */
+export function readBearer(
+  authorization: string | null,
+  what: string = "AdminTokenOrKey",
+): Result<string, Problem> {
   const found = findCredential({ authorization, encoded: [] });
   if (!found.ok) return refuseKey();
   if (found.value !== null) return ok(found.value);
-  return err({ slug: "key-required", detail: 'Send "Authorization: Bearer AdminTokenOrKey"' });
+  return err({ slug: "key-required", detail: `Send "Authorization: Bearer ${what}"` });
 }
 
 async function isAdmin(env: Env, text: string): Promise<boolean> {

@@ -4,7 +4,6 @@
  */
 import { Hono, type Context } from "hono";
 import { cors } from "hono/cors";
-import { parseAddress, parseDomain, type Address } from "../core/address.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { requireAdmin, requireDomain } from "./admin-access.ts";
@@ -16,6 +15,7 @@ import { revokeKey, syncKey, type ChangedKey } from "./key-changes.ts";
 import { noteRefusal } from "./note-refusal.ts";
 import { problemResponse } from "./problem-response.ts";
 import { rawParam } from "./raw-param.ts";
+import { parseAddressParams, parseDomainParam } from "./route-address.ts";
 import { syncDomain } from "./sync-domain.ts";
 import { describeTopic, listSockets, listTopics } from "./topic-reports.ts";
 
@@ -147,16 +147,6 @@ function succeed(
   result: Result<object, Problem>,
 ): Result<Success, Problem> {
   return result.ok ? ok({ status, body: result.value }) : result;
-}
-
-function parseDomainParam(c: AdminContext): Result<string, Problem> {
-  const domain = parseDomain(rawParam(c, "domain"));
-  return domain.ok ? domain : invalidAddress(domain.error);
-}
-
-function parseAddressParams(c: AdminContext): Result<Address, Problem> {
-  const address = parseAddress(rawParam(c, "domain"), rawParam(c, "topic"));
-  return address.ok ? ok(address.value) : invalidAddress(address.error);
 }
 
 function invalidAddress(detail: string): Result<never, Problem> {

@@ -1,9 +1,9 @@
 /**
- * The admission of a socket: the edge says what it knows, and the topic answers with the 101, with a refusal, or
+ * The admission of a socket, or of a post: the edge says what it knows, and the topic answers with the 101, with a refusal, or
  * with what must be known first. Owns the turns that they take. Invariants: they end, whatever a topic answers; a
  * ticket is used up by the 101 or by a refusal of its own, and by nothing else that can be known.
  */
-import type { Admission } from "../core/admission.ts";
+import type { Admission, Answer } from "../core/admission.ts";
 import type { Problem, ProblemSlug } from "../core/problem.ts";
 import { ok, type Result } from "../core/result.ts";
 import { logError } from "../log.ts";
@@ -21,6 +21,15 @@ const MAX_TURNS = 4;
 /** What is wrong with a ticket that could be taken: its key is dead, or in doubt, or its token has ended. */
 const OF_THE_TICKET: readonly ProblemSlug[] = ["key-rejected", "ticket-rejected", "token-expired"];
 
+/** How a topic is asked: what it gives to whoever it lets in, or its answer. */
+export type Ask<T> = (admission: Admission) => Promise<Asked<T> | Answer>;
+
+/** What a topic gives to whoever it lets in. */
+export interface Asked<T> {
+  readonly type: "admitted";
+  readonly value: T;
+}
+
 /** Asks a topic until it takes the socket or does not. */
 export async function admit(
   handshake: Handshake,
@@ -31,10 +40,11 @@ export async function admit(
   const prepared = await prepare(handshake, caller);
   if (!prepared.ok) return prepared;
   const { admission, giveBack } = prepared.value;
-  if (giveBack === null) return askTopic(handshake, caller, admission);
+  const ask: Ask<Response> = (said) => joinTopic(caller.env, handshake.address, said);
+  if (giveBack === null) return takeTurns(handshake, caller, admission, ask);
   let isUsedUp = false;
   try {
-    const admitted = await askTopic(handshake, caller, admission);
+    const admitted = await takeTurns(handshake, caller, admission, ask);
     isUsedUp = admitted.ok || OF_THE_TICKET.includes(admitted.error.slug);
     return admitted;
   } finally {
@@ -43,26 +53,28 @@ export async function admit(
   }
 }
 
-async function askTopic(
+/** The turns themselves, from what is said first on. */
+export async function takeTurns<T>(
   handshake: Handshake,
   caller: Caller,
   first: Admission,
-): Promise<Result<Response, Problem>> {
+  ask: Ask<T>,
+): Promise<Result<T, Problem>> {
   let prepared: Result<Admission, Problem> = ok(first);
   for (let turn = 1; prepared.ok; turn += 1) {
-    const joined = await joinTopic(caller.env, handshake.address, prepared.value);
-    switch (joined.type) {
+    const asked = await ask(prepared.value);
+    switch (asked.type) {
       case "admitted":
-        return ok(joined.response);
+        return ok(asked.value);
       case "refused":
-        if (joined.slug === "key-rejected") await countFailure(caller);
-        return refuse(joined.slug);
+        if (asked.slug === "key-rejected") await countFailure(caller);
+        return refuse(asked.slug);
       case "needs":
         if (turn === MAX_TURNS) {
-          logError({ event: "admission-endless", needs: joined.what });
+          logError({ event: "admission-endless", needs: asked.what });
           return refuse("topic-unavailable");
         }
-        prepared = await learn(handshake, caller, prepared.value, joined.what);
+        prepared = await learn(handshake, caller, prepared.value, asked.what);
     }
   }
   return prepared;

@@ -8,6 +8,7 @@ import { logError } from "../log.ts";
 import { createAdmin } from "./admin.ts";
 import { describeNowhere } from "./describe-nowhere.ts";
 import { answerRefusal } from "./explain.ts";
+import { createMessages } from "./messages.ts";
 import { noteRefusal } from "./note-refusal.ts";
 import { upgrade } from "./upgrade.ts";
 
@@ -17,6 +18,7 @@ export function createApp(): Hono<{ Bindings: Env }> {
 
   app.all("/ws/*", (c) => upgrade(c.req.raw, c.env, c.executionCtx));
 
+  app.route("/v1", createMessages());
   app.route("/v1", createAdmin());
 
   app.notFound((c) => {

@@ -4,6 +4,7 @@
  * Invariant: clients that are remembered are bounded in number.
  */
 import QuickLRU from "quick-lru";
+import { logError } from "../log.ts";
 
 /** How long a client that was over the limit is refused before it may try again. */
 const BLOCK_MS = 10_000;
@@ -23,7 +24,12 @@ export class ClientLimit {
   }
 
   /** Counts one try of a client that was in vain. */
-  async count(counter: RateLimit, client: string): Promise<void> {
+  async count(counter: RateLimit | undefined, client: string): Promise<void> {
+    if (counter === undefined) {
+      // wrangler's environments inherit no bindings. Whoever asked is answered as ever, and nobody is counted.
+      logError({ event: "rate-limit-missing" });
+      return;
+    }
     const { success } = await counter.limit({ key: client });
     if (success) return;
     this.#anyUntilMs = Date.now() + BLOCK_MS;

@@ -22,7 +22,7 @@ export function describeNowhere(pathname: string): string {
       return SOCKETS + describeSlash(rest.slice(1), () => "/ws/pub/Domain/part%2Fpart");
     case "v1/domains": {
       if (rest[1] !== "topics") return TOPICS;
-      const [, end] = /\/(sockets|tickets)$/.exec(pathname) ?? [];
+      const [, end] = /\/(sockets|tickets|messages)$/.exec(pathname) ?? [];
       const parts = end === undefined ? rest.slice(2) : rest.slice(2, -1);
       const path = (topic: string): string =>
         `/v1/domains/Domain/topics/${topic}${end === undefined ? "" : `/${end}`}`;

@@ -16,7 +16,7 @@ import { cannotReadTokenPublishers } from "../core/version-before.ts";
 import { topicStub, type StubEnv } from "../stubs.ts";
 
 /** The 101 to return untouched, or the object's answer. */
-export type Joined = { readonly type: "admitted"; readonly response: Response } | Answer;
+export type Joined = { readonly type: "admitted"; readonly value: Response } | Answer;
 
 /**
  * Asks a topic to take a socket; rejects when the object cannot be reached. One that ended meanwhile is asked once
@@ -40,5 +40,7 @@ export async function joinTopic(
     if (!cannotReadTokenPublishers(error)) throw error;
     return { type: "refused", slug: "topic-unavailable" };
   }
-  return response.status === 101 ? { type: "admitted", response } : parseAnswer(response.headers);
+  return response.status === 101
+    ? { type: "admitted", value: response }
+    : parseAnswer(response.headers);
 }

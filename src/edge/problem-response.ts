@@ -4,13 +4,19 @@
  */
 import { PROBLEMS, problemDetails, type Problem } from "../core/problem.ts";
 
-/** The response that refuses a request. */
-export function problemResponse(problem: Problem): Response {
+/** The response that refuses a request; `headers` stand in the place of what the problem's kind has. */
+export function problemResponse(
+  problem: Problem,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
   const kind = PROBLEMS[problem.slug];
+  const { retryAfter } = problem;
   return new Response(`${JSON.stringify(problemDetails(problem))}\n`, {
     status: kind.status,
     headers: {
       ...kind.headers,
+      ...(retryAfter !== undefined && { "Retry-After": String(retryAfter) }),
+      ...headers,
       "Content-Type": "application/problem+json",
       "Cache-Control": "no-store",
     },

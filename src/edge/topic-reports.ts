@@ -15,8 +15,8 @@ import type { Caller } from "./caller.ts";
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
 
-/** The answer to what a topic of the version before cannot say. */
-const OUTDATED_TOPIC: Problem = {
+/** The answer to what a topic of the version before cannot do. */
+export const OUTDATED_TOPIC: Problem = {
   slug: "topic-unavailable",
   detail:
     "The hub is being updated, and this topic has its turn yet to come: try again in a minute",

@@ -17,7 +17,7 @@ import { bypassProxyForLoopback } from "./bypass-proxy.ts";
 import { describeLowLimit, readOpenFilesLimit } from "./open-files.ts";
 import { announceRunningHub } from "./running-hub.ts";
 import { openState } from "./state-folder.ts";
-import { TEST_KEY } from "./test-key.ts";
+import { SHARED_KEY, TEST_KEY, type SeededKey } from "./test-key.ts";
 import { untilAnswering } from "./until-answering.ts";
 import { wranglerDevArgs, wranglerDevEnvironment } from "./wrangler-dev.ts";
 
@@ -35,9 +35,12 @@ interface DevDatabase {
   /** What to show of it. */
   readonly label: string;
   /** A domain and a key that work, or what to put in their place. */
-  readonly domain: string;
-  readonly key: string;
+  readonly sockets: Pick<SeededKey, "domain" | "key">;
+  /** The same of a domain that is shared. */
+  readonly posts: Pick<SeededKey, "domain" | "key">;
 }
+
+const TO_FILL_IN = { domain: "YOUR-DOMAIN", key: "YOUR-KEY" };
 
 const children: Child[] = [];
 let stopping = false;
@@ -66,8 +69,8 @@ async function main(): Promise<void> {
         url: own.url,
         hubUrl: own.speaks === "neon" ? own.url : await startBridge(own.url),
         label: new URL(own.url).host,
-        domain: "YOUR-DOMAIN",
-        key: "YOUR-KEY",
+        sockets: TO_FILL_IN,
+        posts: TO_FILL_IN,
       }
     : await startPostgres(options);
   await startWorker(options, database, adminToken);
@@ -89,7 +92,7 @@ async function startPostgres({ state, fresh }: DevOptions): Promise<DevDatabase>
     args: fresh ? [...args, "--fresh"] : args,
     env: process.env,
   });
-  return { url, hubUrl: url, label: url, domain: TEST_KEY.domain, key: TEST_KEY.key };
+  return { url, hubUrl: url, label: url, sockets: TEST_KEY, posts: SHARED_KEY };
 }
 
 /** Between the hub and a Postgres that does not speak Neon's HTTP; the URL is a secret. */
@@ -161,18 +164,22 @@ function start(file: string, args: string[], options: ChildOptions): Child {
   return child;
 }
 
-function printUrls({ port }: DevOptions, { label, domain, key }: DevDatabase): void {
-  const publisher = `ws://localhost:${port}/ws/pub/${key}/${domain}/hello`;
-  const subscriber = `ws://localhost:${port}/ws/sub/${domain}/hello`;
+function printUrls({ port }: DevOptions, { label, sockets, posts }: DevDatabase): void {
+  const host = `localhost:${port}`;
+  const publisher = `ws://${host}/ws/pub/${sockets.key}/${sockets.domain}/hello`;
+  const subscriber = `ws://${host}/ws/sub/${sockets.domain}/hello`;
+  const messages = `http://${host}/v1/domains/${posts.domain}/topics/hello/messages`;
   console.log(`Publisher   ${publisher}
 Subscriber  ${subscriber}
 
 Try it, the publisher first:
   npx wscat -c ${publisher}
   npx wscat -c ${subscriber}
+Or publish by plain HTTP, where many may:
+  curl -H 'Authorization: Bearer ${posts.key}' -d hello ${messages}
 
 Postgres  ${label}
-Ready on http://localhost:${port} (Ctrl+C stops it)`);
+Ready on http://${host} (Ctrl+C stops it)`);
 }
 
 /** npm ends on SIGTERM without passing it on, which would leave the hub running under nobody. */

@@ -1,6 +1,6 @@
 /**
  * The Postgres of a laptop, as a process: PGlite behind Postgres's own protocol and Neon's HTTP on one port,
- * with schema.sql applied and the documented test key active. Prints a line that starts with "Postgres" and
+ * with schema.sql applied and the documented test keys active. Prints a line that starts with "Postgres" and
  * has its URL once it answers.
  */
 import type { PGlite } from "@electric-sql/pglite";
@@ -17,11 +17,11 @@ import { parsePort } from "./parse-port.ts";
 import { POSTGRES_CONTENTS } from "./postgres-folder.ts";
 import { serveBoth } from "./serve-both.ts";
 import { takeFolder } from "./take-folder.ts";
-import { TEST_KEY } from "./test-key.ts";
+import { SHARED_KEY, TEST_KEY } from "./test-key.ts";
 
 const HELP = `Usage: node src/local/postgres.ts [options]
 
-Serves an embedded Postgres, with schema.sql applied and the test key active, at
+Serves an embedded Postgres, with schema.sql applied and the test keys active, at
 postgres://postgres:postgres@127.0.0.1:PORT/postgres for psql and other programs,
 and for Neon's driver at http://127.0.0.1:PORT/sql.
 
@@ -31,10 +31,13 @@ and for Neon's driver at http://127.0.0.1:PORT/sql.
   --fresh      empty the database first
   --help       this text`;
 
-/** Seeds the documented key; the trigger of schema.sql hashes it. */
+/** Seeds the documented keys, which the trigger of schema.sql hashes, and a domain that is shared. */
 const SEED = `insert into apikeys (domain, username, apikey, active)
-  values ('${TEST_KEY.domain}', '${TEST_KEY.username}', '${TEST_KEY.key}', true)
-  on conflict (apikey_hash) do nothing`;
+  values ${[TEST_KEY, SHARED_KEY].map(({ domain, username, key }) => `('${domain}', '${username}', '${key}', true)`).join(", ")}
+  on conflict (apikey_hash) do nothing;
+  insert into domains (domain, publishers, history_messages, history_seconds)
+  values ('${SHARED_KEY.domain}', 'shared', 1000, 86400)
+  on conflict (domain) do nothing`;
 
 interface Options {
   readonly port: number;

@@ -54,6 +54,11 @@ export class Grants {
     if (members?.size === 0) this.#keys.delete(keyId);
   }
 
+  /** How many who are here presented anything. */
+  get size(): number {
+    return this.#members.size;
+  }
+
   /** Whether nobody who is here presented anything. */
   get isEmpty(): boolean {
     return this.#members.size === 0;

@@ -1,7 +1,6 @@
 /**
- * Intake: what publishers send becomes publications, and what is in the log is acknowledged. Raw frames
- * are taken as they are; a frame of the stream is taken whole or refused, and a publish that is repeated
- * is acknowledged again and not taken again (PROTOCOL.md, 10.7 to 10.11).
+ * Intake: what publishers send over sockets becomes publications, and what is in the log is acknowledged. Raw frames
+ * are taken as they are; a frame of the stream is taken whole or refused (PROTOCOL.md, 10.7 to 10.11).
  * Invariant: what one socket is told comes in the order of what it sent, as far as that was read.
  */
 import { isLargerThan } from "../core/byte-size.ts";
@@ -12,12 +11,11 @@ import {
   TOO_MANY_REQUESTS,
   type Close,
 } from "../core/close-code.ts";
-import { formatCursor, type Cursor } from "../core/cursor.ts";
+import { formatCursor } from "../core/cursor.ts";
 import { formatAck, formatError } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
-import { formatMessageList } from "../core/stream.ts";
 import {
   countMessages,
   isOverstructured,
@@ -25,59 +23,23 @@ import {
   readId,
 } from "../core/unread-publish.ts";
 import { sendFrame } from "../delivery/send-frame.ts";
-import { fingerprintOf } from "./fingerprint.ts";
-import type { Log, Logged } from "./log.ts";
-import type { RateVerdict } from "./message-rate.ts";
-import type { Owner } from "./owner.ts";
-import type { Publication, PublishName } from "./publication.ts";
 import type { Publisher } from "./publisher.ts";
+import {
+  tooManyMessages,
+  TOO_MANY_UNANSWERED,
+  type Publishes,
+  type RateRefusal,
+} from "./publishes.ts";
 import { MAX_IDS_EACH } from "./recent-ids.ts";
 import type { Sequencer } from "./sequencer.ts";
 
-/** Seconds after which an overloaded topic may be tried again. */
-const RETRY_AFTER_SECONDS = 1;
-
-const OVERLOADED: Problem = {
-  slug: "topic-overloaded",
-  detail: "Nothing of it was published: send it again",
-  retryAfter: RETRY_AFTER_SECONDS,
-};
-const TOO_MANY_UNANSWERED: Problem = {
-  slug: "topic-overloaded",
-  detail: `Nothing of it was published: ${MAX_IDS_EACH} before it are not answered`,
-  retryAfter: RETRY_AFTER_SECONDS,
-};
-const ID_REUSED: Problem = {
-  slug: "id-reused",
-  detail: "Nothing of it was published: its id stands for other messages",
-};
-const OUT_OF_ORDER: Problem = {
-  slug: "out-of-order",
-  detail: 'Nothing of it was published: nor was what "after" names, as far as is remembered',
-};
-
-/** What became of a publish; shared with those who repeated it while it was under way. */
-interface Outcome extends Pick<Logged, "fingerprint"> {
-  /** Where it is in the log, `null` while it is not. */
-  cursor: Cursor | null;
-}
-
-/** What is published, and under which name. */
-interface Named extends Omit<Publication, "receipt"> {
-  readonly name: PublishName | null;
-}
-
-const NOTHING: Named = { messages: [], name: null };
-
 /** The intake of one topic. */
 export class Intake {
-  readonly #log: Log;
+  readonly #publishes: Publishes;
   readonly #sequencer: Sequencer;
-  /** By owner and id, what is published and not in the log yet. */
-  readonly #underWay: Map<Owner, Map<string, Outcome>> = new Map();
 
-  constructor(log: Log, sequencer: Sequencer) {
-    this.#log = log;
+  constructor(publishes: Publishes, sequencer: Sequencer) {
+    this.#publishes = publishes;
     this.#sequencer = sequencer;
   }
 
@@ -146,76 +108,24 @@ export class Intake {
   }
 
   #takePublish(publisher: Publisher, publish: PublishFrame, maxBytes: number): void {
-    const { owner } = publisher;
-    const { id, messages } = publish;
-    const known = this.#find(owner, id);
-    const problem = known === null ? this.#problemOf(publish, owner, maxBytes) : null;
-    if (problem !== null) return this.#refuse(publisher, id, problem);
-    // The log has messages as this list, too: it is written once, and hashed faster than they are.
-    const list = formatMessageList(messages);
-    const fingerprint = fingerprintOf(list);
-    if (known !== null) {
-      const isSame = known.fingerprint === null || known.fingerprint === fingerprint;
-      if (isSame) this.#acknowledge(publisher, id, known);
-      else this.#refuse(publisher, id, ID_REUSED);
-      return;
-    }
-    const outcome: Outcome = { fingerprint, cursor: null };
-    const own = this.#underWay.get(owner) ?? new Map<string, Outcome>();
-    if (own.size === 0) this.#underWay.set(owner, own);
-    own.set(id, outcome);
-    this.#answer(publisher, { messages, list, name: { owner, id, fingerprint } }, (cursor) => {
-      own.delete(id);
-      if (own.size === 0) this.#underWay.delete(owner);
-      outcome.cursor = cursor;
+    const { id } = publish;
+    const judged = this.#publishes.judge(publisher.owner, publish, maxBytes);
+    if (judged.type === "refused") return this.#refuse(publisher, id, judged.problem);
+    publisher.unanswered += 1;
+    this.#publishes.take(judged, (cursor) => {
+      publisher.unanswered -= 1;
       sendFrame(publisher.socket, formatAck(id, formatCursor(cursor)));
     });
   }
 
-  /** Who repeats an id stands behind whoever published it. */
-  #acknowledge(publisher: Publisher, id: string, outcome: Outcome): void {
-    this.#answer(publisher, NOTHING, (cursor) => {
-      sendFrame(publisher.socket, formatAck(id, formatCursor(outcome.cursor ?? cursor)));
+  #refuse(publisher: Publisher, id: string | null, problem: Problem): void {
+    publisher.unanswered += 1;
+    this.#publishes.answerInTurn(() => {
+      publisher.unanswered -= 1;
+      sendFrame(publisher.socket, formatError(id, problem));
     });
   }
-
-  #refuse(publisher: Publisher, id: string | null, problem: Problem): void {
-    this.#answer(publisher, NOTHING, () => sendFrame(publisher.socket, formatError(id, problem)));
-  }
-
-  /** Answers in its turn, whatever there is to publish: answers come in the order of their frames. */
-  #answer(
-    publisher: Publisher,
-    { messages, list, name }: Named,
-    answer: (at: Cursor) => void,
-  ): void {
-    publisher.unanswered += 1;
-    const ack = (cursor: Cursor): void => {
-      publisher.unanswered -= 1;
-      answer(cursor);
-    };
-    this.#sequencer.publish({ messages, list, receipt: { name, ack } });
-  }
-
-  /** What became of a publish, `null` when nothing is known of it. */
-  #find(owner: Owner, id: string): Outcome | null {
-    return this.#underWay.get(owner)?.get(id) ?? this.#log.find(owner, id);
-  }
-
-  /** Why a publish that is new cannot be taken, `null` when it can. */
-  #problemOf({ messages, after }: PublishFrame, owner: Owner, maxBytes: number): Problem | null {
-    if (after !== undefined && this.#find(owner, after) === null) return OUT_OF_ORDER;
-    const tooLarge = messages.findIndex((message) => isLargerThan(message, maxBytes));
-    if (tooLarge >= 0) {
-      const detail = `"messages[${tooLarge}]" has more than ${maxBytes} bytes`;
-      return { slug: "message-too-large", detail };
-    }
-    return this.#sequencer.isFull ? OVERLOADED : null;
-  }
 }
-
-/** A publisher is over its rate. */
-type RateRefusal = Exclude<RateVerdict, { readonly type: "within" }>;
 
 /** `null` while a publisher keeps to its domain's rate. */
 function rateVerdict(
@@ -227,11 +137,4 @@ function rateVerdict(
   if (messagesPerSecond === null) return null;
   const verdict = publisher.spend(count, messagesPerSecond, nowMs);
   return verdict.type === "within" ? null : verdict;
-}
-
-function tooManyMessages({ messagesPerSecond }: Policy, verdict: RateRefusal): Problem {
-  const detail = `Nothing of it was published: this domain takes ${messagesPerSecond} messages a second of a publisher`;
-  return verdict.type === "over"
-    ? { slug: "too-many-requests", detail, retryAfter: verdict.retryAfterSeconds }
-    : { slug: "too-many-requests", detail };
 }

@@ -17,6 +17,7 @@ import { excessOf, transition, type TopicEvent } from "../core/topic-state.ts";
 import type { Audience } from "../delivery/audience.ts";
 import type { Alarm } from "./alarm.ts";
 import { publisherAttachment, subscriberAttachment } from "./attachment.ts";
+import { isEntered, type Entrance } from "./entrance.ts";
 import { newestPolicy, policyFor } from "./join-policy.ts";
 import { answerWith, upgradeTo } from "./join-response.ts";
 import type { KeyWatch } from "./key-watch.ts";
@@ -35,6 +36,7 @@ export interface JoinedParts {
   readonly address: OwnAddress;
   readonly alarm: Alarm;
   readonly audience: Audience;
+  readonly entrance: Entrance;
   readonly keyWatch: KeyWatch;
   readonly lifecycle: Lifecycle;
   readonly log: Log;
@@ -45,54 +47,21 @@ export interface JoinedParts {
 /** The joins of one topic. */
 export class Joins {
   readonly #parts: JoinedParts;
-  /** Names the life that begins with the next publisher, which the domain may know already. */
-  #nextLife: string | null = null;
 
   constructor(parts: JoinedParts) {
     this.#parts = parts;
   }
 
-  /** Whether a life is about to begin: the domain was told of it. */
-  get isLifeBeginning(): boolean {
-    return this.#nextLife !== null;
-  }
-
   /** Answers an upgrade: 101, or by header why not, or what is needed. */
   async join(admission: Admission): Promise<Response> {
-    const { keyWatch, lifecycle } = this.#parts;
-    const keyId = admission.grant?.keyId ?? null;
-    const isTokenPublisher = admission.role === "publisher" && isTokenGrant(admission.grant);
-    if (keyId === null && !isTokenPublisher) return this.#admit(admission);
-    // Whoever is refused whatever the domain says leaves nothing there.
-    const foreseen = this.#foresee(admission);
-    if (foreseen !== null) return answerWith(foreseen);
-    // A publisher may be about to begin a life, of which the domain must know before anybody is in.
-    const isStarting = admission.role === "publisher" && lifecycle.life === null;
-    const { policy, policyAtMs } = admission;
-    const bound = lifecycle.boundBy(policy === null ? null : { policy, atMs: policyAtMs });
-    // Only a ticket's holder on a vacant topic: nothing is entered before it is known how much may be.
-    if (bound === null) return answerWith({ type: "needs", what: "policy" });
-    const life = isStarting ? (this.#nextLife ??= crypto.randomUUID()) : lifecycle.life;
-    try {
-      return await keyWatch.join({ keyId, life, bound }, (entering) => {
-        if (entering === "too-many-topics") return answerWith({ type: "refused", slug: entering });
-        // What was asked for just now holds without the domain's word, until that can be had.
-        const isDoubtful = entering === "unreachable" && !admission.isFresh;
-        if (isDoubtful) return answerWith({ type: "needs", what: "recheck" });
-        return this.#admitByKey(admission, keyId);
-      });
-    } finally {
-      this.#giveUpNextLife();
+    const { entrance } = this.#parts;
+    if (isEntered(admission)) {
+      // Whoever is refused whatever the domain says leaves nothing there.
+      const foreseen = this.#foresee(admission);
+      if (foreseen !== null) return answerWith(foreseen);
     }
-  }
-
-  /** Gives up a life that the domain was told of and that did not begin. */
-  #giveUpNextLife(): void {
-    const { keyWatch } = this.#parts;
-    const life = this.#nextLife;
-    if (life === null || keyWatch.isJoining) return;
-    this.#nextLife = null;
-    if (keyWatch.registration.covers(life, [])) keyWatch.withdraw(life);
+    const answer = await entrance.enter(admission, (judged) => this.#admit(judged));
+    return answer instanceof Response ? answer : answerWith(answer);
   }
 
   /** Why a join is refused, whatever its key is worth and whoever makes room; `null`: it may be admitted. */
@@ -114,21 +83,6 @@ export class Joins {
     const silent = this.#silentPublishers(admission, admission.policy, nowMs);
     const dated = { policy: admission.policy, atMs: admission.policyAtMs };
     return this.#publisherConnects(admission, dated, silent.length);
-  }
-
-  /** Decides on a join, given what was heard of its key; of a token nothing is. */
-  #admitByKey(admission: Admission, keyId: number | null): Response {
-    const { grant, isRechecked } = admission;
-    if (grant === null || keyId === null) return this.#admit(admission);
-    const verdict = this.#parts.keyWatch.judge(grant, keyId, isRechecked);
-    switch (verdict.type) {
-      case "good":
-        return this.#admit({ ...admission, grant: verdict.grant });
-      case "dead":
-        return answerWith({ type: "refused", slug: "key-rejected" });
-      case "doubtful":
-        return answerWith({ type: "needs", what: "recheck" });
-    }
   }
 
   /** Decides on a join; without a pause, so that what is decided is done before anything else happens. */
@@ -167,7 +121,7 @@ export class Joins {
     log.configure(dated.policy, dated.atMs);
     const accepted = lifecycle.beginWith(state, () => this.#acceptPublisher(admission, nowMs));
     if (accepted === null) return answerWith(TOPIC_FULL);
-    if (isVacant) this.#nextLife = null;
+    if (isVacant) this.#parts.entrance.lifeBegan();
     lifecycle.displace(displaced);
     // It may have displaced the one whose rate it goes on with.
     members.publishers.begin(accepted.newcomer, nowMs);
@@ -252,7 +206,7 @@ export class Joins {
       type: "publisher-connects",
       policy,
       policyAtMs: atMs,
-      life: this.#nextLife ?? crypto.randomUUID(),
+      life: this.#parts.entrance.nextLife,
       takeover,
       isKeyInPath,
       isByToken: isTokenGrant(grant),

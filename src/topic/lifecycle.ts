@@ -22,8 +22,10 @@ import { readAttachment } from "./attachment.ts";
 import type { KeyWatch } from "./key-watch.ts";
 import type { Log } from "./log.ts";
 import type { Members } from "./members.ts";
+import type { OwnAddress } from "./own-address.ts";
 import type { Sequencer } from "./sequencer.ts";
 import { loadState, storeState } from "./state-store.ts";
+import { Stay } from "./stay.ts";
 import type { Vacancy } from "./vacancy.ts";
 
 /** Subscribers that are served again before the loop turns. */
@@ -31,6 +33,7 @@ const SLICE = 64;
 
 /** The parts of a topic that its life moves. */
 export interface LivingParts {
+  readonly address: OwnAddress;
   readonly alarm: Alarm;
   readonly audience: Audience;
   readonly keyWatch: KeyWatch;
@@ -46,6 +49,7 @@ export interface LivingParts {
 /** The life of one topic. */
 export class Lifecycle {
   readonly #parts: LivingParts;
+  readonly #stay: Stay = new Stay(() => this.#endStay());
   #state: TopicState = VACANT;
   /** That of the last life, as far as memory reaches: what it left behind is still on its way. */
   #lastPolicy: DatedPolicy | null = null;
@@ -153,6 +157,28 @@ export class Lifecycle {
       else if (state !== before) storeState(storage, before);
     }
     return taken;
+  }
+
+  /**
+   * Lets somebody publish who comes and goes with that, where nothing was against it (`transition`). Where a topic is
+   * shared the life goes on for a moment; elsewhere its grace begins.
+   */
+  post(state: TopicState, { policy, atMs }: DatedPolicy, publish: () => void): void {
+    const { address, alarm, log } = this.#parts;
+    const isVacant = this.#state.phase === "vacant";
+    address.store();
+    log.configure(policy, atMs);
+    this.beginWith(state, () => {
+      // Before the first message.
+      if (isVacant) this.closeStrangers(policy);
+      publish();
+      return true;
+    });
+    if (policy.publishers === "shared") this.#stay.prolong();
+    this.#missPublishers();
+    // While it is live that is seen to when all is sent.
+    if (isVacant || this.#state.phase !== "live") this.rememberLog();
+    alarm.rearm();
   }
 
   /**
@@ -321,13 +347,22 @@ export class Lifecycle {
    * slept, which its leaving wakes, nothing is known.
    */
   #missPublishers(): void {
-    if (this.#state.phase === "live" && this.#parts.members.publishers.size === 0) {
-      this.#publisherLeft();
-    }
+    if (this.#state.phase === "live" && this.#publishers === 0) this.#publisherLeft();
+  }
+
+  #endStay(): void {
+    this.passTime();
+    this.#parts.vacancy.forgetAddress();
+  }
+
+  /** How many there are that let the topic live: where it is shared, who posted just now is one. */
+  get #publishers(): number {
+    const isStaying = this.#stay.isOn && this.policy.publishers === "shared";
+    return this.#parts.members.publishers.size + (isStaying ? 1 : 0);
   }
 
   #publisherLeft(): void {
-    const remaining = this.#parts.members.publishers.size;
+    const remaining = this.#publishers;
     this.#apply({ type: "publisher-leaves", remaining });
     this.rememberLog();
   }

@@ -164,6 +164,8 @@ export class Members {
 
   /** Those that receive and presented nothing. */
   get strangers(): WebSocket[] {
+    // Asked with each post on a vacant topic, which need not walk all who are here.
+    if (this.size === this.grants.size) return [];
     const all = [...this.#subscribers.values(), ...this.#leaving.values()];
     return all.filter(({ grant }) => grant === null).map(({ socket }) => socket);
   }

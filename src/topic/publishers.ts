@@ -4,7 +4,7 @@
  * of them has one heir: sockets that are there at the same time have a rate each.
  * Invariant: however a publisher goes, it goes by `delete`.
  */
-import type { MessageRate } from "./message-rate.ts";
+import { MessageRate, type RateVerdict } from "./message-rate.ts";
 import type { Owner } from "./owner.ts";
 import type { Publisher } from "./publisher.ts";
 
@@ -24,24 +24,39 @@ export class Publishers extends Map<WebSocket, Publisher> {
   override delete(socket: WebSocket): boolean {
     const publisher = this.get(socket);
     if (publisher !== undefined && publisher.rate.fullAtMs > 0) {
-      this.#left.push({ owner: publisher.owner, rate: publisher.rate });
-      if (this.#left.length > MAX_LEFT) this.#left.shift();
+      this.#leave(publisher.owner, publisher.rate);
     }
     return super.delete(socket);
   }
 
   /** Lets a newcomer go on where one of its key left off, the one that has to wait for longest. */
   begin(newcomer: Publisher, nowMs: number): void {
+    const left = this.#take(newcomer.owner, nowMs);
+    if (left !== null) newcomer.inheritRate(left, nowMs);
+  }
+
+  /** Asks for so many messages of somebody who comes, publishes and leaves. */
+  spend(owner: Owner, count: number, perSecond: number, nowMs: number): RateVerdict {
+    const rate = this.#take(owner, nowMs) ?? new MessageRate();
+    const verdict = rate.take(count, perSecond, nowMs);
+    this.#leave(owner, rate);
+    return verdict;
+  }
+
+  #leave(owner: Owner, rate: MessageRate): void {
+    this.#left.push({ owner, rate });
+    if (this.#left.length > MAX_LEFT) this.#left.shift();
+  }
+
+  #take(owner: Owner, nowMs: number): MessageRate | null {
     this.#left = this.#left.filter(({ rate }) => rate.fullAtMs > nowMs);
-    const { owner } = newcomer;
     let heaviest: Left | null = null;
     for (const left of this.#left) {
       if (left.owner !== owner) continue;
       if (heaviest === null || left.rate.fullAtMs > heaviest.rate.fullAtMs) heaviest = left;
     }
-    if (heaviest === null) return;
     this.#left = this.#left.filter((left) => left !== heaviest);
-    newcomer.inheritRate(heaviest.rate, nowMs);
+    return heaviest?.rate ?? null;
   }
 
   /** Milliseconds until nothing is to be remembered of those that have left. */

@@ -9,10 +9,12 @@ import { ADMISSION_HEADER, NAME_HEADER, parseAdmission } from "../core/admission
 import type { Change, Heard, KeyStanding } from "../core/change.ts";
 import { HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE } from "../core/heartbeat.ts";
 import type { Message } from "../core/message.ts";
+import type { Post, PostAnswer } from "../core/post.ts";
 import type { TopicState } from "../core/topic-state.ts";
 import { Audience } from "../delivery/audience.ts";
 import { logError } from "../log.ts";
 import { Alarm } from "./alarm.ts";
+import { Entrance } from "./entrance.ts";
 import { Intake } from "./intake.ts";
 import { Joins } from "./joins.ts";
 import { KeyWatch } from "./key-watch.ts";
@@ -20,6 +22,9 @@ import { Lifecycle } from "./lifecycle.ts";
 import { Log } from "./log.ts";
 import { Members } from "./members.ts";
 import { OwnAddress } from "./own-address.ts";
+import { Pages, type PageAnswer } from "./pages.ts";
+import { Posts } from "./posts.ts";
+import { Publishes } from "./publishes.ts";
 import { Sequencer } from "./sequencer.ts";
 import { reportSockets, type SocketReport } from "./socket-report.ts";
 import { Sockets } from "./sockets.ts";
@@ -45,12 +50,15 @@ export class Topic extends DurableObject<Env> {
   readonly #address: OwnAddress;
   readonly #alarm: Alarm;
   readonly #audience: Audience;
+  readonly #entrance: Entrance;
   readonly #intake: Intake;
   readonly #joins: Joins;
   readonly #keyWatch: KeyWatch;
   readonly #lifecycle: Lifecycle;
   readonly #log: Log;
   readonly #members: Members;
+  readonly #pages: Pages;
+  readonly #posts: Posts;
   readonly #sockets: Sockets;
   readonly #vacancy: Vacancy;
   #hasFailed = false;
@@ -83,7 +91,8 @@ export class Topic extends DurableObject<Env> {
       onFailure: fail,
       hold: (work) => void ctx.blockConcurrencyWhile(work).catch(fail),
     });
-    this.#intake = new Intake(log, sequencer);
+    const publishes = new Publishes(log, sequencer);
+    this.#intake = new Intake(publishes, sequencer);
     const members = (this.#members = new Members(audience, sockets));
     const keyWatch = (this.#keyWatch = new KeyWatch(members.grants, {
       ctx,
@@ -106,7 +115,10 @@ export class Topic extends DurableObject<Env> {
       vacancy,
       onFailure: fail,
     }));
-    this.#joins = new Joins({ ...parts, lifecycle });
+    const entrance = (this.#entrance = new Entrance({ keyWatch, lifecycle }));
+    this.#joins = new Joins({ ...parts, entrance, lifecycle });
+    this.#posts = new Posts({ ...parts, entrance, lifecycle, publishes });
+    this.#pages = new Pages({ ...parts, lifecycle });
     void ctx.blockConcurrencyWhile(async () => {
       try {
         address.load();
@@ -131,6 +143,19 @@ export class Topic extends DurableObject<Env> {
     return this.#joins.join(admission);
   }
 
+  /** Gives a page of the log to whom the edge admitted as a subscriber, or says why not, or what it needs. */
+  page(admission: string, limit: number): PageAnswer {
+    const parsed = parseAdmission(admission);
+    if (parsed.role !== "subscriber") throw new Error("Expected a subscriber's admission");
+    return this.#pages.read(parsed, limit);
+  }
+
+  /** Publishes what was posted to the edge, or says why not, or what it needs. */
+  publish(post: Post): Promise<PostAnswer> {
+    this.#address.learn(post.name);
+    return this.#posts.publish(post);
+  }
+
   /** Takes the domain's word for what an operator has changed. */
   applyChange(change: Change): Heard {
     this.#lifecycle.passTime();
@@ -139,7 +164,7 @@ export class Topic extends DurableObject<Env> {
         ? this.#keyWatch.hear(change)
         : { closed: this.#lifecycle.hearPolicy(change), holdsKey: true };
     // A life that is about to begin counts: the domain was told of it.
-    return { ...heard, isLive: this.#lifecycle.life !== null || this.#joins.isLifeBeginning };
+    return { ...heard, isLive: this.#lifecycle.life !== null || this.#entrance.isLifeBeginning };
   }
 
   /** Says what the domain should know of it. */

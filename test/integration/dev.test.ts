@@ -16,6 +16,7 @@ import { startPostgres } from "../support/local-postgres.ts";
 import { startProgram, type Program } from "../support/process.ts";
 
 const KEY = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
+const SHARED_KEY = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
 /** A host that is not there: a hub that needs no database starts faster without one. */
 const NO_DATABASE = "postgres://postgres:geheim@nobody.neon.tech/postgres";
@@ -35,6 +36,8 @@ describe("npm run dev prints", () => {
     const at = lines.findIndex((line) => line.startsWith("Publisher"));
     const publisher = `ws://localhost:${port}/ws/pub/${KEY}/test/hello`;
     const subscriber = `ws://localhost:${port}/ws/sub/test/hello`;
+    const messages = `http://localhost:${port}/v1/domains/shared/topics/hello/messages`;
+    const curl = `curl -H 'Authorization: Bearer ${SHARED_KEY}' -d hello ${messages}`;
     expect(lines.slice(at)).toEqual([
       `Publisher   ${publisher}`,
       `Subscriber  ${subscriber}`,
@@ -42,6 +45,8 @@ describe("npm run dev prints", () => {
       "Try it, the publisher first:",
       `  npx wscat -c ${publisher}`,
       `  npx wscat -c ${subscriber}`,
+      "Or publish by plain HTTP, where many may:",
+      `  ${curl}`,
       "",
       expect.stringMatching(
         /^Postgres {2}postgres:\/\/postgres:postgres@127\.0\.0\.1:\d+\/postgres$/,
@@ -57,6 +62,9 @@ describe("npm run dev prints", () => {
     cleanups.push(() => Promise.resolve(clearInterval(again)));
     await wscat.line(/hello/);
     await pub.close();
+
+    const posted = startProgram("sh", ["-c", `${curl} -sS`]);
+    await posted.line(/^\{"cursor":"\w+-1","count":1,"subscribers":0\}$/);
   });
 
   test("no key but in those lines, whatever is asked of it", async () => {
@@ -120,10 +128,10 @@ describe("npm run dev uses", () => {
     ).toEqual([]);
     await first.program.end("SIGTERM");
     const second = await dev({ state });
-    expect(await query(second.program, owners)).toEqual([["2"]]);
+    expect(await query(second.program, owners)).toEqual([["3"]]);
     await second.program.end("SIGTERM");
     const third = await dev({ state, args: ["--fresh"] });
-    expect(await query(third.program, owners)).toEqual([["1"]]);
+    expect(await query(third.program, owners)).toEqual([["2"]]);
     // --fresh knows no other.
     expect(await readdir(join(state, "hub"))).toEqual(["v3"]);
   });

@@ -333,6 +333,39 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("mixed versions", () => {
   );
 });
 
+describe.runIf(inject("hub").sqlEndpoint !== null)("posts to mixed versions", () => {
+  const hubOf = useEveryMixture();
+
+  test.concurrent.each(MIXTURES)(
+    "17.6 17.10 are published where edge and topic know them, else nothing is: edge $edge, topic $topic, domain $domain",
+    async (mixture) => {
+      const hub = hubOf(mixture);
+      const policy = { publishers: "shared", history_messages: 10 };
+      const { domain, ours, pub, sub } = await newTenant(hub, policy);
+      const post = async (body: string): Promise<string> => {
+        const url = `${hub.url.replace(/^ws/, "http")}/v1/domains/${domain}/topics/t/messages`;
+        const response = await fetch(url, { method: "POST", headers: bearer(ours.key), body });
+        if (response.ok) return "200";
+        const { type } = (await response.json()) as { type: string };
+        return `${response.status} ${type.replace("urn:wspubsub:problem:", "")}`;
+      };
+      const isTakenThere = isTaken(mixture);
+      const unknown = mixture.edge === "current" ? "503 topic-unavailable" : "404 not-found";
+      expect(await post("one")).toBe(isTakenThere ? "200" : unknown);
+      const publisher = await StreamPublisher.open(pub("t"));
+      await publisher.publish(["two"]);
+      const reader = await StreamSubscriber.open(`${sub("t")}?since=earliest`);
+      expect(await reader.messages(isTakenThere ? 2 : 1)).toEqual(
+        isTakenThere ? ["one", "two"] : ["two"],
+      );
+      await hub.admin("DELETE", `${domain}/keys/${ours.id}`);
+      expect(await post("three")).toBe(
+        mixture.edge === "current" ? "401 key-rejected" : "404 not-found",
+      );
+    },
+  );
+});
+
 /** Whether a token may publish there. */
 function isTaken({ edge, topic }: Mixture): boolean {
   return edge === "current" && topic === "current";

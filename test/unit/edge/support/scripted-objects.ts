@@ -5,6 +5,7 @@
 import type { Answer } from "../../../../src/core/admission.ts";
 import { formatAnswer, parseAdmission, ADMISSION_HEADER } from "../../../../src/core/admission.ts";
 import type { Admission } from "../../../../src/core/admission.ts";
+import type { Post } from "../../../../src/core/post.ts";
 import type { Domain } from "../../../../src/domain/domain.ts";
 import type { Topic } from "../../../../src/topic/topic.ts";
 
@@ -80,4 +81,26 @@ export class ScriptedDomain {
 
 function namespaceOf<T extends Rpc.DurableObjectBranded>(stub: object): DurableObjectNamespace<T> {
   return { getByName: () => stub } as unknown as DurableObjectNamespace<T>;
+}
+
+/** A topic that takes posts; the last answer of the script is given for ever. An error is thrown. */
+export class ScriptedPosts {
+  /** What it was handed, in order. */
+  readonly heard: Post[] = [];
+  readonly #script: unknown[];
+
+  constructor(...script: unknown[]) {
+    this.#script = script;
+  }
+
+  /** Stands for all topics. */
+  get namespace(): DurableObjectNamespace<Topic> {
+    return namespaceOf({
+      publish: (post: Post): Promise<unknown> => {
+        this.heard.push(post);
+        const answer = this.#script.length > 1 ? this.#script.shift() : this.#script[0];
+        return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+      },
+    });
+  }
 }

@@ -1,0 +1,147 @@
+/**
+ * Publishes that have an id, whoever sends them: each is taken once, under the id that its publisher gave it, and
+ * whoever repeats it gets the same answer (PROTOCOL.md, 10.7 to 10.9). Knows neither frames nor sockets.
+ * Invariant: an owner's id stands for one content, from the moment that it is taken until it is forgotten.
+ */
+import { isLargerThan } from "../core/byte-size.ts";
+import type { PublishFrame } from "../core/client-frame.ts";
+import type { Cursor } from "../core/cursor.ts";
+import type { Policy } from "../core/policy.ts";
+import type { Problem } from "../core/problem.ts";
+import { formatMessageList } from "../core/stream.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import type { Log, Logged } from "./log.ts";
+import type { RateVerdict } from "./message-rate.ts";
+import type { Owner } from "./owner.ts";
+import type { Publication } from "./publication.ts";
+import { MAX_IDS_EACH } from "./recent-ids.ts";
+import type { Sequencer } from "./sequencer.ts";
+
+/** Seconds after which an overloaded topic may be tried again. */
+const RETRY_AFTER_SECONDS = 1;
+
+const OVERLOADED: Problem = {
+  slug: "topic-overloaded",
+  detail: "Nothing of it was published: send it again",
+  retryAfter: RETRY_AFTER_SECONDS,
+};
+/** The answer to one more than may be under way of one publisher. */
+export const TOO_MANY_UNANSWERED: Problem = {
+  slug: "topic-overloaded",
+  detail: `Nothing of it was published: ${MAX_IDS_EACH} before it are not answered`,
+  retryAfter: RETRY_AFTER_SECONDS,
+};
+const ID_REUSED: Problem = {
+  slug: "id-reused",
+  detail: "Nothing of it was published: its id stands for other messages",
+};
+const OUT_OF_ORDER: Problem = {
+  slug: "out-of-order",
+  detail: 'Nothing of it was published: nor was what "after" names, as far as is remembered',
+};
+
+/** What became of a publish; shared with those who repeated it while it was under way. */
+export interface Outcome extends Pick<Logged, "fingerprint"> {
+  /** Where it is in the log, `null` while it is not. */
+  cursor: Cursor | null;
+}
+
+/** What is to be done about a publish. */
+export type JudgedPublish =
+  | { readonly type: "refused"; readonly problem: Problem }
+  | { readonly type: "repeated"; readonly outcome: Outcome }
+  | {
+      readonly type: "new";
+      readonly owner: Owner;
+      readonly id: string;
+      readonly fingerprint: number;
+      readonly publication: Pick<Publication, "messages" | "list">;
+    };
+
+/** A publish that need not be refused. */
+export type TakenPublish = Exclude<JudgedPublish, { readonly type: "refused" }>;
+
+/** The publishes of one topic. */
+export class Publishes {
+  readonly #log: Log;
+  readonly #sequencer: Sequencer;
+  /** By owner and id, what is published and not in the log yet. */
+  readonly #underWay: Map<Owner, Map<string, Outcome>> = new Map();
+
+  constructor(log: Log, sequencer: Sequencer) {
+    this.#log = log;
+    this.#sequencer = sequencer;
+  }
+
+  /** What became of a publish, `null` when nothing is known of it. */
+  find(owner: Owner, id: string): Outcome | null {
+    return this.#underWay.get(owner)?.get(id) ?? this.#log.find(owner, id);
+  }
+
+  /** Judges a publish; changes nothing. */
+  judge(owner: Owner, publish: PublishFrame, maxBytes: number): JudgedPublish {
+    const { id, messages } = publish;
+    const known = this.find(owner, id);
+    const problem = known === null ? this.#problemOf(publish, owner, maxBytes) : null;
+    if (problem !== null) return { type: "refused", problem };
+    // The log has messages as this list, too: it is written once, and hashed faster than they are.
+    const list = formatMessageList(messages);
+    const fingerprint = fingerprintOf(list);
+    if (known === null) {
+      return { type: "new", owner, id, fingerprint, publication: { messages, list } };
+    }
+    const isSame = known.fingerprint === null || known.fingerprint === fingerprint;
+    return isSame ? { type: "repeated", outcome: known } : { type: "refused", problem: ID_REUSED };
+  }
+
+  /**
+   * Does what was judged in the same step; answers, in its turn, with where the publish is in the log. Who repeats an id
+   * stands behind whoever published it.
+   */
+  take(judged: TakenPublish, answer: (at: Cursor) => void): void {
+    if (judged.type === "repeated") {
+      const { outcome } = judged;
+      this.answerInTurn((cursor) => answer(outcome.cursor ?? cursor));
+      return;
+    }
+    const { owner, id, fingerprint, publication } = judged;
+    const outcome: Outcome = { fingerprint, cursor: null };
+    const own = this.#underWay.get(owner) ?? new Map<string, Outcome>();
+    if (own.size === 0) this.#underWay.set(owner, own);
+    own.set(id, outcome);
+    const ack = (cursor: Cursor): void => {
+      own.delete(id);
+      if (own.size === 0) this.#underWay.delete(owner);
+      outcome.cursor = cursor;
+      answer(cursor);
+    };
+    this.#sequencer.publish({ ...publication, receipt: { name: { owner, id, fingerprint }, ack } });
+  }
+
+  /** Answers when all is in the log that was published before: answers come in the order of what was sent. */
+  answerInTurn(answer: (at: Cursor) => void): void {
+    this.#sequencer.publish({ messages: [], receipt: { name: null, ack: answer } });
+  }
+
+  /** Why a publish that is new cannot be taken, `null` when it can. */
+  #problemOf({ messages, after }: PublishFrame, owner: Owner, maxBytes: number): Problem | null {
+    if (after !== undefined && this.find(owner, after) === null) return OUT_OF_ORDER;
+    const tooLarge = messages.findIndex((message) => isLargerThan(message, maxBytes));
+    if (tooLarge >= 0) {
+      const detail = `"messages[${tooLarge}]" has more than ${maxBytes} bytes`;
+      return { slug: "message-too-large", detail };
+    }
+    return this.#sequencer.isFull ? OVERLOADED : null;
+  }
+}
+
+/** A publisher is over its rate. */
+export type RateRefusal = Exclude<RateVerdict, { readonly type: "within" }>;
+
+/** What a publisher over its rate is told. */
+export function tooManyMessages({ messagesPerSecond }: Policy, verdict: RateRefusal): Problem {
+  const detail = `Nothing of it was published: this domain takes ${messagesPerSecond} messages a second of a publisher`;
+  return verdict.type === "over"
+    ? { slug: "too-many-requests", detail, retryAfter: verdict.retryAfterSeconds }
+    : { slug: "too-many-requests", detail };
+}
