@@ -4,7 +4,7 @@
  * sides may run different versions during a deploy: each reads what the other's version writes.
  */
 import * as v from "valibot";
-import { GrantSchema, isTokenGrant, type Grant } from "./grant.ts";
+import { GrantSchema, hasEnded, isTokenGrant, type Grant } from "./grant.ts";
 import { MAX_HEARTBEAT_SECONDS } from "./heartbeat.ts";
 import { PolicySchema, type Policy } from "./policy.ts";
 import { STREAM_PROTOCOL } from "./stream.ts";
@@ -201,6 +201,12 @@ export function parseAnswer(headers: Headers): Answer {
   if (text === null) return answerOfBefore(headers.get(REFUSAL_HEADER)) ?? unknown;
   const parsed = v.safeParse(AnswerSchema, parseJson(text));
   return parsed.success ? parsed.output : unknown;
+}
+
+/** Why nothing opens any more by a grant, `null` where it does: a ticket may be presented after its end. */
+export function refusalOfEnded(grant: Grant | null, nowMs: number): Answer | null {
+  if (grant === null || !hasEnded(grant, nowMs)) return null;
+  return { type: "refused", slug: isTokenGrant(grant) ? "token-expired" : "key-rejected" };
 }
 
 function refusalBefore(answer: Answer): string {

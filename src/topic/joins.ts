@@ -3,14 +3,15 @@
  * its key, and takes it in. Knows no frames.
  * Invariant: from the decision to the 101 without a pause, and a newcomer is in wholly or not at all.
  */
-import type {
-  Admission,
-  Answer,
-  PublisherAdmission,
-  SubscriberAdmission,
+import {
+  refusalOfEnded,
+  type Admission,
+  type Answer,
+  type PublisherAdmission,
+  type SubscriberAdmission,
 } from "../core/admission.ts";
 import { HEARTBEATS_MISSED, SERVICE_RESTART } from "../core/close-code.ts";
-import { hasEnded, isTokenGrant, type Grant } from "../core/grant.ts";
+import { isTokenGrant, type Grant } from "../core/grant.ts";
 import type { DatedPolicy, Policy } from "../core/policy.ts";
 import { parseSince, type Since } from "../core/since.ts";
 import { excessOf, transition, type TopicEvent } from "../core/topic-state.ts";
@@ -237,12 +238,6 @@ export class Joins {
     const excess = publishers === "exclusive" ? here : excessOf(here, maxPublishers);
     return members.silentPublishers(excess, grant, nowMs);
   }
-}
-
-/** Why nothing opens any more by a grant, `null` where it does: a ticket may be presented after its end. */
-function refusalOfEnded(grant: Grant | null, nowMs: number): Answer | null {
-  if (grant === null || !hasEnded(grant, nowMs)) return null;
-  return { type: "refused", slug: isTokenGrant(grant) ? "token-expired" : "key-rejected" };
 }
 
 /** Where a subscriber begins, `null`: with what comes now. The edge has checked it. */

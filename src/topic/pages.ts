@@ -3,7 +3,7 @@
  * takes no place and writes nothing. Knows no HTTP.
  * Invariant: a page begins where it was asked to, or says what is missing.
  */
-import type { Answer, SubscriberAdmission } from "../core/admission.ts";
+import { refusalOfEnded, type Answer, type SubscriberAdmission } from "../core/admission.ts";
 import { formatCursor, type Cursor } from "../core/cursor.ts";
 import { formatPage, MAX_PAGE_MESSAGES, type Page } from "../core/page.ts";
 import { parseSince } from "../core/since.ts";
@@ -61,13 +61,17 @@ export class Pages {
     const { keyWatch, lifecycle } = this.#parts;
     const nowMs = Date.now();
     lifecycle.passTime(nowMs);
-    const { grant, isRechecked } = admission;
+    const { isRechecked } = admission;
+    let { grant } = admission;
     const keyId = grant?.keyId ?? null;
     if (grant !== null && keyId !== null) {
       const verdict = keyWatch.judge(grant, keyId, isRechecked);
       if (verdict.type === "dead") return { type: "refused", slug: "key-rejected" };
       if (verdict.type === "doubtful") return { type: "needs", what: "recheck" };
+      grant = verdict.grant;
     }
+    const ended = refusalOfEnded(grant, nowMs);
+    if (ended !== null) return ended;
     const event = {
       type: "subscriber-connects",
       policy: policyFor(admission, lifecycle),

@@ -3,7 +3,12 @@
  * nobody and takes nobody's place (PROTOCOL.md, section 17). Knows neither HTTP nor sockets.
  * Invariant: whoever repeats an id begins nothing, and is refused for nothing that has come since.
  */
-import { parseAdmission, type Answer, type PublisherAdmission } from "../core/admission.ts";
+import {
+  parseAdmission,
+  refusalOfEnded,
+  type Answer,
+  type PublisherAdmission,
+} from "../core/admission.ts";
 import type { PublishFrame } from "../core/client-frame.ts";
 import { formatCursor, type Cursor } from "../core/cursor.ts";
 import { isTokenGrant } from "../core/grant.ts";
@@ -68,6 +73,11 @@ export class Posts {
   }
 
   async #decide(admission: PublisherAdmission, publish: PublishFrame): Promise<Decided> {
+    // Of a key the domain may know a later end.
+    const ended = isTokenGrant(admission.grant)
+      ? refusalOfEnded(admission.grant, Date.now())
+      : null;
+    if (ended !== null) return ended;
     this.#parts.lifecycle.passTime();
     const known = this.#mayBeDead(admission) ? null : this.#answerRepeated(admission, publish);
     if (known !== null) return known;
@@ -93,6 +103,8 @@ export class Posts {
   #admit(admission: PublisherAdmission, publish: PublishFrame): Decided {
     const { entrance, keyWatch, lifecycle, log, publishes } = this.#parts;
     const nowMs = Date.now();
+    const ended = refusalOfEnded(admission.grant, nowMs);
+    if (ended !== null) return ended;
     lifecycle.passTime(nowMs);
     // The same may have been posted while the domain was asked.
     const known = this.#answerRepeated(admission, publish);

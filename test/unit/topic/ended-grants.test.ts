@@ -4,9 +4,11 @@
  * its steps.
  */
 import { describe, expect, test } from "vitest";
+import { formatAdmission } from "../../../src/core/admission.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
 import { callsOf, holdNextCall } from "../../support-in-workerd/faults.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
+import { postedTo } from "../support/posts.ts";
 import { answerOf, ask, open, publisher, subscriber } from "../support/sockets.ts";
 import { evict, freshDomain, wake } from "../support/topics.ts";
 
@@ -37,6 +39,14 @@ describe.each([
       expect(await answerOf(ask(live, join(policy, { grant: key })))).toBe("key-rejected");
     }
     expect(await live.describe()).toMatchObject({ publishers: 1, subscribers: 2 });
+    for (const [grant, slug] of [
+      [token, "token-expired"],
+      [key, "key-rejected"],
+    ] as const) {
+      expect(await postedTo(live, policy, { grant })).toBe(slug);
+      const reader = formatAdmission(subscriber(policy, { grant }));
+      expect(await live.page(reader, 1)).toEqual({ type: "refused", slug });
+    }
   });
 
   test("13.6 a token that ends while the domain is told of its topic opens nothing", async () => {
