@@ -2,64 +2,67 @@
  * The route of a topic's messages, `/v1/domains/{Domain}/topics/{Topic}/messages` (PROTOCOL.md, section 17): its
  * methods, who may ask from where, and how answers look. Owns nothing of what the methods do.
  */
-import { Hono } from "hono";
-import { cors } from "hono/cors";
+import { Hono, type Context } from "hono";
 import type { Address } from "../core/address.ts";
 import type { Problem } from "../core/problem.ts";
 import type { Result } from "../core/result.ts";
-import { callerOf, type Caller } from "./caller.ts";
+import { posterOf, type Caller } from "./caller.ts";
+import { describeFailure } from "./describe-failure.ts";
 import { noteDomain, noteRefusal } from "./note-refusal.ts";
 import { post, type Posted } from "./post.ts";
 import { problemResponse } from "./problem-response.ts";
 import { parseAddressParams } from "./route-address.ts";
 
+type MessagesContext = Context<{ Bindings: Env }>;
+
 const PATH = "/domains/:domain/topics/:topic/messages";
-const METHODS = ["POST"];
-const ALLOW: string = [...METHODS, "OPTIONS"].join(", ");
-/** Seconds for which a browser may remember what it was allowed; Chromium's most. */
-const MAX_AGE_SECONDS = 7200;
+const METHODS = "POST";
+const ALLOW: Readonly<Record<string, string>> = { Allow: `${METHODS}, OPTIONS` };
+
+/**
+ * From any page: the credential is in a header, which no page can make another one's browser send. Written here and not
+ * by a middleware, which makes each answer twice.
+ */
+const FROM_ANYWHERE: Readonly<Record<string, string>> = {
+  "Access-Control-Allow-Origin": "*",
+  "Access-Control-Expose-Headers": "Retry-After",
+};
+const PREFLIGHT: Readonly<Record<string, string>> = {
+  ...FROM_ANYWHERE,
+  ...ALLOW,
+  "Access-Control-Allow-Methods": METHODS,
+  "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID",
+  // Seconds; Chromium's most.
+  "Access-Control-Max-Age": "7200",
+};
+const SUCCESS: Readonly<Record<string, string>> = {
+  ...FROM_ANYWHERE,
+  "Content-Type": "application/json",
+  "Cache-Control": "no-store",
+};
 
 /** Handles the route, under /v1. */
 export function createMessages(): Hono<{ Bindings: Env }> {
   const messages = new Hono<{ Bindings: Env }>();
 
-  messages.use(PATH, async (c, next) => {
-    await next();
-    if (c.req.method === "OPTIONS") c.header("Allow", ALLOW);
-  });
-  // From any page: the credential is in a header, which no page can make another one's browser send.
-  messages.use(
-    PATH,
-    cors({
-      origin: "*",
-      allowMethods: METHODS,
-      allowHeaders: ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-      exposeHeaders: ["Retry-After"],
-      maxAge: MAX_AGE_SECONDS,
-    }),
-  );
-
   messages.post(PATH, async (c) => {
     const { raw: request } = c.req;
-    const posted = await postTo(
-      parseAddressParams(c),
-      request,
-      callerOf(request, c.env, c.executionCtx),
-    );
-    if (posted.ok) {
-      const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
-      // A line of its own, as problems are: many read it in a terminal.
-      return c.body(`${JSON.stringify(posted.value)}\n`, 200, headers);
-    }
-    noteRefusal(request, c.env, posted.error.slug);
-    return problemResponse(posted.error);
+    const caller = posterOf(request, c.env, c.executionCtx);
+    const posted = await postTo(parseAddressParams(c), request, caller);
+    if (!posted.ok) return refuse(c, posted.error);
+    // A line of its own, as problems are: many read it in a terminal.
+    return new Response(`${JSON.stringify(posted.value)}\n`, { headers: SUCCESS });
   });
 
+  messages.options(PATH, () => new Response(null, { status: 204, headers: PREFLIGHT }));
+
   messages.all(PATH, (c) => {
-    noteRefusal(c.req.raw, c.env, "method-not-allowed");
     const detail = "Publish with a POST request";
-    return problemResponse({ slug: "method-not-allowed", detail }, { Allow: ALLOW });
+    return refuse(c, { slug: "method-not-allowed", detail }, ALLOW);
   });
+
+  // Pages can read what failed, too.
+  messages.onError((error, c) => refuse(c, describeFailure(error)));
 
   return messages;
 }
@@ -73,4 +76,13 @@ async function postTo(
   const posted = await post(request, address.value, caller);
   if (posted.ok) noteDomain(address.value.domain);
   return posted;
+}
+
+function refuse(
+  c: MessagesContext,
+  problem: Problem,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  noteRefusal(c.req.raw, c.env, problem.slug);
+  return problemResponse(problem, { ...FROM_ANYWHERE, ...headers });
 }

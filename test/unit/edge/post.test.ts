@@ -438,7 +438,7 @@ describe("17.1 the route", () => {
       allow: "POST, OPTIONS",
       "access-control-allow-origin": "*",
       "access-control-allow-methods": "POST",
-      "access-control-allow-headers": "Authorization,Content-Type,Idempotency-Key,Last-Event-ID",
+      "access-control-allow-headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID",
     });
   });
 
