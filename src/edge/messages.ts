@@ -7,7 +7,6 @@ import type { Address } from "../core/address.ts";
 import type { Problem } from "../core/problem.ts";
 import type { Result } from "../core/result.ts";
 import { posterOf, type Caller } from "./caller.ts";
-import { describeFailure } from "./describe-failure.ts";
 import { noteDomain, noteRefusal } from "./note-refusal.ts";
 import { post, type Posted } from "./post.ts";
 import { problemResponse } from "./problem-response.ts";
@@ -41,30 +40,35 @@ const SUCCESS: Readonly<Record<string, string>> = {
   "Cache-Control": "no-store",
 };
 
+const WRONG_METHOD: Problem = {
+  slug: "method-not-allowed",
+  detail: "Publish with a POST request",
+};
+
 /** Handles the route, under /v1. */
 export function createMessages(): Hono<{ Bindings: Env }> {
   const messages = new Hono<{ Bindings: Env }>();
-
-  messages.post(PATH, async (c) => {
-    const { raw: request } = c.req;
-    const caller = posterOf(request, c.env, c.executionCtx);
-    const posted = await postTo(parseAddressParams(c), request, caller);
-    if (!posted.ok) return refuse(c, posted.error);
-    // A line of its own, as problems are: many read it in a terminal.
-    return new Response(`${JSON.stringify(posted.value)}\n`, { headers: SUCCESS });
-  });
-
-  messages.options(PATH, () => new Response(null, { status: 204, headers: PREFLIGHT }));
-
+  // One handler: of several the router makes a chain, for each request anew.
   messages.all(PATH, (c) => {
-    const detail = "Publish with a POST request";
-    return refuse(c, { slug: "method-not-allowed", detail }, ALLOW);
+    switch (c.req.method) {
+      case "POST":
+        return answerPost(c);
+      case "OPTIONS":
+        return new Response(null, { status: 204, headers: PREFLIGHT });
+      default:
+        return refuse(c, WRONG_METHOD, ALLOW);
+    }
   });
-
-  // Pages can read what failed, too.
-  messages.onError((error, c) => refuse(c, describeFailure(error)));
-
   return messages;
+}
+
+async function answerPost(c: MessagesContext): Promise<Response> {
+  const { raw: request } = c.req;
+  const caller = posterOf(request, c.env, c.executionCtx);
+  const posted = await postTo(parseAddressParams(c), request, caller);
+  if (!posted.ok) return refuse(c, posted.error);
+  // A line of its own, as problems are: many read it in a terminal.
+  return new Response(`${JSON.stringify(posted.value)}\n`, { headers: SUCCESS });
 }
 
 async function postTo(
