@@ -42,6 +42,8 @@ export type PostAnswer =
  */
 const MAX_TEXT_UNITS = 8 * 1024 * 1024;
 
+const decoder: TextDecoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
+
 const PostAnswerSchema: v.GenericSchema<unknown, PostAnswer> = v.union([
   v.object({
     type: v.literal("published"),
@@ -73,7 +75,6 @@ export function packMessages(messages: readonly Message[]): readonly PackedMessa
 
 /** Makes them what they were. */
 export function unpackMessages(packed: readonly PackedMessage[]): readonly Message[] {
-  const decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
   return packed.map((message) =>
     typeof message === "object" && "utf8" in message ? decoder.decode(message.utf8) : message,
   );

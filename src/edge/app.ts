@@ -3,9 +3,8 @@
  * foreseen. Sets no headers on the way out: a 101 must pass untouched.
  */
 import { Hono } from "hono";
-import { isPassing } from "../core/fresh-stub.ts";
-import { logError } from "../log.ts";
 import { createAdmin } from "./admin.ts";
+import { describeFailure } from "./describe-failure.ts";
 import { describeNowhere } from "./describe-nowhere.ts";
 import { answerRefusal } from "./explain.ts";
 import { createMessages } from "./messages.ts";
@@ -28,16 +27,9 @@ export function createApp(): Hono<{ Bindings: Env }> {
   });
 
   app.onError((error, c) => {
-    noteRefusal(c.req.raw, c.env, isPassing(error) ? "topic-unavailable" : "internal");
-    if (isPassing(error)) {
-      logError({ event: "topic-unavailable", error: error.message });
-      return answerRefusal(c.req.raw, {
-        slug: "topic-unavailable",
-        detail: "Try again in a few seconds",
-      });
-    }
-    logError({ event: "internal", error: error.message, stack: error.stack ?? null });
-    return answerRefusal(c.req.raw, { slug: "internal", detail: "The failure was logged" });
+    const problem = describeFailure(error);
+    noteRefusal(c.req.raw, c.env, problem.slug);
+    return answerRefusal(c.req.raw, problem);
   });
 
   return app;

@@ -22,6 +22,24 @@ export function callerOf(
   env: Env,
   ctx: Pick<ExecutionContext, "waitUntil">,
 ): Caller {
+  return callerIn(countryOf(request), request, env, ctx);
+}
+
+/** The same of who posts: no socket stays of which anybody would ask where it is, and to look costs as much as a check. */
+export function posterOf(
+  request: Request,
+  env: Env,
+  ctx: Pick<ExecutionContext, "waitUntil">,
+): Caller {
+  return callerIn(null, request, env, ctx);
+}
+
+function callerIn(
+  country: string | null,
+  request: Request,
+  env: Env,
+  ctx: Pick<ExecutionContext, "waitUntil">,
+): Caller {
   let client: string | null = null;
   return {
     env,
@@ -29,7 +47,7 @@ export function callerOf(
     get client(): string {
       return (client ??= clientNameOf(request.headers));
     },
-    country: countryOf(request),
+    country,
     keepAlive: (work) => ctx.waitUntil(work),
   };
 }

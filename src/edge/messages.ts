@@ -2,86 +2,79 @@
  * The route of a topic's messages, `/v1/domains/{Domain}/topics/{Topic}/messages` (PROTOCOL.md, section 17): its
  * methods, who may ask from where, and how answers look. Owns nothing of what the methods do.
  */
-import { Hono } from "hono";
-import { cors } from "hono/cors";
+import { Hono, type Context } from "hono";
 import type { Address } from "../core/address.ts";
 import type { Problem } from "../core/problem.ts";
 import type { Result } from "../core/result.ts";
-import { callerOf, type Caller } from "./caller.ts";
+import { callerOf, posterOf, type Caller } from "./caller.ts";
 import { noteDomain, noteRefusal } from "./note-refusal.ts";
 import { getPage, type PageBody } from "./page.ts";
 import { post, type Posted } from "./post.ts";
 import { problemResponse } from "./problem-response.ts";
 import { parseAddressParams } from "./route-address.ts";
 
-const PATH = "/domains/:domain/topics/:topic/messages";
-const METHODS = ["GET", "HEAD", "POST"];
-const ALLOW: string = [...METHODS, "OPTIONS"].join(", ");
-/** Seconds for which a browser may remember what it was allowed; Chromium's most. */
-const MAX_AGE_SECONDS = 7200;
+type MessagesContext = Context<{ Bindings: Env }>;
 
+const PATH = "/domains/:domain/topics/:topic/messages";
+const METHODS = "GET, HEAD, POST";
+const ALLOW: Readonly<Record<string, string>> = { Allow: `${METHODS}, OPTIONS` };
+
+/**
+ * From any page: the credential is in a header, which no page can make another one's browser send. Written here and not
+ * by a middleware, which makes each answer twice.
+ */
+const FROM_ANYWHERE: Readonly<Record<string, string>> = {
+  "Access-Control-Allow-Origin": "*",
+  "Access-Control-Expose-Headers": "Retry-After",
+};
+const PREFLIGHT: Readonly<Record<string, string>> = {
+  ...FROM_ANYWHERE,
+  ...ALLOW,
+  "Access-Control-Allow-Methods": METHODS,
+  "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID",
+  // Seconds; Chromium's most.
+  "Access-Control-Max-Age": "7200",
+};
 // A page that was kept anywhere would outlive a policy, a deletion and a revoked key.
-const PAGE_HEADERS = {
+const SUCCESS: Readonly<Record<string, string>> = {
+  ...FROM_ANYWHERE,
   "Content-Type": "application/json",
   "Cache-Control": "no-store",
-  Vary: "Accept",
+};
+
+const OF_A_KIND: Readonly<Record<string, string>> = { Vary: "Accept" };
+
+const WRONG_METHOD: Problem = {
+  slug: "method-not-allowed",
+  detail: "Read with a GET request, publish with a POST request",
 };
 
 /** Handles the route, under /v1. */
 export function createMessages(): Hono<{ Bindings: Env }> {
   const messages = new Hono<{ Bindings: Env }>();
-
-  messages.use(PATH, async (c, next) => {
-    await next();
-    if (c.req.method === "OPTIONS") c.header("Allow", ALLOW);
-  });
-  // From any page: the credential is in a header, which no page can make another one's browser send.
-  messages.use(
-    PATH,
-    cors({
-      origin: "*",
-      allowMethods: METHODS,
-      allowHeaders: ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-      exposeHeaders: ["Retry-After"],
-      maxAge: MAX_AGE_SECONDS,
-    }),
-  );
-
-  messages.get(PATH, async (c) => {
-    const { raw: request } = c.req;
-    const page = await pageOf(
-      parseAddressParams(c),
-      request,
-      callerOf(request, c.env, c.executionCtx),
-    );
-    if (page.ok) return new Response(page.value.body, { headers: PAGE_HEADERS });
-    noteRefusal(request, c.env, page.error.slug);
-    return problemResponse(page.error, { Vary: "Accept" });
-  });
-
-  messages.post(PATH, async (c) => {
-    const { raw: request } = c.req;
-    const posted = await postTo(
-      parseAddressParams(c),
-      request,
-      callerOf(request, c.env, c.executionCtx),
-    );
-    if (posted.ok) {
-      const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
-      // A line of its own, as problems are: many read it in a terminal.
-      return c.body(`${JSON.stringify(posted.value)}\n`, 200, headers);
-    }
-    noteRefusal(request, c.env, posted.error.slug);
-    return problemResponse(posted.error);
-  });
-
+  // One handler: of several the router makes a chain, for each request anew.
   messages.all(PATH, (c) => {
-    noteRefusal(c.req.raw, c.env, "method-not-allowed");
-    const detail = "Read with a GET request, publish with a POST request";
-    return problemResponse({ slug: "method-not-allowed", detail }, { Allow: ALLOW });
+    switch (c.req.method) {
+      case "GET":
+      case "HEAD":
+        return answerPage(c);
+      case "POST":
+        return answerPost(c);
+      case "OPTIONS":
+        return new Response(null, { status: 204, headers: PREFLIGHT });
+      default:
+        return refuse(c, WRONG_METHOD, ALLOW);
+    }
   });
-
   return messages;
+}
+
+async function answerPage(c: MessagesContext): Promise<Response> {
+  const { raw: request } = c.req;
+  const caller = callerOf(request, c.env, c.executionCtx);
+  const page = await pageOf(parseAddressParams(c), request, caller);
+  if (!page.ok) return refuse(c, page.error, OF_A_KIND);
+  return new Response(page.value.body, { headers: { ...SUCCESS, ...OF_A_KIND } });
 }
 
 async function pageOf(
@@ -95,6 +88,15 @@ async function pageOf(
   return page;
 }
 
+async function answerPost(c: MessagesContext): Promise<Response> {
+  const { raw: request } = c.req;
+  const caller = posterOf(request, c.env, c.executionCtx);
+  const posted = await postTo(parseAddressParams(c), request, caller);
+  if (!posted.ok) return refuse(c, posted.error);
+  // A line of its own, as problems are: many read it in a terminal.
+  return new Response(`${JSON.stringify(posted.value)}\n`, { headers: SUCCESS });
+}
+
 async function postTo(
   address: Result<Address, Problem>,
   request: Request,
@@ -104,4 +106,13 @@ async function postTo(
   const posted = await post(request, address.value, caller);
   if (posted.ok) noteDomain(address.value.domain);
   return posted;
+}
+
+function refuse(
+  c: MessagesContext,
+  problem: Problem,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  noteRefusal(c.req.raw, c.env, problem.slug);
+  return problemResponse(problem, { ...FROM_ANYWHERE, ...headers });
 }

@@ -17,9 +17,13 @@ interface Opened {
 }
 
 const stores: Map<string, Opened> = new Map();
+/** The same by the environment itself, which the runtime makes once an isolate: reading it takes as long as a check. */
+const storesOf: WeakMap<Env, CachedKeyStore> = new WeakMap();
 
 /** Says what is missing to whoever asks: until it is repaired that is whoever set the hub up. */
 export function openKeyStore(env: Env): Result<CachedKeyStore, Problem> {
+  const known = storesOf.get(env);
+  if (known !== undefined) return ok(known);
   const config = parseConfig(env);
   if (!config.ok) {
     const detail = config.error.join("; ");
@@ -37,6 +41,7 @@ export function openKeyStore(env: Env): Result<CachedKeyStore, Problem> {
     stores.set(database.url, entry);
     opened = entry;
   }
+  storesOf.set(env, opened.store);
   return ok(opened.store);
 }
 

@@ -88,7 +88,7 @@ export async function getPage(
   return ok({ ...page.value, body });
 }
 
-function readAsked({ url, headers }: Request, address: Address): Result<Asked, Problem> {
+function readAsked({ method, url, headers }: Request, address: Address): Result<Asked, Problem> {
   if (!acceptsJson(headers.get("Accept"))) return err(NOT_ACCEPTABLE);
   const query = new URL(url).searchParams;
   const inQuery = checkCredentials(query);
@@ -111,7 +111,9 @@ function readAsked({ url, headers }: Request, address: Address): Result<Asked, P
     options: { since, gap: "skip" },
     credential: credential.value,
   };
-  return ok({ handshake, limit: limit.value, waitSeconds: waitSeconds.value });
+  // Nobody gets what HEAD would wait for.
+  const waits = method === "HEAD" ? 0 : waitSeconds.value;
+  return ok({ handshake, limit: limit.value, waitSeconds: waits });
 }
 
 function readNumber(

@@ -5,7 +5,7 @@
 import { formatAdmission } from "../core/admission.ts";
 import { objectName, type Address } from "../core/address.ts";
 import { checkCredentials } from "../core/connect-options.ts";
-import { askAgain } from "../core/fresh-stub.ts";
+import { askAgain, isPassing } from "../core/fresh-stub.ts";
 import { packMessages, parsePostAnswer, type Post, type PostAnswer } from "../core/post.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
@@ -16,6 +16,7 @@ import { takeTurns, type Ask } from "./admit.ts";
 import type { Caller } from "./caller.ts";
 import { checkPlace } from "./check-place.ts";
 import { readKeyOrToken } from "./credential.ts";
+import { describeFailure } from "./describe-failure.ts";
 import type { PublisherHandshake } from "./handshake.ts";
 import { readIdempotencyKey } from "./idempotency-key.ts";
 import { readBodyKind, type BodyKind } from "./media-type.ts";
@@ -65,7 +66,8 @@ export async function post(
 }
 
 function readHead({ url, headers }: Request, address: Address): Result<PostHead, Problem> {
-  const inQuery = checkCredentials(new URL(url).searchParams);
+  // Nearly no post has a query.
+  const inQuery = url.includes("?") ? checkCredentials(new URL(url).searchParams) : ok(null);
   if (!inQuery.ok) return err({ slug: "invalid-parameter", detail: inQuery.error });
   const text = readBearer(headers.get("Authorization"), "KeyOrToken");
   if (!text.ok) return text;
@@ -141,7 +143,8 @@ async function askTopic(
   try {
     return parsePostAnswer(await askAgain(async () => topicStub(env, address).publish(written)));
   } catch (error) {
-    if (!lacksMethod(error)) throw error;
-    return { type: "unpublished", problem: OUTDATED_TOPIC };
+    if (lacksMethod(error)) return { type: "unpublished", problem: OUTDATED_TOPIC };
+    if (!(error instanceof Error && isPassing(error))) throw error;
+    return { type: "unpublished", problem: describeFailure(error) };
   }
 }

@@ -7,8 +7,17 @@ import { routePath } from "hono/route";
 
 /** The segment that stands where the request's route, with all that it is mounted under, has `:name`. */
 export function rawParam(c: Context, name: string): string {
-  const index = routePath(c).split("/").indexOf(`:${name}`);
-  const segment = new URL(c.req.url).pathname.split("/")[index];
-  if (segment === undefined) throw new Error(`The route has no parameter "${name}"`);
+  const [segment = ""] = rawParams(c, [name]);
   return segment;
+}
+
+/** The same of several names: to read a URL is what it costs. */
+export function rawParams(c: Context, names: readonly string[]): string[] {
+  const route = routePath(c).split("/");
+  const segments = new URL(c.req.url).pathname.split("/");
+  return names.map((name) => {
+    const segment = segments[route.indexOf(`:${name}`)];
+    if (segment === undefined) throw new Error(`The route has no parameter "${name}"`);
+    return segment;
+  });
 }

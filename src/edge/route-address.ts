@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { parseAddress, parseDomain, type Address } from "../core/address.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
-import { rawParam } from "./raw-param.ts";
+import { rawParam, rawParams } from "./raw-param.ts";
 
 /** Reads the domain. */
 export function parseDomainParam(c: Context): Result<string, Problem> {
@@ -13,6 +13,7 @@ export function parseDomainParam(c: Context): Result<string, Problem> {
 
 /** Reads both. */
 export function parseAddressParams(c: Context): Result<Address, Problem> {
-  const address = parseAddress(rawParam(c, "domain"), rawParam(c, "topic"));
+  const [domain = "", topic = ""] = rawParams(c, ["domain", "topic"]);
+  const address = parseAddress(domain, topic);
   return address.ok ? ok(address.value) : err({ slug: "invalid-address", detail: address.error });
 }

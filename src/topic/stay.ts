@@ -4,13 +4,14 @@
  * crash the topic is like one whose publishers are gone.
  */
 
-/** Beyond the last post. The object stays awake for it, which costs more than a life does after some seconds. */
-const STAY_MS = 2000;
+/** A stay ends after one of these without a post. The object stays awake for it, which soon costs more than a life. */
+const STEP_MS = 1500;
 
 /** The stay of one topic's posters. */
 export class Stay {
   readonly #onOver: () => void;
-  #timer: number | null = null;
+  #isOn = false;
+  #isProlonged = false;
 
   constructor(onOver: () => void) {
     this.#onOver = onOver;
@@ -18,15 +19,20 @@ export class Stay {
 
   /** Whether somebody posted just now. */
   get isOn(): boolean {
-    return this.#timer !== null;
+    return this.#isOn;
   }
 
-  /** Somebody posts. */
+  /** Somebody posts. One timer serves all posts of a step: to set one costs as much as a post's place in the log. */
   prolong(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.#onOver();
-    }, STAY_MS);
+    this.#isProlonged = this.#isOn;
+    if (this.#isOn) return;
+    this.#isOn = true;
+    setTimeout(() => this.#step(), STEP_MS);
+  }
+
+  #step(): void {
+    this.#isOn = false;
+    if (this.#isProlonged) this.prolong();
+    else this.#onOver();
   }
 }

@@ -15,6 +15,9 @@ export function figuresOf(results: readonly RoundResult[]): Figure[] {
     lower("latency p50, ms", ({ latency }) => latency?.p50Ms),
     lower("latency p99, ms", ({ latency }) => latency?.p99Ms),
     lower("connect, CPU µs", ({ connect }) => connect?.cpuMicrosPerConnect),
+    ...keysOf(results, ({ post }) => post).map((scenario) =>
+      lower(`post, ${scenario}, CPU µs`, ({ post }) => post.get(scenario)?.cpuMicrosPerPost),
+    ),
     ...keysOf(results, ({ kick }) => kick).map((scenario) =>
       lower(`kick, ${scenario}, last Close, ms`, ({ kick }) => kick.get(scenario)?.lastMs),
     ),

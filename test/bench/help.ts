@@ -72,6 +72,9 @@ when the median is worse by more than 5% and the interval does not hold 1. What 
               after 500 others have warmed the server up; first round only.
   connect     Publishers whose key the server knows join a live topic and leave, 16 at a time (hub, floor):
               processor time of each.
+  post        32 connections that are kept alive post to one topic of a shared domain, a message each and 100 lines
+              each, and to one of an exclusive domain: processor time of each (hub). The floor hands each body to
+              an object by a bare call.
   kick        A key with one publisher on each of 100 live topics is revoked over HTTP: the time until each
               publisher's Close frame. Ten keys (hub). The floor makes as many bare calls instead, from
               one object to others that are awake. A topic counts as awake while its storage is open.

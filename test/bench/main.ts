@@ -103,6 +103,8 @@ function mostSockets(options: Options): number {
         case "kick":
           // Each topic has a resident, and the key's publisher.
           return options.kick.topics * (options.kick.holders === undefined ? 1 : 2);
+        case "post":
+          return 32;
         case "connect":
         case "ingest":
         case "flood":

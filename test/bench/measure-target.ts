@@ -6,6 +6,7 @@ import {
   type EndsResult,
   ENDS_SCENARIOS,
   type FloodResult,
+  type PostResult,
 } from "./load/load-command.ts";
 import { FLOOD_SCENARIOS } from "./load/flood-scenarios.ts";
 import { historyScenarios } from "./history-scenarios.ts";
@@ -108,6 +109,20 @@ export async function measureTarget(
         othersLoad: connect.othersLoad,
         record: (result) => {
           result.connect = connect;
+        },
+      };
+    }
+    case "post": {
+      const rows: PostResult[] = [];
+      // A post passes through much code, which the compiler must have seen.
+      const load = { ...common, kind: "post", warmupSeconds: 3 * warmupSeconds, seconds } as const;
+      for (const scenario of server.posts?.() ?? [])
+        rows.push(await runLoad({ ...load, scenario }));
+      return {
+        line: `posts: ${rows.map(describePosts).join("; ")}`,
+        othersLoad: undefined,
+        record: (result) => {
+          for (const row of rows) result.post.set(row.scenario.name, row);
         },
       };
     }
@@ -254,6 +269,10 @@ async function measureKicks(
     residents: kick.holders === undefined ? undefined : { topics: kick.topics, key },
     scenarios: scenarios.map((scenario) => ({ scenario, keys: queue.splice(0, scenario.keys) })),
   });
+}
+
+function describePosts({ scenario, postsPerSecond, cpuMicrosPerPost }: PostResult): string {
+  return `${scenario.name} ${Math.round(postsPerSecond)}/s, ${Math.round(cpuMicrosPerPost)} µs each`;
 }
 
 function describeHistory({ scenario, p50Ms, rowsPerSecond }: HistoryRow): string {

@@ -37,6 +37,11 @@ const MOST_FLOOD_RATIO = 3;
 const MOST_BESIDE_MS = 50;
 /** Processor time of a connect by a key that is known, as a multiple of the floor's upgrade. */
 const MOST_CONNECT_RATIO = 2;
+/** Messages per CPU second, as a multiple of the floor's posts of one message, by messages per post. */
+const LEAST_POSTED: readonly BySize[] = [
+  { upTo: 1, goal: 0.55 },
+  { upTo: Number.POSITIVE_INFINITY, goal: 20 },
+];
 /** Milliseconds from a revocation to the last Close frame, by awake topics that the key is on... */
 const MOST_KICK_MS: readonly BySize[] = [
   { upTo: 100, goal: 1000 },
@@ -75,7 +80,7 @@ export function worseRatios(ratios: readonly VersionRatio[], variants: Iterable<
 type Goal = (summary: TargetSummary) => string[];
 
 const GOALS: Readonly<Record<string, readonly Goal[]>> = {
-  hub: [rawThroughput, latencyToFloor, memoryToFloor, connect, kick, flood, ends],
+  hub: [rawThroughput, latencyToFloor, memoryToFloor, connect, post, kick, flood, ends],
   // Joining has no goal in time: a hole, a repeat or a change of order has failed the run already.
   "hub-durable": [],
   stream: [streamThroughput, latencyToHub, storm],
@@ -135,6 +140,16 @@ function connect({ microsPerConnect: micros }: TargetSummary): string[] {
   return [
     `a connect costs ${times(micros.toFloor)} the floor's, not less than ${MOST_CONNECT_RATIO} x`,
   ];
+}
+
+function post({ post: rows }: TargetSummary): string[] {
+  return rows.flatMap(({ name, messagesPerPost, messagesPerCpuSecond }) => {
+    const goal = goalAt(LEAST_POSTED, messagesPerPost);
+    const ratio = messagesPerCpuSecond.toFloor;
+    // An exclusive topic stores its grace: stated apart.
+    if (name.endsWith("exclusive") || (ratio !== undefined && ratio >= goal)) return [];
+    return [`${times(ratio)} the floor's posts per CPU second, not ${goal} x (posts of ${name})`];
+  });
 }
 
 function kick({ kick: rows }: TargetSummary): string[] {

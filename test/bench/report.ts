@@ -33,6 +33,7 @@ export function formatReport(
     latencyAndMemory,
     history,
     connect,
+    post,
     kick,
     ingest,
     join,
@@ -279,6 +280,28 @@ function ends(summaries: readonly TargetSummary[]): Table {
       row.p99Ms.toFixed(1),
       row.maxMs.toFixed(1),
       row.seconds.toFixed(1),
+    ]),
+  );
+  return { heads, rows };
+}
+
+function post(summaries: readonly TargetSummary[]): Table {
+  const heads = [
+    "posts of",
+    "target",
+    "posts/s",
+    "CPU µs per post",
+    "messages per CPU second",
+    "to the floor's posts",
+  ];
+  const rows = summaries.flatMap((summary) =>
+    summary.post.map((row) => [
+      row.name,
+      summary.target,
+      grouped(threeDigits(row.postsPerSecond)),
+      row.cpuMicrosPerPost.toPrecision(3),
+      grouped(threeDigits(row.messagesPerCpuSecond.value)),
+      ratio(row.messagesPerCpuSecond.toFloor),
     ]),
   );
   return { heads, rows };

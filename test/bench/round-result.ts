@@ -9,6 +9,8 @@ export interface RoundResult {
   readonly throughput: Map<number, ResultOf["throughput"]>;
   /** By messages per frame. */
   readonly ingest: Map<number, ResultOf["ingest"]>;
+  /** By scenario. */
+  readonly post: Map<string, ResultOf["post"]>;
   /** By scenario; of the floor as many bare calls. */
   readonly kick: Map<string, KickResult | CallsResult>;
   /** By scenario. */
@@ -30,6 +32,7 @@ export function emptyRound(target: string, round: number): RoundResult {
     round,
     throughput: new Map(),
     ingest: new Map(),
+    post: new Map(),
     kick: new Map(),
     ends: new Map(),
     history: new Map(),

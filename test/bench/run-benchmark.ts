@@ -69,6 +69,7 @@ function planRound(round: number, options: Options): Step[] {
       case "latency":
       case "history":
       case "connect":
+      case "post":
       case "kick":
       case "join":
       case "flood":

@@ -6,6 +6,7 @@ export const MEASUREMENTS = [
   "latency",
   "history",
   "connect",
+  "post",
   "kick",
   "join",
   "storm",

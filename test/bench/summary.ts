@@ -9,6 +9,7 @@ import type {
   StormResult,
 } from "./load/load-command.ts";
 import type { HistoryRow } from "./measure-history.ts";
+import { ONE_MESSAGE } from "./targets/target.ts";
 import type { RoundResult } from "./round-result.ts";
 
 /** A number and what it is relative to others'; undefined to whom was not measured. */
@@ -46,6 +47,15 @@ export interface JoinRow {
   readonly lastCurrentMs: number;
 }
 
+export interface PostRow {
+  readonly name: string;
+  readonly messagesPerPost: number;
+  readonly cpuMicrosPerPost: number;
+  readonly postsPerSecond: number;
+  /** To the floor: to its posts of one message. */
+  readonly messagesPerCpuSecond: Compared;
+}
+
 /** Of the floor: bare calls, as many as the key has holders. */
 export interface KickRow {
   readonly scenario: KickScenario;
@@ -66,6 +76,7 @@ export interface TargetSummary {
   readonly kilobytesPerSocket: Compared | undefined;
   /** Processor time of the server's. */
   readonly microsPerConnect: Compared | undefined;
+  readonly post: readonly PostRow[];
   readonly kick: readonly KickRow[];
   readonly history: readonly HistoryRow[];
   readonly flood: readonly FloodResult[];
@@ -89,6 +100,7 @@ export function summarize(results: readonly RoundResult[]): TargetSummary[] {
         memory === undefined ? undefined : memory.bytesPerSocket / 1024,
       ),
       microsPerConnect: compare(({ connect }) => connect?.cpuMicrosPerConnect),
+      post: postRows(results, target),
       kick: kickRows(results, target),
       history: historyRows(own, target),
       flood: floodRows(own, target),
@@ -141,6 +153,30 @@ function ingestRows(own: readonly RoundResult[], target: string): IngestRow[] {
       serverLoad: middle((result) => result.serverLoad),
       generatorLoad: middle((result) => result.generatorLoad),
       othersLoad: middle((result) => result.othersLoad),
+    };
+  });
+}
+
+function postRows(results: readonly RoundResult[], target: string): PostRow[] {
+  const own = results.filter((result) => result.target === target);
+  return [...(own[0]?.post.values() ?? [])].map(({ scenario }) => {
+    const { name, messagesPerPost } = scenario;
+    const middle = (pick: (result: ResultOf["post"]) => number): number =>
+      medianOf(own, target, ({ post }) => {
+        const measured = post.get(name);
+        return measured === undefined ? undefined : pick(measured);
+      }) ?? Number.NaN;
+    const perCpuSecond: Pick = ({ post }) => {
+      const measured = post.get(name) ?? post.get(ONE_MESSAGE);
+      if (measured === undefined) return undefined;
+      return (1e6 / measured.cpuMicrosPerPost) * measured.scenario.messagesPerPost;
+    };
+    return {
+      name,
+      messagesPerPost,
+      cpuMicrosPerPost: middle((result) => result.cpuMicrosPerPost),
+      postsPerSecond: middle((result) => result.postsPerSecond),
+      messagesPerCpuSecond: compareAll(results, target, perCpuSecond) ?? { value: Number.NaN },
     };
   });
 }

@@ -1,6 +1,6 @@
 /**
  * The floor: the shortest broadcast on a hibernating Durable Object, as everyone first writes it, and the
- * shortest way for one object to call many. No keys, no phases, no batches. What the hub is measured
+ * shortest way for one object to call many, and for a Worker to hand what is posted to one. No keys, no phases, no batches. What the hub is measured
  * against; nobody should run it.
  */
 import { DurableObject } from "cloudflare:workers";
@@ -11,6 +11,8 @@ interface Env {
 }
 
 export class Topic extends DurableObject<Env> {
+  #posts = 0;
+
   override fetch(request: Request): Response {
     const { 0: client, 1: server } = new WebSocketPair();
     const role = new URL(request.url).pathname.split("/")[1] ?? "";
@@ -24,6 +26,12 @@ export class Topic extends DurableObject<Env> {
 
   override webSocketClose(socket: WebSocket): void {
     socket.close();
+  }
+
+  /** Takes what was posted. */
+  post(text: string): number {
+    this.#posts += text.length > 0 ? 1 : 0;
+    return this.#posts;
   }
 
   /** A call that does nothing. */
@@ -43,12 +51,22 @@ export class Caller extends DurableObject<Env> {
 
 const worker: ExportedHandler<Env> = {
   fetch(request, env) {
-    const [, role, topic = ""] = new URL(request.url).pathname.split("/");
-    return role === "calls"
-      ? callAll(env, Number(topic))
-      : env.TOPIC.getByName(topic).fetch(request);
+    const [, role = "", topic = ""] = new URL(request.url).pathname.split("/");
+    switch (role) {
+      case "calls":
+        return callAll(env, Number(topic));
+      case "posts":
+        return post(env, topic, request);
+      default:
+        return env.TOPIC.getByName(topic).fetch(request);
+    }
   },
 };
+
+async function post(env: Env, topic: string, request: Request): Promise<Response> {
+  const posts = await env.TOPIC.getByName(topic).post(await request.text());
+  return Response.json({ posts });
+}
 
 async function callAll(env: Env, topics: number): Promise<Response> {
   await env.CALLER.getByName("caller").callAll(topics);

@@ -13,6 +13,7 @@ import { measureJoin } from "./measure-join.ts";
 import { measureKick } from "./measure-kick.ts";
 import { measureLatency } from "./measure-latency.ts";
 import { measureMemory } from "./measure-memory.ts";
+import { measurePosts } from "./measure-posts.ts";
 import { measureStorm } from "./measure-storm.ts";
 import { measureThroughput } from "./measure-throughput.ts";
 
@@ -58,5 +59,7 @@ function measure(command: LoadCommand): Promise<ResultOf[LoadCommand["kind"]]> {
       return measureCalls(command);
     case "flood":
       return measureFlood(command);
+    case "post":
+      return measurePosts(command);
   }
 }

@@ -137,6 +137,21 @@ export interface CallsCommand extends Load {
   readonly scenarios: readonly KickScenario[];
 }
 
+/** What is posted, and where. */
+export interface PostScenario {
+  readonly name: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly messagesPerPost: number;
+}
+
+export interface PostCommand extends Load {
+  readonly kind: "post";
+  readonly scenario: PostScenario;
+  readonly warmupSeconds: number;
+  readonly seconds: number;
+}
+
 export type LoadCommand =
   | ThroughputCommand
   | LatencyCommand
@@ -148,6 +163,7 @@ export type LoadCommand =
   | ConnectCommand
   | KickCommand
   | FloodCommand
+  | PostCommand
   | CallsCommand;
 
 /** Shares of one processor. */
@@ -247,6 +263,12 @@ export interface FloodResult {
   readonly connectP99Ms: number;
 }
 
+export interface PostResult extends Busy {
+  readonly scenario: PostScenario;
+  readonly postsPerSecond: number;
+  readonly cpuMicrosPerPost: number;
+}
+
 export interface ResultOf {
   readonly throughput: ThroughputResult;
   readonly latency: LatencyResult;
@@ -259,6 +281,7 @@ export interface ResultOf {
   readonly kick: readonly KickResult[];
   readonly calls: readonly CallsResult[];
   readonly flood: readonly FloodResult[];
+  readonly post: PostResult;
 }
 
 export type LoadReply<Result> =

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 
 import { RAW_IN_FLIGHT } from "./in-flight.ts";
-import { BROADCAST, type Target } from "./target.ts";
+import { BROADCAST, ONE_MESSAGE, type Target } from "./target.ts";
 import { type WorkerBundle, bundleWorker } from "./worker-bundle.ts";
 import { startWorkerd } from "./workerd.ts";
 
@@ -13,7 +13,7 @@ export function createFloor(hubConfigPath: string): Target {
   let bundled: Promise<WorkerBundle> | undefined;
   return {
     name: "floor",
-    measurements: [...BROADCAST, "connect", "kick"],
+    measurements: [...BROADCAST, "connect", "post", "kick"],
     unavailable: () => undefined,
     async start() {
       bundled ??= bundleWorker(configPath, hubConfigPath);
@@ -22,6 +22,9 @@ export function createFloor(hubConfigPath: string): Target {
       return {
         pid: server.pid,
         callsPath: "/calls",
+        posts: () => [
+          { name: ONE_MESSAGE, path: "/posts/posted", headers: {}, messagesPerPost: 1 },
+        ],
         endpoint: () => {
           topics += 1;
           return {

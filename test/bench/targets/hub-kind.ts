@@ -30,5 +30,5 @@ function measurementsOf(isStream: boolean, isDurable: boolean): readonly Measure
       ? ["latency", "history", "join", "storm", "ingest", "throughput"]
       : [...BROADCAST, "storm"];
   }
-  return isDurable ? ["join"] : [...BROADCAST, "connect", "kick", "flood", "ends"];
+  return isDurable ? ["join"] : [...BROADCAST, "connect", "post", "kick", "flood", "ends"];
 }

@@ -13,8 +13,8 @@ import {
   SHARED_DOMAIN,
   TEST_DOMAIN,
 } from "./key-store.ts";
-import type { Endpoint } from "../load/load-command.ts";
-import type { Target } from "./target.ts";
+import type { Endpoint, PostScenario } from "../load/load-command.ts";
+import { ONE_MESSAGE, type Target } from "./target.ts";
 import { type WorkerBundle, bundleWorker } from "./worker-bundle.ts";
 import { startWorkerd } from "./workerd.ts";
 
@@ -55,9 +55,28 @@ export function createHub(name: string, configPath: string, keyStore: KeyStore):
           inFlight: isStream ? STREAM_IN_FLIGHT : RAW_IN_FLIGHT,
         };
       };
+      const postTo = (
+        scenario: string,
+        { domain, key }: Domain,
+        messagesPerPost: number,
+      ): PostScenario => {
+        topics += 1;
+        const type = messagesPerPost === 1 ? "text/plain" : "application/x-ndjson";
+        return {
+          name: scenario,
+          path: `/v1/domains/${domain}/topics/t${topics}/messages`,
+          headers: { Authorization: `Bearer ${key}`, "Content-Type": type },
+          messagesPerPost,
+        };
+      };
       return {
         pid: server.pid,
         queryCountUrl,
+        posts: () => [
+          postTo(ONE_MESSAGE, SHARED_DOMAIN, 1),
+          postTo("100 lines", SHARED_DOMAIN, 100),
+          postTo("one message, exclusive", TEST_DOMAIN, 1),
+        ],
         revocation: async (keys) => ({
           adminToken: ADMIN_TOKEN,
           domain: SHARED_DOMAIN.domain,

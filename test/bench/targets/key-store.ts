@@ -41,7 +41,7 @@ export const DURABLE_DOMAIN: Domain = {
 
 /** Many publishers a topic. */
 export const SHARED_DOMAIN: Domain = {
-  domain: "shared",
+  domain: "many-publishers",
   key: "7c1f0a52-6a0e-4d2b-8f53-9d7f3c1b2e64",
 };
 

@@ -1,5 +1,5 @@
 /** A server that can be measured. */
-import type { Endpoint, RevocableKey } from "../load/load-command.ts";
+import type { Endpoint, PostScenario, RevocableKey } from "../load/load-command.ts";
 import type { Measurement } from "../step.ts";
 
 export interface RunningTarget {
@@ -14,6 +14,8 @@ export interface RunningTarget {
   };
   /** What revokes keys, and as many new keys that may be; absent = it cannot. */
   readonly revocation?: (keys: number) => Promise<Revocation>;
+  /** What can be posted, to topics nobody has used yet; absent = nothing. */
+  readonly posts?: () => readonly PostScenario[];
   /** A GET of it with a number appended has one object call that many; absent = it cannot. */
   readonly callsPath?: string;
   /** A topic nobody has used yet in this run of the server. */
@@ -42,3 +44,6 @@ export interface Target {
 
 /** What any server can do that sends messages to subscribers. */
 export const BROADCAST: readonly Measurement[] = ["memory", "latency", "throughput"];
+
+/** The name of the posts that all others are compared with: of one message each. */
+export const ONE_MESSAGE = "one message";

@@ -434,8 +434,8 @@ describe("17.1 the route", () => {
     expect(Object.fromEntries(headers)).toMatchObject({
       allow: "GET, HEAD, POST, OPTIONS",
       "access-control-allow-origin": "*",
-      "access-control-allow-methods": "GET,HEAD,POST",
-      "access-control-allow-headers": "Authorization,Content-Type,Idempotency-Key,Last-Event-ID",
+      "access-control-allow-methods": "GET, HEAD, POST",
+      "access-control-allow-headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID",
     });
   });
 
