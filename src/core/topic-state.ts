@@ -6,6 +6,7 @@
  */
 import * as v from "valibot";
 import type { Answer, RefusalSlug } from "./admission.ts";
+import type { EndReason } from "./end-reason.ts";
 import { PolicySchema, type Policy } from "./policy.ts";
 
 /** Which phase a topic is in, and what holds in it; times in milliseconds since the epoch. */
@@ -97,8 +98,11 @@ export type TopicEffect =
   | { readonly type: "displace-publishers" }
   /** The domain allows one publisher now: whoever was there first stays. */
   | { readonly type: "keep-first-publisher" }
-  /** Nobody took the topic over: its subscribers leave, and its log unless that is kept for a time. */
-  | { readonly type: "end-topic" };
+  /** Its subscribers leave, and its log unless that is kept for a time. */
+  | { readonly type: "end-topic"; readonly reason: EndReason };
+
+/** Nobody took the topic over. */
+const ABANDON: TopicEffect = { type: "end-topic", reason: "abandoned" };
 
 /** The outcome of an event. */
 export interface Transition {
@@ -112,7 +116,7 @@ export interface Transition {
 export function transition(state: TopicState, event: TopicEvent, nowMs: number): Transition {
   if (state.phase === "grace" && nowMs >= state.deadlineMs) {
     const after = transition(VACANT, event, nowMs);
-    return { ...after, effects: [{ type: "end-topic" }, ...after.effects] };
+    return { ...after, effects: [ABANDON, ...after.effects] };
   }
   switch (event.type) {
     case "publisher-connects":
@@ -170,7 +174,7 @@ function publisherLeaves(state: TopicState, remaining: number, nowMs: number): T
   // Subscribers of a shared topic may wait on a vacant one, so nothing ends and nothing is timed.
   if (state.policy.publishers === "shared") return go(VACANT);
   const graceMs = state.policy.graceSeconds * 1000;
-  if (graceMs === 0) return go(VACANT, { type: "end-topic" });
+  if (graceMs === 0) return go(VACANT, ABANDON);
   const deadlineMs = nowMs + graceMs;
   return go({ ...state, phase: "grace", deadlineMs });
 }

@@ -6,8 +6,9 @@
 import { reached } from "../core/coverage-mark.ts";
 import { byteLengthOf } from "../core/byte-size.ts";
 import { parseSubscriberAck } from "../core/client-frame.ts";
-import { HISTORY_GAP, INVALID_FRAME, TOO_MANY_REQUESTS, type Close } from "../core/close-code.ts";
+import { HISTORY_GAP, INVALID_FRAME, TOO_MANY_REQUESTS } from "../core/close-code.ts";
 import type { Cursor } from "../core/cursor.ts";
+import type { EndReason } from "../core/end-reason.ts";
 import { formatError } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
 import type { Problem } from "../core/problem.ts";
@@ -114,7 +115,7 @@ export class Audience {
    * Has everyone closed who is here, with all there is up to the end of a log that is over; settles when they are gone.
    * It is for newcomers at once.
    */
-  async end(log: ReplayedLog, close: Close): Promise<void> {
+  async end(log: ReplayedLog, reason: EndReason): Promise<void> {
     // What the policy says may change with the next life.
     const maxBacklog = this.#node.maxBacklogBytes();
     const node = { ...this.#node, maxBacklogBytes: () => maxBacklog };
@@ -122,7 +123,7 @@ export class Audience {
     const replay = this.#replay.detach(log, fanOut, node);
     const ending = new Ending({ epoch: log.head.epoch, fanOut, replay }, node);
     this.#endings.add(ending);
-    await ending.run(close);
+    await ending.run(reason);
     this.#endings.delete(ending);
   }
 

@@ -3,7 +3,8 @@
  * slice at a time. Whoever comes now is in the audience, and none of them.
  * Invariant: nobody is told of the end before it has everything.
  */
-import type { Close } from "../core/close-code.ts";
+import { closeAtEnd } from "../core/close-code.ts";
+import type { EndReason } from "../core/end-reason.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { Replay } from "./replay.ts";
@@ -50,13 +51,13 @@ export class Ending {
   }
 
   /** Serves everyone; settles when nobody is left, and nothing is kept for them. Without a turn of the loop where there are few. */
-  async run(close: Close): Promise<void> {
+  async run(reason: EndReason): Promise<void> {
     for (;;) {
       while (this.#fanOut.serve()) await this.#fanOut.rest();
       const ready = [...this.#fanOut.subscribers.take(SLICE)];
       for (const subscriber of ready) {
-        subscriber.end();
-        this.#node.close(subscriber.socket, close);
+        subscriber.end(reason);
+        this.#node.close(subscriber.socket, closeAtEnd(reason));
       }
       if (this.#fanOut.size === 0 && this.#replay.isIdle) return;
       await turn(ready.length === 0 ? LOOK_MS : 0);

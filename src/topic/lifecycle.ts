@@ -9,9 +9,9 @@ import {
   PUBLISHER_DISPLACED,
   TOKEN_PUBLISHERS_OFF,
   TOKEN_REQUIRED,
-  TOPIC_ENDED,
   type Close,
 } from "../core/close-code.ts";
+import type { EndReason } from "../core/end-reason.ts";
 import { isSamePolicy } from "../core/judge.ts";
 import { DEFAULT_POLICY, type DatedPolicy, type Policy } from "../core/policy.ts";
 import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
@@ -274,7 +274,7 @@ export class Lifecycle {
           this.#keepFirstPublisher();
           break;
         case "end-topic":
-          this.#end();
+          this.#end(effect.reason);
           break;
       }
     }
@@ -296,13 +296,13 @@ export class Lifecycle {
   }
 
   /** Sends subscribers away, each as soon as it has all there is; they are not the next life's. */
-  #end(): void {
+  #end(reason: EndReason): void {
     const { audience, log, members, sequencer, vacancy } = this.#parts;
     sequencer.flush();
     members.end();
     const past = log.end(audience.isReplaying);
     audience
-      .end(past, TOPIC_ENDED)
+      .end(past, reason)
       .then(() => vacancy.finish())
       .catch((error: unknown) => this.#parts.onFailure(error));
   }

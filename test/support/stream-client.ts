@@ -32,7 +32,10 @@ const HubFrame = v.variant("type", [
     messages: v.pipe(v.array(WireMessage), v.minLength(1)),
   }),
   v.object({ type: v.literal("gap"), from: Cursor, to: Cursor }),
-  v.object({ type: v.literal("end") }),
+  v.object({
+    type: v.literal("end"),
+    reason: v.optional(v.picklist(["finished", "abandoned", "deleted"])),
+  }),
   v.object({ type: v.literal("ack"), id: Id, cursor: Cursor }),
   v.object({ type: v.literal("error"), id: v.nullable(Id), problem: Problem }),
 ]);

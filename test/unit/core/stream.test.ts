@@ -9,9 +9,10 @@ import {
   parsePublish,
   parseSubscriberAck,
 } from "../../../src/core/client-frame.ts";
+import { END_REASONS } from "../../../src/core/end-reason.ts";
 import {
-  END_FRAME,
   formatAck,
+  formatEnd,
   formatError,
   formatGap,
   formatMessages,
@@ -83,7 +84,7 @@ describe("the grammar in PROTOCOL.md", () => {
         formatOpen("k3x9q0v7h2ma-12", false),
         formatGap("k3x9q0v7h2ma-12", "k3x9q0v7h2ma-40"),
         formatMessages(cursor, formatMessageList(["text", bytes])),
-        END_FRAME,
+        formatEnd("finished"),
         formatSubscriberAck(cursor),
         formatPublish({ id: "5f1c-1", messages: ["text", bytes] }),
         formatAck("5f1c-1", cursor),
@@ -115,6 +116,7 @@ describe("the grammar in PROTOCOL.md", () => {
           formatOpen(place, true),
           formatMessages(place, formatMessageList(value)),
           formatGap(place, place),
+          ...END_REASONS.map((reason) => formatEnd(reason)),
           formatPublish({ id, messages: value }),
           formatSubscriberAck(place),
           formatAck(id, place),
@@ -134,6 +136,7 @@ describe("the grammar in PROTOCOL.md", () => {
     '{"type":"publish","id":"","messages":["a"]}',
     '{"type":"publish","id":"1","messages":[1]}',
     '{"type":"publish","id":"1","messages":[{"base64":1}]}',
+    '{"type":"end","reason":1}',
     '{"type":"other"}',
     '"end"',
   ])("10.12 refuses %s", (frame) => {

@@ -51,7 +51,7 @@ const subscribeShared: TopicEvent = { ...subscribe, policy: shared };
 const alarm: TopicEvent = { type: "time-passes" };
 
 const displace = { type: "displace-publishers" } as const;
-const closeSubscribers = { type: "end-topic" } as const;
+const abandon = { type: "end-topic", reason: "abandoned" } as const;
 const graceBegins: TopicState = { phase: "grace", ...life, deadlineMs: NOW + 10_000 };
 
 function refusalOf({ refusal }: Transition): string | null {
@@ -93,19 +93,11 @@ describe("transition", () => {
     ["grace", grace, "subscribe", subscribe, grace, [], null],
     ["grace", grace, "alarm, early", alarm, grace, [], null],
     // grace, after the deadline: whatever happens, the topic ends first
-    ["lapsed", lapsed, "connect", connect, reborn, [closeSubscribers], null],
-    ["lapsed", lapsed, "leave", lastLeaves, VACANT, [closeSubscribers], null],
-    ["lapsed", lapsed, "subscribe", subscribe, VACANT, [closeSubscribers], "needs policy"],
-    [
-      "lapsed",
-      lapsed,
-      "subscribe asked",
-      subscribeExclusive,
-      VACANT,
-      [closeSubscribers],
-      "topic-not-live",
-    ],
-    ["lapsed", lapsed, "alarm", alarm, VACANT, [closeSubscribers], null],
+    ["lapsed", lapsed, "connect", connect, reborn, [abandon], null],
+    ["lapsed", lapsed, "leave", lastLeaves, VACANT, [abandon], null],
+    ["lapsed", lapsed, "subscribe", subscribe, VACANT, [abandon], "needs policy"],
+    ["lapsed", lapsed, "subscribe asked", subscribeExclusive, VACANT, [abandon], "topic-not-live"],
+    ["lapsed", lapsed, "alarm", alarm, VACANT, [abandon], null],
   ] as const)("5.2 %s: %s", (_phase, state, _name, event, next, effects, refusal) => {
     const transitioned = transition(state, event, NOW);
     expect(transitioned).toMatchObject({ state: next, effects });
@@ -116,7 +108,7 @@ describe("transition", () => {
     const state: TopicState = { ...live, policy: { ...exclusive, graceSeconds: 0 } };
     expect(transition(state, lastLeaves, NOW)).toEqual({
       state: VACANT,
-      effects: [closeSubscribers],
+      effects: [abandon],
       refusal: null,
     });
   });
@@ -211,7 +203,7 @@ describe("transition", () => {
       [],
     ],
     ["grace, to shared: nothing ends", grace, { ...change, policy: shared }, VACANT, []],
-    ["lapsed", lapsed, { ...change, policy: changed }, VACANT, [closeSubscribers]],
+    ["lapsed", lapsed, { ...change, policy: changed }, VACANT, [abandon]],
   ] as const)("16.3 the policy changes: %s", (_name, state, event, next, effects) => {
     expect(transition(state, event, NOW)).toEqual({ state: next, effects, refusal: null });
   });
