@@ -90,6 +90,8 @@ export type TopicEvent =
       readonly policyAtMs: number;
       readonly publishers: number;
     }
+  /** A publisher says that nothing follows. */
+  | { readonly type: "publisher-finishes" }
   /** Nothing but the clock went on. */
   | { readonly type: "time-passes" };
 
@@ -98,7 +100,7 @@ export type TopicEffect =
   | { readonly type: "displace-publishers" }
   /** The domain allows one publisher now: whoever was there first stays. */
   | { readonly type: "keep-first-publisher" }
-  /** Its subscribers leave, and its log unless that is kept for a time. */
+  /** Whoever is there leaves, and the log unless that is kept for a time. */
   | { readonly type: "end-topic"; readonly reason: EndReason };
 
 /** Nobody took the topic over. */
@@ -123,6 +125,8 @@ export function transition(state: TopicState, event: TopicEvent, nowMs: number):
       return publisherConnects(state, event);
     case "publisher-leaves":
       return publisherLeaves(state, event.remaining, nowMs);
+    case "publisher-finishes":
+      return publisherFinishes(state);
     case "subscriber-connects":
       return { state, effects: [], refusal: refuseSubscriber(state, event) };
     case "policy-changes":
@@ -177,6 +181,12 @@ function publisherLeaves(state: TopicState, remaining: number, nowMs: number): T
   if (graceMs === 0) return go(VACANT, ABANDON);
   const deadlineMs = nowMs + graceMs;
   return go({ ...state, phase: "grace", deadlineMs });
+}
+
+function publisherFinishes(state: TopicState): Transition {
+  // Of many publishers none ends the topic for all.
+  if (state.phase === "vacant" || state.policy.publishers === "shared") return go(state);
+  return go(VACANT, { type: "end-topic", reason: "finished" });
 }
 
 function refuseSubscriber(

@@ -1,15 +1,21 @@
 /**
  * Intake: what publishers send becomes publications, and what is in the log is acknowledged. Raw frames
  * are taken as they are; a frame of the stream is taken whole or refused, and a publish that is repeated
- * is acknowledged again and not taken again (PROTOCOL.md, 10.7 to 10.11).
+ * is acknowledged again and not taken again (PROTOCOL.md, 10.7 to 10.11). A `finish` is a publish that nothing
+ * follows (10.14).
  * Invariant: what one socket is told comes in the order of what it sent, as far as that was read.
  */
 import { isLargerThan } from "../core/byte-size.ts";
-import { parsePublish, type InvalidFrame, type PublishFrame } from "../core/client-frame.ts";
+import {
+  parsePublisherFrame,
+  type InvalidFrame,
+  type PublisherFrame,
+} from "../core/client-frame.ts";
 import {
   INVALID_FRAME,
   MESSAGE_TOO_LARGE,
   TOO_MANY_REQUESTS,
+  TOPIC_FINISHED,
   type Close,
 } from "../core/close-code.ts";
 import { formatCursor, type Cursor } from "../core/cursor.ts";
@@ -22,6 +28,7 @@ import {
   countMessages,
   isOverstructured,
   maxPublishUnits,
+  mayFinish,
   readId,
 } from "../core/unread-publish.ts";
 import { sendFrame } from "../delivery/send-frame.ts";
@@ -56,10 +63,26 @@ const OUT_OF_ORDER: Problem = {
   detail: 'Nothing of it was published: nor was what "after" names, as far as is remembered',
 };
 
+const TOPIC_SHARED: Problem = {
+  slug: "topic-shared",
+  detail:
+    "Nothing of it was published: leave instead, or have the operator make the domain exclusive (domains set --publishers exclusive)",
+};
+
 /** What became of a publish; shared with those who repeated it while it was under way. */
 interface Outcome extends Pick<Logged, "fingerprint"> {
   /** Where it is in the log, `null` while it is not. */
   cursor: Cursor | null;
+}
+
+/** What an intake needs of its topic. */
+export interface IntakeTopic {
+  /** A publish of the life that was finished last, or what finished it; `null` when it is not known. */
+  findFinished(owner: Owner, id: string): Logged | null;
+  /** A publisher has finished the topic, and all that it has published is in the log. */
+  finish(by: PublishName): void;
+  /** It says so again: what was begun for that alone is not to go on. */
+  finishAgain(): void;
 }
 
 /** What is published, and under which name. */
@@ -73,12 +96,14 @@ const NOTHING: Named = { messages: [], name: null };
 export class Intake {
   readonly #log: Log;
   readonly #sequencer: Sequencer;
+  readonly #topic: IntakeTopic;
   /** By owner and id, what is published and not in the log yet. */
   readonly #underWay: Map<Owner, Map<string, Outcome>> = new Map();
 
-  constructor(log: Log, sequencer: Sequencer) {
+  constructor(log: Log, sequencer: Sequencer, topic: IntakeTopic) {
     this.#log = log;
     this.#sequencer = sequencer;
+    this.#topic = topic;
   }
 
   /** Takes a frame; returns why its publisher must be closed, `null` when it may go on. */
@@ -96,7 +121,8 @@ export class Intake {
     const { socket, rate } = publisher;
     const { maxMessageBytes, messagesPerSecond } = policy;
     if (typeof frame === "string") {
-      if (messagesPerSecond !== null && rate.isEmpty(messagesPerSecond, nowMs)) {
+      const isOver = messagesPerSecond !== null && rate.isEmpty(messagesPerSecond, nowMs);
+      if (isOver && !mayFinish(frame)) {
         const verdict = rateVerdict(publisher, countMessages(frame), policy, nowMs);
         if (verdict !== null) return this.#refuseRate(publisher, readId(frame), policy, verdict);
       }
@@ -116,13 +142,21 @@ export class Intake {
         return this.#refuseFrame(socket, { id: readId(frame), detail });
       }
     }
-    const publish = parsePublish(frame);
-    if (!publish.ok) return this.#refuseFrame(socket, publish.error);
-    const { id, messages } = publish.value;
-    const verdict = rateVerdict(publisher, messages.length, policy, nowMs);
+    const parsed = parsePublisherFrame(frame);
+    if (!parsed.ok) return this.#refuseFrame(socket, parsed.error);
+    const { id, messages } = parsed.value;
+    const isBare = messages.length === 0;
+    const verdict = isBare ? null : rateVerdict(publisher, messages.length, policy, nowMs);
     if (verdict !== null) return this.#refuseRate(publisher, id, policy, verdict);
-    this.#takePublish(publisher, publish.value, maxMessageBytes);
-    return null;
+    const problem = this.#takePublish(publisher, parsed.value, policy);
+    if (problem !== null) {
+      // What ends nothing counts as a message: it would be a way around the rate.
+      const vain = isBare ? rateVerdict(publisher, 1, policy, nowMs) : null;
+      if (vain !== null) return this.#refuseRate(publisher, id, policy, vain);
+      this.#refuse(publisher, id, problem);
+      return null;
+    }
+    return parsed.value.type === "finish" ? TOPIC_FINISHED : null;
   }
 
   /** Tells a publisher what is wrong with a frame; what went before it is acknowledged before the socket closes. */
@@ -145,31 +179,45 @@ export class Intake {
     return TOO_MANY_REQUESTS;
   }
 
-  #takePublish(publisher: Publisher, publish: PublishFrame, maxBytes: number): void {
+  /** Takes what a publisher says, if there is no problem with it; it is answered in its turn. */
+  #takePublish(publisher: Publisher, frame: PublisherFrame, policy: Policy): Problem | null {
     const { owner } = publisher;
-    const { id, messages } = publish;
+    const { type, id, messages } = frame;
+    const isFinish = type === "finish";
     const known = this.#find(owner, id);
-    const problem = known === null ? this.#problemOf(publish, owner, maxBytes) : null;
-    if (problem !== null) return this.#refuse(publisher, id, problem);
+    const problem = known === null ? this.#problemOf(frame, owner, policy) : null;
+    if (problem !== null) return problem;
     // The log has messages as this list, too: it is written once, and hashed faster than they are.
     const list = formatMessageList(messages);
-    const fingerprint = fingerprintOf(list);
+    const fingerprint = fingerprintOf(isFinish ? `finish${list}` : list);
     if (known !== null) {
-      const isSame = known.fingerprint === null || known.fingerprint === fingerprint;
-      if (isSame) this.#acknowledge(publisher, id, known);
-      else this.#refuse(publisher, id, ID_REUSED);
-      return;
+      // The version before, which knew no content, knew no finish either.
+      const isOfBefore = known.fingerprint === null && !isFinish;
+      if (known.fingerprint !== fingerprint && !isOfBefore) return ID_REUSED;
+      this.#acknowledge(publisher, id, known);
+      if (isFinish) {
+        this.#sequencer.flush();
+        this.#topic.finishAgain();
+      }
+      return null;
     }
     const outcome: Outcome = { fingerprint, cursor: null };
     const own = this.#underWay.get(owner) ?? new Map<string, Outcome>();
     if (own.size === 0) this.#underWay.set(owner, own);
     own.set(id, outcome);
-    this.#answer(publisher, { messages, list, name: { owner, id, fingerprint } }, (cursor) => {
+    const name = { owner, id, fingerprint };
+    this.#answer(publisher, { messages, list, name }, (cursor) => {
       own.delete(id);
       if (own.size === 0) this.#underWay.delete(owner);
       outcome.cursor = cursor;
       sendFrame(publisher.socket, formatAck(id, formatCursor(cursor)));
     });
+    if (isFinish) {
+      // All that was sent before it is in the log and acknowledged, and so is this.
+      this.#sequencer.flush();
+      this.#topic.finish(name);
+    }
+    return null;
   }
 
   /** Who repeats an id stands behind whoever published it. */
@@ -199,11 +247,20 @@ export class Intake {
 
   /** What became of a publish, `null` when nothing is known of it. */
   #find(owner: Owner, id: string): Outcome | null {
-    return this.#underWay.get(owner)?.get(id) ?? this.#log.find(owner, id);
+    return (
+      this.#underWay.get(owner)?.get(id) ??
+      this.#log.find(owner, id) ??
+      this.#topic.findFinished(owner, id)
+    );
   }
 
   /** Why a publish that is new cannot be taken, `null` when it can. */
-  #problemOf({ messages, after }: PublishFrame, owner: Owner, maxBytes: number): Problem | null {
+  #problemOf(
+    { type, messages, after }: PublisherFrame,
+    owner: Owner,
+    { maxMessageBytes: maxBytes, publishers }: Policy,
+  ): Problem | null {
+    if (type === "finish" && publishers === "shared") return TOPIC_SHARED;
     if (after !== undefined && this.#find(owner, after) === null) return OUT_OF_ORDER;
     const tooLarge = messages.findIndex((message) => isLargerThan(message, maxBytes));
     if (tooLarge >= 0) {

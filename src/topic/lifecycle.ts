@@ -6,6 +6,7 @@
 import type { PolicyChange, TopicBound } from "../core/change.ts";
 import { mayPrecede } from "../core/clock.ts";
 import {
+  closeAtEnd,
   PUBLISHER_DISPLACED,
   TOKEN_PUBLISHERS_OFF,
   TOKEN_REQUIRED,
@@ -19,9 +20,11 @@ import type { Audience } from "../delivery/audience.ts";
 import { turn } from "../delivery/turn.ts";
 import type { Alarm } from "./alarm.ts";
 import { readAttachment } from "./attachment.ts";
+import { FINISHED_IDS, type FinishedLife } from "./finished-life.ts";
 import type { KeyWatch } from "./key-watch.ts";
 import type { Log } from "./log.ts";
 import type { Members } from "./members.ts";
+import type { PublishName } from "./publication.ts";
 import type { Sequencer } from "./sequencer.ts";
 import { loadState, storeState } from "./state-store.ts";
 import type { Vacancy } from "./vacancy.ts";
@@ -33,6 +36,7 @@ const SLICE = 64;
 export interface LivingParts {
   readonly alarm: Alarm;
   readonly audience: Audience;
+  readonly finished: FinishedLife;
   readonly keyWatch: KeyWatch;
   readonly log: Log;
   readonly members: Members;
@@ -56,9 +60,10 @@ export class Lifecycle {
 
   /** Goes on after a wake: takes back the log, and the sockets that the runtime has kept, some at a time. */
   async load(sockets: readonly WebSocket[]): Promise<void> {
-    const { audience, log, members, storage, vacancy } = this.#parts;
+    const { audience, finished, log, members, storage, vacancy } = this.#parts;
     const state = loadState(storage);
     this.#state = state ?? VACANT;
+    finished.load(Date.now());
     log.load(this.#state.phase !== "live");
     const lastLeavingMs = vacancy.lastLeavingMs ?? -Infinity;
     const carried = await members.adopt(sockets, { isStateKnown: state !== null, lastLeavingMs });
@@ -125,8 +130,7 @@ export class Lifecycle {
   get dueAtMs(): number | null {
     switch (this.#state.phase) {
       case "vacant":
-        // Those who are leaving keep it for longer, and see to it then.
-        return this.#parts.members.leaving > 0 ? null : this.#parts.log.endsAtMs;
+        return this.#parts.vacancy.dueAtMs;
       case "live":
         return null;
       case "grace":
@@ -238,6 +242,19 @@ export class Lifecycle {
     if (role !== "publisher") this.ensureLogRemembered();
   }
 
+  /** Ends the life that is under way at once: its publisher has said so, and all of it is in the log. */
+  finish(by: PublishName): void {
+    const { finished, log } = this.#parts;
+    finished.remember(by, log.positionWith(FINISHED_IDS), Date.now());
+    this.#apply({ type: "publisher-finishes" });
+  }
+
+  /** The same said again: ends a life in which nothing was published since, which was begun to say it. */
+  finishAgain(): void {
+    const { finished, log } = this.#parts;
+    if (finished.isNewest(log.head)) this.#apply({ type: "publisher-finishes" });
+  }
+
   /** Lets the place of a log that is not durable outlive hibernation: with a member, or in storage during a grace. */
   rememberLog(): void {
     const { log, members, sequencer } = this.#parts;
@@ -295,10 +312,13 @@ export class Lifecycle {
     this.displace(others.map(([socket]) => socket));
   }
 
-  /** Sends subscribers away, each as soon as it has all there is; they are not the next life's. */
+  /**
+   * Sends away whoever is there, subscribers each as soon as they have all there is; they are not the next life's.
+   */
   #end(reason: EndReason): void {
     const { audience, log, members, sequencer, vacancy } = this.#parts;
     sequencer.flush();
+    members.dismissAll([...members.publishers.keys()], closeAtEnd(reason));
     members.end();
     const past = log.end(audience.isReplaying);
     audience

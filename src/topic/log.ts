@@ -129,7 +129,12 @@ export class Log implements LogView {
   }
 
   get position(): LogPosition {
-    const ids = this.#ids.newest(POSITION_IDS);
+    return this.positionWith(POSITION_IDS);
+  }
+
+  /** Where it is, with so many of the last ids. */
+  positionWith(count: number): LogPosition {
+    const ids = this.#ids.newest(count);
     return { epoch: this.#epoch, offset: this.#head, atMs: this.#headAtMs, ids };
   }
 
@@ -175,10 +180,9 @@ export class Log implements LogView {
 
   #store(history: HistoryBounds | null): void {
     // All ids, so that the rows up to here may go whatever they hold. A value holds 2 MB (platform limits).
-    const ids = this.#ids.newest(history === null ? POSITION_IDS : Infinity);
     storeLogMeta(this.#storage, {
       v: 1,
-      position: { ...this.position, ids },
+      position: this.positionWith(history === null ? POSITION_IDS : Infinity),
       history,
       keepUntilMs: this.#keepUntilMs,
       policyAtMs: this.#policyAtMs,

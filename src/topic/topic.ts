@@ -13,6 +13,7 @@ import type { TopicState } from "../core/topic-state.ts";
 import { Audience } from "../delivery/audience.ts";
 import { logError } from "../log.ts";
 import { Alarm } from "./alarm.ts";
+import { FinishedLife } from "./finished-life.ts";
 import { Intake } from "./intake.ts";
 import { Joins } from "./joins.ts";
 import { KeyWatch } from "./key-watch.ts";
@@ -83,7 +84,12 @@ export class Topic extends DurableObject<Env> {
       onFailure: fail,
       hold: (work) => void ctx.blockConcurrencyWhile(work).catch(fail),
     });
-    this.#intake = new Intake(log, sequencer);
+    const finished = new FinishedLife(storage.kv);
+    this.#intake = new Intake(log, sequencer, {
+      findFinished: (owner, id) => finished.find(owner, id),
+      finish: (by) => this.#lifecycle.finish(by),
+      finishAgain: () => this.#lifecycle.finishAgain(),
+    });
     const members = (this.#members = new Members(audience, sockets));
     const keyWatch = (this.#keyWatch = new KeyWatch(members.grants, {
       ctx,
@@ -98,7 +104,18 @@ export class Topic extends DurableObject<Env> {
       rearm: () => alarm.rearm(),
     }));
     const isVacant = (): boolean => this.#lifecycle.state.phase === "vacant";
-    const parts = { address, alarm, audience, ctx, keyWatch, log, members, sequencer, sockets };
+    const parts = {
+      address,
+      alarm,
+      audience,
+      ctx,
+      finished,
+      keyWatch,
+      log,
+      members,
+      sequencer,
+      sockets,
+    };
     const vacancy = (this.#vacancy = new Vacancy({ ...parts, isVacant }));
     const lifecycle = (this.#lifecycle = new Lifecycle({
       ...parts,

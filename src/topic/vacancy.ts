@@ -1,9 +1,11 @@
 /**
  * What becomes of an object whose topic is over: what it has stored goes, and then the object out of memory.
- * Invariant: nothing is stored of a vacant topic but a log that is kept for a time, and what those who wait need.
+ * Invariant: nothing is stored of a vacant topic but what is kept for a time, a log and what was finished, and what
+ * those who wait need.
  */
 import { VACANT } from "../core/topic-state.ts";
 import type { Alarm } from "./alarm.ts";
+import type { FinishedLife } from "./finished-life.ts";
 import type { KeyWatch } from "./key-watch.ts";
 import type { Log } from "./log.ts";
 import type { Members } from "./members.ts";
@@ -22,6 +24,7 @@ export interface VacantParts {
   readonly address: OwnAddress;
   readonly alarm: Alarm;
   readonly ctx: DurableObjectState;
+  readonly finished: FinishedLife;
   readonly keyWatch: KeyWatch;
   readonly log: Log;
   readonly members: Members;
@@ -37,9 +40,9 @@ export class Vacancy {
     this.#parts = parts;
   }
 
-  /** A life is over: stores nothing, unless there is a log that is kept for a time, or for those who are leaving. */
+  /** A life is over: stores nothing, unless there is something that is kept for a time, or for those who are leaving. */
   begin(life: string): void {
-    const { ctx, keyWatch, log, members } = this.#parts;
+    const { ctx, finished, keyWatch, log, members } = this.#parts;
     keyWatch.withdraw(life);
     const keepUntilMs = log.retire(Date.now());
     if (members.leaving > 0) ctx.storage.kv.put(LEAVING, members.lastLeavingMs);
@@ -47,7 +50,17 @@ export class Vacancy {
       this.#deleteAll();
       return;
     }
+    finished.store({ isEmptied: false });
     storeState(ctx.storage, VACANT);
+  }
+
+  /** When something that is kept for a time is over, `null`: nothing is; milliseconds since the epoch. */
+  get dueAtMs(): number | null {
+    const { finished, log, members } = this.#parts;
+    // Those who are leaving keep it for longer, and see to it then.
+    if (members.leaving > 0) return null;
+    const dueAtMs = Math.min(log.endsAtMs ?? Infinity, finished.untilMs ?? Infinity);
+    return dueAtMs === Infinity ? null : dueAtMs;
   }
 
   /** When the last subscriber had come of a life that was over as memory was lost; `null`: nobody was left of any. */
@@ -68,16 +81,15 @@ export class Vacancy {
     alarm.rearm();
   }
 
-  /** Gives up a log that has outlived its time, or what of it has. */
+  /** Gives up what has outlived its time, of a log also what of it has. */
   expire(nowMs: number): void {
-    const { log } = this.#parts;
-    if (!this.#parts.isVacant() || !log.isOver(nowMs)) {
-      log.expire(nowMs);
-      return;
-    }
-    if (this.#parts.members.leaving > 0) return;
-    log.reset();
-    this.#deleteAll();
+    const { finished, log, members } = this.#parts;
+    const isForgotten = finished.expire(nowMs);
+    const isLogOver = this.#parts.isVacant() && log.isOver(nowMs);
+    if (!isLogOver) log.expire(nowMs);
+    if (!this.#parts.isVacant() || members.leaving > 0) return;
+    if (isLogOver) log.reset();
+    if (isLogOver || (isForgotten && log.keepUntilMs === null)) this.#deleteAll();
   }
 
   /** Nothing that those who waited on a vacant topic had stored outlives them. */
@@ -116,11 +128,12 @@ export class Vacancy {
 
   /** Nothing is stored of a vacant topic, but what those who wait on it need. */
   #deleteAll(): void {
-    const { address, alarm, ctx, keyWatch, members } = this.#parts;
+    const { address, alarm, ctx, finished, keyWatch, members } = this.#parts;
     alarm.clear();
     const { registration } = keyWatch;
     const { isIncomplete } = registration;
     void ctx.storage.deleteAll();
+    finished.store({ isEmptied: true });
     if (members.subscribers.size === 0) return;
     if (!members.grants.isEmpty) address.store();
     if (!isIncomplete) return;

@@ -48,10 +48,12 @@ const subscribe = {
 } as const;
 const subscribeExclusive: TopicEvent = { ...subscribe, policy: exclusive };
 const subscribeShared: TopicEvent = { ...subscribe, policy: shared };
+const finishes: TopicEvent = { type: "publisher-finishes" };
 const alarm: TopicEvent = { type: "time-passes" };
 
 const displace = { type: "displace-publishers" } as const;
 const abandon = { type: "end-topic", reason: "abandoned" } as const;
+const finish = { type: "end-topic", reason: "finished" } as const;
 const graceBegins: TopicState = { phase: "grace", ...life, deadlineMs: NOW + 10_000 };
 
 function refusalOf({ refusal }: Transition): string | null {
@@ -69,6 +71,7 @@ describe("transition", () => {
     ["vacant", VACANT, "subscribe unasked", subscribe, VACANT, [], "needs policy"],
     ["vacant", VACANT, "subscribe", subscribeExclusive, VACANT, [], "topic-not-live"],
     ["vacant", VACANT, "subscribe shared", subscribeShared, VACANT, [], null],
+    ["vacant", VACANT, "finish", finishes, VACANT, [], null],
     ["vacant", VACANT, "alarm", alarm, VACANT, [], null],
     // live, exclusive
     ["live", live, "connect", connect, live, [], "publisher-conflict"],
@@ -78,6 +81,7 @@ describe("transition", () => {
     ["live", live, "leave, one remains", oneLeaves, live, [], null],
     ["live", live, "leave", lastLeaves, graceBegins, [], null],
     ["live", live, "subscribe", subscribe, live, [], null],
+    ["live", live, "finish", finishes, VACANT, [finish], null],
     ["live", live, "alarm", alarm, live, [], null],
     // live, shared
     ["live shared", liveShared, "connect", connectShared, liveShared, [], null],
@@ -85,18 +89,21 @@ describe("transition", () => {
     ["live shared", liveShared, "leave, one remains", oneLeaves, liveShared, [], null],
     ["live shared", liveShared, "leave", lastLeaves, VACANT, [], null],
     ["live shared", liveShared, "subscribe", subscribe, liveShared, [], null],
+    ["live shared", liveShared, "finish", finishes, liveShared, [], null],
     ["live shared", liveShared, "alarm", alarm, liveShared, [], null],
     // grace
     ["grace", grace, "connect", connect, live, [], null],
     ["grace", grace, "takeover", takeover, live, [], null],
     ["grace", grace, "leave", lastLeaves, grace, [], null],
     ["grace", grace, "subscribe", subscribe, grace, [], null],
+    ["grace", grace, "finish", finishes, VACANT, [finish], null],
     ["grace", grace, "alarm, early", alarm, grace, [], null],
     // grace, after the deadline: whatever happens, the topic ends first
     ["lapsed", lapsed, "connect", connect, reborn, [abandon], null],
     ["lapsed", lapsed, "leave", lastLeaves, VACANT, [abandon], null],
     ["lapsed", lapsed, "subscribe", subscribe, VACANT, [abandon], "needs policy"],
     ["lapsed", lapsed, "subscribe asked", subscribeExclusive, VACANT, [abandon], "topic-not-live"],
+    ["lapsed", lapsed, "finish", finishes, VACANT, [abandon], null],
     ["lapsed", lapsed, "alarm", alarm, VACANT, [abandon], null],
   ] as const)("5.2 %s: %s", (_phase, state, _name, event, next, effects, refusal) => {
     const transitioned = transition(state, event, NOW);
@@ -218,7 +225,16 @@ describe("transition", () => {
   });
 
   test("a grace never outlives its deadline, whatever the events", () => {
-    const events = [connect, connectShared, takeover, lastLeaves, oneLeaves, subscribe, alarm];
+    const events = [
+      connect,
+      connectShared,
+      takeover,
+      lastLeaves,
+      oneLeaves,
+      finishes,
+      subscribe,
+      alarm,
+    ];
     const step = fc.record({ event: fc.constantFrom(...events), waitMs: fc.nat({ max: 15_000 }) });
     fc.assert(
       fc.property(fc.array(step), (steps) => {
