@@ -4,8 +4,8 @@
  */
 
 /**
- * `finished`: its publisher said so. `abandoned`: it left, and the grace passed without another one. `deleted`: the
- * operator, or who has a key of the domain, has ended it.
+ * `finished`: its publisher said so. `abandoned`: it left, and the grace passed without another one. `deleted`: somebody has
+ * deleted it.
  */
 export type EndReason = (typeof END_REASONS)[number];
 

@@ -81,6 +81,8 @@ export type TopicEvent =
       readonly policy: Policy | null;
       /** It presented a key or a token that opens the topic. */
       readonly isGranted: boolean;
+      /** It asks for the past, and there is some of a life that is over. */
+      readonly readsPast: boolean;
       /** Those that are there and need not make room. */
       readonly subscribers: number;
     }
@@ -196,9 +198,8 @@ function refuseSubscriber(
   const policy = state.phase === "vacant" ? event.policy : state.policy;
   if (policy === null) return { type: "needs", what: "policy" };
   if (policy.subscribers === "token" && !event.isGranted) return refusal("token-required");
-  if (state.phase === "vacant" && policy.publishers === "exclusive") {
-    return refusal("topic-not-live");
-  }
+  const isOver = state.phase === "vacant" && policy.publishers === "exclusive";
+  if (isOver && !event.readsPast) return refusal("topic-not-live");
   if (event.subscribers >= (policy.maxSubscribers ?? Infinity)) {
     return refusal("too-many-subscribers");
   }

@@ -67,7 +67,8 @@ export class Lifecycle {
     log.load(this.#state.phase !== "live");
     const lastLeavingMs = vacancy.lastLeavingMs ?? -Infinity;
     const carried = await members.adopt(sockets, { isStateKnown: state !== null, lastLeavingMs });
-    // Nobody is left to get what was kept for the end.
+    vacancy.readOn(this.policy);
+    // Nobody else is left to get what was kept for the end.
     vacancy.finish();
     if (this.#state.phase !== "vacant" && this.#state.policyAtMs < carried.policyAtMs) {
       this.#state = { ...this.#state, policyAtMs: carried.policyAtMs };
@@ -147,7 +148,8 @@ export class Lifecycle {
   /** Goes over to a state that begins with a newcomer: both, or neither (`null`, or a throw). */
   beginWith<T>(state: TopicState, take: () => T | null): T | null {
     const before = this.#state;
-    const { storage } = this.#parts;
+    const { storage, vacancy } = this.#parts;
+    if (before.phase === "vacant") vacancy.end();
     if (state !== before) storeState(storage, state);
     let taken: T | null = null;
     try {
@@ -320,7 +322,7 @@ export class Lifecycle {
     sequencer.flush();
     members.dismissAll([...members.publishers.keys()], closeAtEnd(reason));
     members.end();
-    const past = log.end(audience.isReplaying);
+    const past = log.end(audience.isReplaying, reason);
     audience
       .end(past, reason)
       .then(() => vacancy.finish())

@@ -116,14 +116,14 @@ export class Topic extends DurableObject<Env> {
       sequencer,
       sockets,
     };
-    const vacancy = (this.#vacancy = new Vacancy({ ...parts, isVacant }));
+    const vacancy = (this.#vacancy = new Vacancy({ ...parts, isVacant, onFailure: fail }));
     const lifecycle = (this.#lifecycle = new Lifecycle({
       ...parts,
       storage,
       vacancy,
       onFailure: fail,
     }));
-    this.#joins = new Joins({ ...parts, lifecycle });
+    this.#joins = new Joins({ ...parts, lifecycle, vacancy });
     void ctx.blockConcurrencyWhile(async () => {
       try {
         address.load();

@@ -1,9 +1,14 @@
 /**
- * What becomes of an object whose topic is over: what it has stored goes, and then the object out of memory.
+ * What becomes of an object whose topic is over: what is kept of it is read, then goes, and then the object itself out
+ * of memory.
  * Invariant: nothing is stored of a vacant topic but what is kept for a time, a log and what was finished, and what
  * those who wait need.
  */
+import { SERVICE_RESTART } from "../core/close-code.ts";
+import type { Policy } from "../core/policy.ts";
+import type { Since } from "../core/since.ts";
 import { VACANT } from "../core/topic-state.ts";
+import type { Audience } from "../delivery/audience.ts";
 import type { Alarm } from "./alarm.ts";
 import type { FinishedLife } from "./finished-life.ts";
 import type { KeyWatch } from "./key-watch.ts";
@@ -12,6 +17,7 @@ import type { Members } from "./members.ts";
 import type { OwnAddress } from "./own-address.ts";
 import type { Sockets } from "./sockets.ts";
 import { storeState } from "./state-store.ts";
+import type { SubscriberMember } from "./subscriber-member.ts";
 
 /** A deserted object stays in memory for so long at most to remember how much of their rate publishers have used. */
 const MAX_REMEMBER_MS = 2000;
@@ -23,6 +29,7 @@ const LEAVING = "leaving";
 export interface VacantParts {
   readonly address: OwnAddress;
   readonly alarm: Alarm;
+  readonly audience: Audience;
   readonly ctx: DurableObjectState;
   readonly finished: FinishedLife;
   readonly keyWatch: KeyWatch;
@@ -30,6 +37,8 @@ export interface VacantParts {
   readonly members: Members;
   readonly sockets: Sockets;
   isVacant(): boolean;
+  /** Something is wrong that nobody has foreseen. */
+  onFailure(error: unknown): void;
 }
 
 /** The vacancy of one topic. */
@@ -40,7 +49,7 @@ export class Vacancy {
     this.#parts = parts;
   }
 
-  /** A life is over: stores nothing, unless there is something that is kept for a time, or for those who are leaving. */
+  /** A life is over: stores nothing but what is kept for a time, or for those who are leaving. */
   begin(life: string): void {
     const { ctx, finished, keyWatch, log, members } = this.#parts;
     keyWatch.withdraw(life);
@@ -63,16 +72,39 @@ export class Vacancy {
     return dueAtMs === Infinity ? null : dueAtMs;
   }
 
+  /** Gives a newcomer what it asks for of the life that is over; then it is told how that ended, and closed. */
+  read(member: SubscriberMember, since: Since, policy: Policy): void {
+    this.#read(member, since, policy, { isBack: false });
+  }
+
+  /** The same after a wake, with all who were here for it. The next life does not know where the last one ended. */
+  readOn(policy: Policy): void {
+    const { log, members } = this.#parts;
+    const hasPast = this.#parts.isVacant() && log.hasPast(Date.now());
+    for (const member of members.readers) {
+      const cursor = member.behind ?? log.head;
+      if (hasPast) this.#read(member, { type: "cursor", cursor }, policy, { isBack: true });
+      else members.dismiss(member.socket, SERVICE_RESTART);
+    }
+  }
+
+  /** The next life begins: after a crash, too, it is known that what is kept for those of the last one must go. */
+  end(): void {
+    const { ctx, members } = this.#parts;
+    const isNew = members.leaving > 0 && this.lastLeavingMs === null;
+    if (isNew) ctx.storage.kv.put(LEAVING, members.lastLeavingMs);
+  }
+
   /** When the last subscriber had come of a life that was over as memory was lost; `null`: nobody was left of any. */
   get lastLeavingMs(): number | null {
     const lastMs = this.#parts.ctx.storage.kv.get(LEAVING);
     return typeof lastMs === "number" ? lastMs : null;
   }
 
-  /** The last subscriber is gone of a life that is over, if it was not at once: what was kept for it goes. */
+  /** The last one is gone that was given a life that is over, if it was not at once: what was kept for it goes. */
   finish(): void {
     const { alarm, ctx, log, members } = this.#parts;
-    if (members.leaving > 0 || this.lastLeavingMs === null) return;
+    if (members.leaving > 0 || (this.lastLeavingMs === null && !log.isPastRead)) return;
     ctx.storage.kv.delete(LEAVING);
     log.discardPast();
     if (!this.#parts.isVacant()) return;
@@ -109,6 +141,20 @@ export class Vacancy {
     const { publishers } = this.#parts.members;
     const rememberMs = Math.min(publishers.msUntilForgotten(Date.now()), MAX_REMEMBER_MS);
     setTimeout(() => void this.#reset(), rememberMs);
+  }
+
+  #read(
+    member: SubscriberMember,
+    since: Since,
+    { maxBacklogBytes }: Policy,
+    how: { readonly isBack: boolean },
+  ): void {
+    const { audience, log } = this.#parts;
+    const over = { log: log.past(), reason: log.ended, maxBacklogBytes };
+    audience
+      .read(member, since, over, how)
+      .then(() => this.finish())
+      .catch((error: unknown) => this.#parts.onFailure(error));
   }
 
   async #reset(): Promise<void> {

@@ -44,8 +44,10 @@ const subscribe = {
   type: "subscriber-connects",
   policy: null,
   isGranted: false,
+  readsPast: false,
   subscribers: 1,
 } as const;
+const read: TopicEvent = { ...subscribe, policy: exclusive, readsPast: true };
 const subscribeExclusive: TopicEvent = { ...subscribe, policy: exclusive };
 const subscribeShared: TopicEvent = { ...subscribe, policy: shared };
 const finishes: TopicEvent = { type: "publisher-finishes" };
@@ -70,6 +72,8 @@ describe("transition", () => {
     ["vacant", VACANT, "leave", lastLeaves, VACANT, [], null],
     ["vacant", VACANT, "subscribe unasked", subscribe, VACANT, [], "needs policy"],
     ["vacant", VACANT, "subscribe", subscribeExclusive, VACANT, [], "topic-not-live"],
+    ["vacant", VACANT, "read unasked", { ...read, policy: null }, VACANT, [], "needs policy"],
+    ["vacant", VACANT, "read", read, VACANT, [], null],
     ["vacant", VACANT, "subscribe shared", subscribeShared, VACANT, [], null],
     ["vacant", VACANT, "finish", finishes, VACANT, [], null],
     ["vacant", VACANT, "alarm", alarm, VACANT, [], null],
@@ -104,6 +108,7 @@ describe("transition", () => {
     ["lapsed", lapsed, "subscribe", subscribe, VACANT, [abandon], "needs policy"],
     ["lapsed", lapsed, "subscribe asked", subscribeExclusive, VACANT, [abandon], "topic-not-live"],
     ["lapsed", lapsed, "finish", finishes, VACANT, [abandon], null],
+    ["lapsed", lapsed, "read", read, VACANT, [abandon], null],
     ["lapsed", lapsed, "alarm", alarm, VACANT, [abandon], null],
   ] as const)("5.2 %s: %s", (_phase, state, _name, event, next, effects, refusal) => {
     const transitioned = transition(state, event, NOW);
@@ -128,6 +133,14 @@ describe("transition", () => {
       const granted = { ...subscribe, policy, isGranted: true };
       expect(transition(state, granted, NOW).refusal).toBe(null);
     }
+  });
+
+  test("9.11 who reads what is over obeys what the domain allows", () => {
+    const policy: Policy = { ...exclusive, subscribers: "token", maxSubscribers: 1 };
+    expect(refusalOf(transition(VACANT, { ...read, policy }, NOW))).toBe("token-required");
+    const granted = { ...read, policy, isGranted: true };
+    expect(refusalOf(transition(VACANT, granted, NOW))).toBe("too-many-subscribers");
+    expect(refusalOf(transition(VACANT, { ...granted, subscribers: 0 }, NOW))).toBe(null);
   });
 
   test("12.5 a key in the path is refused where the domain takes none, in whatever phase", () => {
