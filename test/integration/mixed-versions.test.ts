@@ -96,7 +96,7 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("mixed versions", () => {
   const FINISHED = { history_messages: 10, history_seconds: 3600 };
 
   test.concurrent.each(MIXTURES.filter(({ topic }) => topic === "current"))(
-    "9.11 10.14 a topic that is finished, and read when it is over: edge $edge, topic $topic, domain $domain",
+    "10.14 a topic that is finished: edge $edge, topic $topic, domain $domain",
     async (mixture) => {
       const { pub, sub } = await newTenant(hubOf(mixture), FINISHED);
       const publisher = await StreamPublisher.open(pub("t"));
@@ -107,10 +107,20 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("mixed versions", () => {
       expect(await publisher.client.closed()).toEqual({ code: 1000, reason: "topic-finished" });
       expect(await reader.messages(2)).toEqual(["a", "b"]);
       expect(await reader.end()).toBe("finished");
+    },
+  );
+
+  // An edge of the version before does not ask again where an object has just left memory, and fails.
+  test.concurrent.each(MIXTURES.filter(isTaken))(
+    "9.11 a topic that is over is read: edge $edge, topic $topic, domain $domain",
+    async (mixture) => {
+      const { pub, sub } = await newTenant(hubOf(mixture), FINISHED);
+      const publisher = await StreamPublisher.open(pub("t"));
+      publisher.sendFinish(["a"]);
+      await publisher.ack();
       const late = await StreamSubscriber.open(`${sub("t")}?since=earliest`);
-      expect(await late.messages(2)).toEqual(["a", "b"]);
+      expect(await late.messages(1)).toEqual(["a"]);
       expect(await late.end()).toBe("finished");
-      expect(await slugOf(refused(sub("t")))).toBe("404 topic-not-live");
     },
   );
 
