@@ -1,6 +1,6 @@
 /**
- * The frames that clients send on a stream (PROTOCOL.md, 10.7 and 11.3): a publisher's `publish` and a
- * subscriber's `ack`, written and read. A frame is taken whole or not at all. Nothing is checked that is
+ * The frames that clients send on a stream (PROTOCOL.md, 10.7, 10.14 and 11.3): a publisher's `publish` and `finish`,
+ * and a subscriber's `ack`, written and read. A frame is taken whole or not at all. Nothing is checked that is
  * written: the hub refuses what is not of the form.
  */
 import { parseCursor, type Cursor } from "./cursor.ts";
@@ -22,25 +22,60 @@ export interface PublishFrame {
   readonly messages: readonly Message[];
 }
 
+/** What a publisher sends: messages, or the end of the topic behind some messages or none. */
+export interface PublisherFrame extends PublishFrame {
+  readonly type: "publish" | "finish";
+}
+
 /** What is wrong with a frame; `id` is the frame's, where it could be read. */
 export interface InvalidFrame {
   readonly id: string | null;
   readonly detail: string;
 }
 
-/** Writes a publisher's frame. */
-export function formatPublish({ id, after, messages }: PublishFrame): string {
-  const order = after === undefined ? "" : `"after":${JSON.stringify(after)},`;
-  return `{"type":"publish","id":${JSON.stringify(id)},${order}"messages":${formatMessageList(messages)}}`;
+/** Writes messages. */
+export function formatPublish(publish: PublishFrame): string {
+  return `${formatHead("publish", publish)},"messages":${formatMessageList(publish.messages)}}`;
+}
+
+/** Writes the end of a topic, behind some messages or none. */
+export function formatFinish(finish: PublishFrame): string {
+  const { messages } = finish;
+  const list = messages.length === 0 ? "" : `,"messages":${formatMessageList(messages)}`;
+  return `${formatHead("finish", finish)}${list}}`;
+}
+
+/** Reads messages alone. */
+export function parsePublish(frame: Message): Result<PublishFrame, InvalidFrame> {
+  const parsed = parse(frame, ["publish"]);
+  if (!parsed.ok) return parsed;
+  const { type: _, ...publish } = parsed.value;
+  return ok(publish);
 }
 
 /** Reads a publisher's frame. */
-export function parsePublish(frame: Message): Result<PublishFrame, InvalidFrame> {
+export function parsePublisherFrame(frame: Message): Result<PublisherFrame, InvalidFrame> {
+  return parse(frame, ["publish", "finish"]);
+}
+
+function formatHead(type: PublisherFrame["type"], { id, after }: PublishFrame): string {
+  const order = after === undefined ? "" : `,"after":${JSON.stringify(after)}`;
+  return `{"type":"${type}","id":${JSON.stringify(id)}${order}`;
+}
+
+function parse(
+  frame: Message,
+  types: readonly PublisherFrame["type"][],
+): Result<PublisherFrame, InvalidFrame> {
   const members = parseFrame(frame);
   if (!members.ok) return err({ id: null, detail: members.error });
-  const { type, messages } = members.value;
+  const { messages } = members.value;
   const id = parseId(members.value["id"]);
-  if (type !== "publish") return err({ id, detail: 'Expected "type" to be "publish"' });
+  const type = types.find((known) => known === members.value["type"]);
+  if (type === undefined) {
+    const known = types.map((each) => `"${each}"`).join(" or ");
+    return err({ id, detail: `Expected "type" to be ${known}` });
+  }
   if (id === null) {
     return err({ id, detail: 'Expected "id" to be 1 to 64 printable ASCII characters' });
   }
@@ -48,9 +83,10 @@ export function parsePublish(frame: Message): Result<PublishFrame, InvalidFrame>
   if (after === null) {
     return err({ id, detail: 'Expected "after" to be 1 to 64 printable ASCII characters' });
   }
-  const parsed = parseMessages(messages, MAX_PUBLISH_MESSAGES);
+  const isBare = type === "finish" && messages === undefined;
+  const parsed = isBare ? ok([]) : parseMessages(messages, MAX_PUBLISH_MESSAGES);
   if (!parsed.ok) return err({ id, detail: parsed.error });
-  return ok({ id, messages: parsed.value, ...(after !== undefined && { after }) });
+  return ok({ type, id, messages: parsed.value, ...(after !== undefined && { after }) });
 }
 
 /** Writes a subscriber's frame: the last cursor that it has received, as it received it. */

@@ -2,6 +2,7 @@
  * The second error plane: the close codes of an open socket (RFC 6455, section 7.4). 4000-4499 mean
  * reconnect with backoff, 4500-4999 do not; PROTOCOL.md, section 8, lists them.
  */
+import type { EndReason } from "./end-reason.ts";
 
 /** A Close frame's status code and reason; the reason is a slug, at most 123 bytes. */
 export interface Close {
@@ -11,6 +12,10 @@ export interface Close {
 
 /** The topic's grace period passed without a takeover; the original's code. */
 export const TOPIC_ENDED: Close = { code: 1000, reason: "topic-ended" };
+/** Its publisher has finished it. */
+export const TOPIC_FINISHED: Close = { code: 1000, reason: "topic-finished" };
+/** It was deleted: publishers are told so by a code of their own. */
+export const TOPIC_DELETED: Close = { code: 1000, reason: "topic-deleted" };
 /** A message is larger than the policy allows. */
 export const MESSAGE_TOO_LARGE: Close = { code: 1009, reason: "message-too-large" };
 /** The socket was accepted by a version of the hub that this one cannot follow: reconnect. */
@@ -49,6 +54,18 @@ const REPLACEMENT = "\uFFFD";
 
 const INVALID_CODE: Close = { code: 1002, reason: "" };
 const INVALID_REASON: Close = { code: 1007, reason: "" };
+
+/** How subscribers are told of an end; those of a stream have had an `end` frame. */
+export function closeAtEnd(reason: EndReason): Close {
+  switch (reason) {
+    case "finished":
+      return TOPIC_FINISHED;
+    case "abandoned":
+      return TOPIC_ENDED;
+    case "deleted":
+      return TOPIC_DELETED;
+  }
+}
 
 /**
  * The answer to a peer's Close frame: its own code and reason, or what is wrong with them; `null` for one

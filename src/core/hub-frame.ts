@@ -3,6 +3,7 @@
  * client's: cursors are opaque to it (9.1), what a later hub adds does not disturb it (10.1), and what is wrong
  * with a frame it says without its content.
  */
+import { isEndReason, type EndReason } from "./end-reason.ts";
 import { isMembers, parseFrame, parseId, type Members } from "./frame.ts";
 import { HEARTBEAT_RESPONSE } from "./heartbeat.ts";
 import type { Message } from "./message.ts";
@@ -22,16 +23,14 @@ export type HubFrame =
       readonly messages: readonly Message[];
     }
   | { readonly type: "gap"; readonly from: string; readonly to: string }
-  | { readonly type: "end" }
+  /** `null`: nobody said why, or in a word that a later hub knows. */
+  | { readonly type: "end"; readonly reason: EndReason | null }
   | { readonly type: "ack"; readonly id: string; readonly cursor: string }
   | { readonly type: "error"; readonly id: string | null; readonly problem: ProblemDetails }
   /** The answer to a heartbeat, the one frame that is not JSON (7.2). */
   | { readonly type: "heartbeat" }
   /** Of a type that a later hub may know: to be ignored. */
   | { readonly type: "unknown" };
-
-/** The last frame to a subscriber whose topic ended. */
-export const END_FRAME = '{"type":"end"}';
 
 const CURSOR = /^[0-9A-Za-z._~-]{1,64}$/;
 const PROBLEM_TYPE = /^urn:wspubsub:problem:[a-z-]+$/;
@@ -49,6 +48,11 @@ export function formatMessages(cursor: string, at: readonly Span[], list: string
 /** Messages after `from`, up to and including `to`, are gone. */
 export function formatGap(from: string, to: string): string {
   return JSON.stringify({ type: "gap", from, to });
+}
+
+/** The last frame to a subscriber whose topic ended. */
+export function formatEnd(reason: EndReason): string {
+  return JSON.stringify({ type: "end", reason });
 }
 
 /** A publish is in the log. */
@@ -74,7 +78,7 @@ export function parseHubFrame(frame: Message): Result<HubFrame> {
     case "gap":
       return parseGap(members.value);
     case "end":
-      return ok({ type: "end" });
+      return parseEnd(members.value);
     case "ack":
       return parseAck(members.value);
     case "error":
@@ -105,6 +109,13 @@ function parseMessagesFrame({ cursor, at, messages: list }: Members): Result<Hub
 function parseGap({ from, to }: Members): Result<HubFrame> {
   if (!isCursor(from)) return notACursor("from");
   return isCursor(to) ? ok({ type: "gap", from, to }) : notACursor("to");
+}
+
+/** Hubs of before gave no reason. */
+function parseEnd({ reason }: Members): Result<HubFrame> {
+  return reason === undefined || typeof reason === "string"
+    ? ok({ type: "end", reason: isEndReason(reason) ? reason : null })
+    : err('Expected "reason" to be a text');
 }
 
 function parseAck({ id: text, cursor }: Members): Result<HubFrame> {

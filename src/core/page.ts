@@ -2,6 +2,7 @@
  * A page: messages of a topic's log as plain HTTP gives them (PROTOCOL.md, section 16). Its members are those of the
  * frames of the stream that say the same. Pure; knows no log.
  */
+import type { EndReason } from "./end-reason.ts";
 import { formatSpans, type Span } from "./span.ts";
 
 /** Messages that a page may have, and has unless the client says otherwise. */
@@ -16,6 +17,8 @@ export interface Page {
   readonly gap: { readonly from: string; readonly to: string } | null;
   /** Whether the log has messages behind it. */
   readonly more: boolean;
+  /** How the topic ended, `null` while it has not. */
+  readonly end: EndReason | null;
   /** When its messages were published. */
   readonly at: readonly Span[];
   /** The messages, as `formatMessageList` wrote them. */
@@ -23,7 +26,7 @@ export interface Page {
 }
 
 /** Writes a page as JSON. */
-export function formatPage({ cursor, gap, more, at, list }: Page): string {
-  const head = JSON.stringify({ cursor, gap, more }).slice(0, -1);
+export function formatPage({ cursor, gap, more, end, at, list }: Page): string {
+  const head = JSON.stringify({ cursor, gap, more, end }).slice(0, -1);
   return `${head},"at":${formatSpans(at)},"messages":${list}}`;
 }

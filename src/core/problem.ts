@@ -33,6 +33,7 @@ export type ProblemSlug =
   | "topic-overloaded"
   | "id-reused"
   | "out-of-order"
+  | "topic-shared"
   | "message-too-large"
   | "invalid-frame"
   | "key-store-unavailable"
@@ -181,6 +182,11 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
     status: 409,
     closeCode: 4409,
     title: "The publish before it was not published",
+  },
+  "topic-shared": {
+    status: 409,
+    closeCode: 4509,
+    title: "A shared topic is not finished by one of its publishers",
   },
   "message-too-large": {
     status: 413,

@@ -6,6 +6,7 @@
  */
 import * as v from "valibot";
 import type { Answer, RefusalSlug } from "./admission.ts";
+import type { EndReason } from "./end-reason.ts";
 import { PolicySchema, type Policy } from "./policy.ts";
 
 /** Which phase a topic is in, and what holds in it; times in milliseconds since the epoch. */
@@ -92,6 +93,8 @@ export type TopicEvent =
       readonly policy: Policy | null;
       /** It presented a key or a token that opens the topic. */
       readonly isGranted: boolean;
+      /** It asks for the past, and there is some of a life that is over. */
+      readonly readsPast: boolean;
       /** Those that are there and need not make room. */
       readonly subscribers: number;
     }
@@ -101,6 +104,8 @@ export type TopicEvent =
       readonly policyAtMs: number;
       readonly publishers: number;
     }
+  /** A publisher says that nothing follows. */
+  | { readonly type: "publisher-finishes" }
   /** Nothing but the clock went on. */
   | { readonly type: "time-passes" };
 
@@ -109,8 +114,11 @@ export type TopicEffect =
   | { readonly type: "displace-publishers" }
   /** The domain allows one publisher now: whoever was there first stays. */
   | { readonly type: "keep-first-publisher" }
-  /** Nobody took the topic over: its subscribers leave, and its log unless that is kept for a time. */
-  | { readonly type: "end-topic" };
+  /** Whoever is there leaves, and the log unless that is kept for a time. */
+  | { readonly type: "end-topic"; readonly reason: EndReason };
+
+/** Nobody took the topic over. */
+const ABANDON: TopicEffect = { type: "end-topic", reason: "abandoned" };
 
 /** The outcome of an event. */
 export interface Transition {
@@ -124,7 +132,7 @@ export interface Transition {
 export function transition(state: TopicState, event: TopicEvent, nowMs: number): Transition {
   if (state.phase === "grace" && nowMs >= state.deadlineMs) {
     const after = transition(VACANT, event, nowMs);
-    return { ...after, effects: [{ type: "end-topic" }, ...after.effects] };
+    return { ...after, effects: [ABANDON, ...after.effects] };
   }
   switch (event.type) {
     case "publisher-connects":
@@ -133,6 +141,8 @@ export function transition(state: TopicState, event: TopicEvent, nowMs: number):
       return post(state, event, nowMs);
     case "publisher-leaves":
       return publisherLeaves(state, event.remaining, nowMs);
+    case "publisher-finishes":
+      return publisherFinishes(state);
     case "subscriber-connects":
       return { state, effects: [], refusal: refuseSubscriber(state, event) };
     case "policy-changes":
@@ -209,9 +219,15 @@ function publisherLeaves(state: TopicState, remaining: number, nowMs: number): T
   // Subscribers of a shared topic may wait on a vacant one, so nothing ends and nothing is timed.
   if (state.policy.publishers === "shared") return go(VACANT);
   const graceMs = state.policy.graceSeconds * 1000;
-  if (graceMs === 0) return go(VACANT, { type: "end-topic" });
+  if (graceMs === 0) return go(VACANT, ABANDON);
   const deadlineMs = nowMs + graceMs;
   return go({ ...state, phase: "grace", deadlineMs });
+}
+
+function publisherFinishes(state: TopicState): Transition {
+  // Of many publishers none ends the topic for all.
+  if (state.phase === "vacant" || state.policy.publishers === "shared") return go(state);
+  return go(VACANT, { type: "end-topic", reason: "finished" });
 }
 
 function refuseSubscriber(
@@ -221,9 +237,8 @@ function refuseSubscriber(
   const policy = state.phase === "vacant" ? event.policy : state.policy;
   if (policy === null) return { type: "needs", what: "policy" };
   if (policy.subscribers === "token" && !event.isGranted) return refusal("token-required");
-  if (state.phase === "vacant" && policy.publishers === "exclusive") {
-    return refusal("topic-not-live");
-  }
+  const isOver = state.phase === "vacant" && policy.publishers === "exclusive";
+  if (isOver && !event.readsPast) return refusal("topic-not-live");
   if (event.subscribers >= (policy.maxSubscribers ?? Infinity)) {
     return refusal("too-many-subscribers");
   }

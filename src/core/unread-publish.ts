@@ -53,6 +53,11 @@ export function readId(frame: string): string | null {
   }
 }
 
+/** Whether a frame may be a `finish` without messages, which no rate holds up. So short, it costs little to parse. */
+export function mayFinish(frame: string): boolean {
+  return frame.length <= HEAD_UNITS && frame.includes('"finish"');
+}
+
 /** About how many messages a publish has, 1 at least and 1,000 at most. */
 export function countMessages(frame: string): number {
   const separators = frame.slice(0, COUNTED_UNITS).match(SEPARATOR)?.length ?? 0;

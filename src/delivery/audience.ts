@@ -6,8 +6,9 @@
 import { reached } from "../core/coverage-mark.ts";
 import { byteLengthOf } from "../core/byte-size.ts";
 import { parseSubscriberAck } from "../core/client-frame.ts";
-import { HISTORY_GAP, INVALID_FRAME, TOO_MANY_REQUESTS, type Close } from "../core/close-code.ts";
+import { HISTORY_GAP, INVALID_FRAME, TOO_MANY_REQUESTS } from "../core/close-code.ts";
 import type { Cursor } from "../core/cursor.ts";
+import type { EndReason } from "../core/end-reason.ts";
 import { formatError } from "../core/hub-frame.ts";
 import type { Message } from "../core/message.ts";
 import type { Problem } from "../core/problem.ts";
@@ -27,19 +28,28 @@ const TOO_MANY_FRAMES: Problem = {
   detail: `Expected an ack for 32 KiB of messages at most, or ${FRAMES_A_MINUTE} frames a minute`,
 };
 
+/** A log that is over, for those that come to read it. */
+export interface OverLog {
+  readonly log: ReplayedLog;
+  readonly reason: EndReason;
+  /** Bytes that may wait for each. */
+  readonly maxBacklogBytes: number;
+}
+
 /** The audience of one node. */
 export class Audience {
   readonly fanOut: FanOut;
   readonly #node: DeliveryNode;
   readonly #log: LogView;
   readonly #replay: Replay;
+  readonly #backlogs: Backlogs;
   /** Those whose topic has ended, and who are still there. */
   readonly #endings: Set<Ending> = new Set();
 
   constructor(log: LogView, node: DeliveryNode) {
     this.#log = log;
     this.#node = node;
-    const backlogs = new Backlogs(node);
+    const backlogs = (this.#backlogs = new Backlogs(node));
     this.fanOut = new FanOut(node, backlogs);
     this.#replay = new Replay(log, this.fanOut, node, backlogs);
   }
@@ -114,15 +124,46 @@ export class Audience {
    * Has everyone closed who is here, with all there is up to the end of a log that is over; settles when they are gone.
    * It is for newcomers at once.
    */
-  async end(log: ReplayedLog, close: Close): Promise<void> {
+  async end(log: ReplayedLog, reason: EndReason): Promise<void> {
     // What the policy says may change with the next life.
     const maxBacklog = this.#node.maxBacklogBytes();
     const node = { ...this.#node, maxBacklogBytes: () => maxBacklog };
     const fanOut = this.fanOut.detach(node);
     const replay = this.#replay.detach(log, fanOut, node);
-    const ending = new Ending({ epoch: log.head.epoch, fanOut, replay }, node);
+    await this.#serve(new Ending({ head: log.head, fanOut, replay }, node), reason);
+  }
+
+  /**
+   * Takes a socket that comes to read a log that is over, which is the node's own as it is now: gives it what it asked
+   * for, and has it closed. Settles when it has begun, or when all are gone that began with it. `isBack`: after a wake.
+   */
+  read(
+    socket: SubscriberSocket,
+    since: Since,
+    over: OverLog,
+    { isBack }: { readonly isBack: boolean },
+  ): Promise<void> {
+    const subscriber = new Subscriber(socket);
+    const resumption = this.#log.resume(since, Date.now());
+    const { cursor, gapFrom } = resumption;
+    if (!isBack) subscriber.open(gapFrom ?? cursor, gapFrom === null);
+    if (!this.#passGap(subscriber, resumption)) return Promise.resolve();
+    const known = this.#endings.values().find((ending) => ending.takes(over.log.head));
+    const ending = known ?? this.#endingOf(over);
+    ending.add(subscriber, cursor.offset);
+    return known === undefined ? this.#serve(ending, over.reason) : Promise.resolve();
+  }
+
+  #endingOf({ log, maxBacklogBytes }: OverLog): Ending {
+    const node = { ...this.#node, maxBacklogBytes: () => maxBacklogBytes };
+    const fanOut = new FanOut(node, this.#backlogs);
+    const replay = new Replay(log, fanOut, node, this.#backlogs);
+    return new Ending({ head: log.head, fanOut, replay }, node);
+  }
+
+  async #serve(ending: Ending, reason: EndReason): Promise<void> {
     this.#endings.add(ending);
-    await ending.run(close);
+    await ending.run(reason);
     this.#endings.delete(ending);
   }
 
@@ -134,19 +175,23 @@ export class Audience {
   }
 
   /** Lets a subscriber go on from a place in the past; tells it of a gap. */
-  #follow(subscriber: Subscriber, { cursor, gapFrom }: Resumption): void {
-    if (gapFrom !== null) {
-      subscriber.gap(gapFrom, cursor);
-      if (subscriber.closesOnGap) {
-        reached("gap-closes-newcomer");
-        this.#node.close(subscriber.socket, HISTORY_GAP);
-        return;
-      }
-    }
+  #follow(subscriber: Subscriber, resumption: Resumption): void {
+    if (!this.#passGap(subscriber, resumption)) return;
+    const { cursor } = resumption;
     if (cursor.offset === this.#log.head.offset) {
       // It may have slept with all that there was, and not yet read.
       subscriber.goLive();
       this.fanOut.add(subscriber);
     } else this.#replay.add(subscriber, cursor.offset);
+  }
+
+  /** Tells a subscriber of a gap, if there is one; `false` when it asked to be closed then. */
+  #passGap(subscriber: Subscriber, { cursor, gapFrom }: Resumption): boolean {
+    if (gapFrom === null) return true;
+    subscriber.gap(gapFrom, cursor);
+    if (!subscriber.closesOnGap) return true;
+    reached("gap-closes-newcomer");
+    this.#node.close(subscriber.socket, HISTORY_GAP);
+    return false;
   }
 }

@@ -1,9 +1,11 @@
 /**
  * Those whose topic has ended: each is given what it is owed, as fast as it reads, then told of the end and closed, a
- * slice at a time. Whoever comes now is in the audience, and none of them.
+ * slice at a time. A newcomer is in the audience, and none of them; one that reads what is over joins them.
  * Invariant: nobody is told of the end before it has everything.
  */
-import type { Close } from "../core/close-code.ts";
+import { closeAtEnd } from "../core/close-code.ts";
+import type { Cursor } from "../core/cursor.ts";
+import type { EndReason } from "../core/end-reason.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { Replay } from "./replay.ts";
@@ -15,10 +17,10 @@ const SLICE = 16;
 /** How often those that are still replayed to are looked at. */
 const LOOK_MS = 10;
 
-/** The parts of an audience that has been detached. */
+/** Those who are served by an end, and up to where. */
 export interface EndedParts {
-  /** The epoch in which they acknowledge. */
-  readonly epoch: string;
+  /** The place of the last message. */
+  readonly head: Cursor;
   /** Whom it serves, and whom the replay hands over to it, lacks only what is due from it. */
   readonly fanOut: FanOut;
   readonly replay: Replay;
@@ -26,16 +28,33 @@ export interface EndedParts {
 
 /** One end of one topic. */
 export class Ending {
-  readonly epoch: string;
+  readonly #head: Cursor;
+  #isOver = false;
   readonly #node: Pick<DeliveryNode, "close">;
   readonly #fanOut: FanOut;
   readonly #replay: Replay;
 
-  constructor({ epoch, fanOut, replay }: EndedParts, node: Pick<DeliveryNode, "close">) {
-    this.epoch = epoch;
+  constructor({ head, fanOut, replay }: EndedParts, node: Pick<DeliveryNode, "close">) {
+    this.#head = head;
     this.#fanOut = fanOut;
     this.#replay = replay;
     this.#node = node;
+  }
+
+  /** The epoch in which they acknowledge. */
+  get epoch(): string {
+    return this.#head.epoch;
+  }
+
+  /** Whether it can serve another one of a log that ends at a place. */
+  takes({ epoch, offset }: Cursor): boolean {
+    return !this.#isOver && epoch === this.#head.epoch && offset === this.#head.offset;
+  }
+
+  /** Serves another one, which has all up to an offset. */
+  add(subscriber: Subscriber, offset: number): void {
+    if (offset === this.#head.offset) this.#fanOut.add(subscriber);
+    else this.#replay.add(subscriber, offset);
   }
 
   /** The subscriber of a socket that has not been closed. */
@@ -50,15 +69,18 @@ export class Ending {
   }
 
   /** Serves everyone; settles when nobody is left, and nothing is kept for them. Without a turn of the loop where there are few. */
-  async run(close: Close): Promise<void> {
+  async run(reason: EndReason): Promise<void> {
     for (;;) {
       while (this.#fanOut.serve()) await this.#fanOut.rest();
       const ready = [...this.#fanOut.subscribers.take(SLICE)];
       for (const subscriber of ready) {
-        subscriber.end();
-        this.#node.close(subscriber.socket, close);
+        subscriber.end(reason);
+        this.#node.close(subscriber.socket, closeAtEnd(reason));
       }
-      if (this.#fanOut.size === 0 && this.#replay.isIdle) return;
+      if (this.#fanOut.size === 0 && this.#replay.isIdle) {
+        this.#isOver = true;
+        return;
+      }
       await turn(ready.length === 0 ? LOOK_MS : 0);
     }
   }

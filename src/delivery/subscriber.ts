@@ -3,7 +3,8 @@
  */
 import { byteLengthOf } from "../core/byte-size.ts";
 import { formatCursor, type Cursor } from "../core/cursor.ts";
-import { END_FRAME, formatGap, formatOpen } from "../core/hub-frame.ts";
+import type { EndReason } from "../core/end-reason.ts";
+import { formatEnd, formatGap, formatOpen } from "../core/hub-frame.ts";
 import type { Protocol } from "../core/stream.ts";
 import type { Batch } from "./batch.ts";
 import { FrameAllowance } from "./frame-allowance.ts";
@@ -80,8 +81,8 @@ export class Subscriber {
   }
 
   /** Says that the topic has ended; a raw one is told by its close. */
-  end(): void {
-    this.#tell(END_FRAME);
+  end(reason: EndReason): void {
+    this.#tell(formatEnd(reason));
   }
 
   /** Sends a batch: frames of the stream, or the bare messages; says how many bytes. */

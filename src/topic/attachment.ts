@@ -55,6 +55,8 @@ export interface SubscriberAttachment {
   readonly connectedAtMs?: number | undefined;
   /** Where its client is, as far as its edge knew. */
   readonly country?: string | undefined;
+  /** It came to read what is kept of a life that was over. */
+  readonly readsPast?: boolean | undefined;
 }
 
 // Sockets that version 0.1 accepted are raw and know neither log nor grant.
@@ -86,6 +88,7 @@ const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role",
     log: v.optional(v.nullable(LogPositionSchema)),
     connectedAtMs: v.optional(v.number()),
     country: v.optional(v.string()),
+    readsPast: v.optional(v.boolean()),
   }),
   v.object({ v: v.literal(1), role: v.literal("dismissed") }),
 ]);
@@ -114,6 +117,7 @@ export function publisherAttachment(
 /** What an admitted subscriber carries. */
 export function subscriberAttachment(
   { subprotocol, gap, grant, country }: SubscriberAdmission,
+  readsPast: boolean,
   nowMs: number,
 ): SubscriberAttachment {
   return {
@@ -125,6 +129,7 @@ export function subscriberAttachment(
     grant,
     connectedAtMs: nowMs,
     ...(country !== undefined && { country }),
+    ...(readsPast && { readsPast }),
   };
 }
 

@@ -1,14 +1,19 @@
 /**
  * Intake: what publishers send over sockets becomes publications, and what is in the log is acknowledged. Raw frames
- * are taken as they are; a frame of the stream is taken whole or refused (PROTOCOL.md, 10.7 to 10.11).
+ * are taken as they are; a frame of the stream is taken whole or refused (PROTOCOL.md, 10.7 to 10.11, 10.14).
  * Invariant: what one socket is told comes in the order of what it sent, as far as that was read.
  */
 import { isLargerThan } from "../core/byte-size.ts";
-import { parsePublish, type InvalidFrame, type PublishFrame } from "../core/client-frame.ts";
+import {
+  parsePublisherFrame,
+  type InvalidFrame,
+  type PublisherFrame,
+} from "../core/client-frame.ts";
 import {
   INVALID_FRAME,
   MESSAGE_TOO_LARGE,
   TOO_MANY_REQUESTS,
+  TOPIC_FINISHED,
   type Close,
 } from "../core/close-code.ts";
 import { formatCursor } from "../core/cursor.ts";
@@ -20,6 +25,7 @@ import {
   countMessages,
   isOverstructured,
   maxPublishUnits,
+  mayFinish,
   readId,
 } from "../core/unread-publish.ts";
 import { sendFrame } from "../delivery/send-frame.ts";
@@ -58,7 +64,8 @@ export class Intake {
     const { socket, rate } = publisher;
     const { maxMessageBytes, messagesPerSecond } = policy;
     if (typeof frame === "string") {
-      if (messagesPerSecond !== null && rate.isEmpty(messagesPerSecond, nowMs)) {
+      const isOver = messagesPerSecond !== null && rate.isEmpty(messagesPerSecond, nowMs);
+      if (isOver && !mayFinish(frame)) {
         const verdict = rateVerdict(publisher, countMessages(frame), policy, nowMs);
         if (verdict !== null) return this.#refuseRate(publisher, readId(frame), policy, verdict);
       }
@@ -78,13 +85,21 @@ export class Intake {
         return this.#refuseFrame(socket, { id: readId(frame), detail });
       }
     }
-    const publish = parsePublish(frame);
-    if (!publish.ok) return this.#refuseFrame(socket, publish.error);
-    const { id, messages } = publish.value;
-    const verdict = rateVerdict(publisher, messages.length, policy, nowMs);
+    const parsed = parsePublisherFrame(frame);
+    if (!parsed.ok) return this.#refuseFrame(socket, parsed.error);
+    const { id, messages } = parsed.value;
+    const isBare = messages.length === 0;
+    const verdict = isBare ? null : rateVerdict(publisher, messages.length, policy, nowMs);
     if (verdict !== null) return this.#refuseRate(publisher, id, policy, verdict);
-    this.#takePublish(publisher, publish.value, maxMessageBytes);
-    return null;
+    const problem = this.#takePublish(publisher, parsed.value, policy);
+    if (problem !== null) {
+      // What ends nothing counts as a message: it would be a way around the rate.
+      const vain = isBare ? rateVerdict(publisher, 1, policy, nowMs) : null;
+      if (vain !== null) return this.#refuseRate(publisher, id, policy, vain);
+      this.#refuse(publisher, id, problem);
+      return null;
+    }
+    return parsed.value.type === "finish" ? TOPIC_FINISHED : null;
   }
 
   /** Tells a publisher what is wrong with a frame; what went before it is acknowledged before the socket closes. */
@@ -107,15 +122,17 @@ export class Intake {
     return TOO_MANY_REQUESTS;
   }
 
-  #takePublish(publisher: Publisher, publish: PublishFrame, maxBytes: number): void {
-    const { id } = publish;
-    const judged = this.#publishes.judge(publisher.owner, publish, maxBytes);
-    if (judged.type === "refused") return this.#refuse(publisher, id, judged.problem);
+  /** Takes what a publisher says, if there is no problem with it; it is answered in its turn. */
+  #takePublish(publisher: Publisher, frame: PublisherFrame, policy: Policy): Problem | null {
+    const { id } = frame;
+    const judged = this.#publishes.judge(publisher.owner, frame, policy);
+    if (judged.type === "refused") return judged.problem;
     publisher.unanswered += 1;
     this.#publishes.take(judged, (cursor) => {
       publisher.unanswered -= 1;
       sendFrame(publisher.socket, formatAck(id, formatCursor(cursor)));
     });
+    return null;
   }
 
   #refuse(publisher: Publisher, id: string | null, problem: Problem): void {

@@ -29,6 +29,7 @@ import type { OwnAddress } from "./own-address.ts";
 import { Publisher } from "./publisher.ts";
 import type { AcceptedSocket, Sockets } from "./sockets.ts";
 import { SubscriberMember } from "./subscriber-member.ts";
+import type { Vacancy } from "./vacancy.ts";
 
 const TOPIC_FULL: Answer = { type: "refused", slug: "topic-full" };
 
@@ -43,6 +44,7 @@ export interface JoinedParts {
   readonly log: Log;
   readonly members: Members;
   readonly sockets: Sockets;
+  readonly vacancy: Vacancy;
 }
 
 /** The joins of one topic. */
@@ -75,7 +77,7 @@ export class Joins {
     const event =
       admission.role === "publisher"
         ? this.#foreseePublisher(admission, nowMs)
-        : this.#subscriberConnects(admission, 0);
+        : this.#subscriberConnects(admission, 0, nowMs);
     const { refusal } = transition(this.#parts.lifecycle.state, event, nowMs);
     return refusal?.type === "refused" ? refusal : null;
   }
@@ -134,23 +136,27 @@ export class Joins {
   }
 
   #admitSubscriber(admission: SubscriberAdmission, nowMs: number): Response {
-    const { audience, lifecycle, members, sockets } = this.#parts;
+    const { audience, lifecycle, members, sockets, vacancy } = this.#parts;
     const { policy, policyAtMs, isFresh, isRechecked, grant } = admission;
     if (policy !== null && isFresh) lifecycle.adopt({ policy, atMs: policyAtMs }, isRechecked);
     const newest = policyFor(admission, lifecycle);
+    const isOver = lifecycle.state.phase === "vacant" && newest?.publishers === "exclusive";
     const vanished = members.vanishedSubscribers(newest?.maxSubscribers ?? null, nowMs);
-    const event = this.#subscriberConnects(admission, members.subscribers.size - vanished.length);
+    const here = isOver ? members.leaving : members.subscribers.size - vanished.length;
+    const event = this.#subscriberConnects(admission, here, nowMs);
     const { refusal } = transition(lifecycle.state, event, nowMs);
     if (refusal !== null) return answerWith(refusal);
     // Who has vanished will not answer its Close: the runtime holds it as before.
     const hasRoom = sockets.hasRoom("subscriber", members.size);
     const accepted = hasRoom ? this.#accept(admission) : null;
     if (accepted === null) return answerWith(TOPIC_FULL);
-    const attachment = subscriberAttachment(admission, members.comesAtMs(nowMs));
+    const attachment = subscriberAttachment(admission, isOver, members.comesAtMs(nowMs));
     const newcomer = new SubscriberMember(accepted.server, attachment);
     this.#add(newcomer);
     try {
-      audience.accept(newcomer, sinceOf(admission));
+      const since = sinceOf(admission);
+      if (isOver && since !== null) vacancy.read(newcomer, since, newest);
+      else audience.accept(newcomer, since);
     } catch (error) {
       // The log could not be read. Nobody will ever hold the other end: no ghost is to stay behind.
       members.dismiss(newcomer.socket, SERVICE_RESTART);
@@ -217,12 +223,18 @@ export class Joins {
     };
   }
 
-  #subscriberConnects(admission: SubscriberAdmission, subscribers: number): TopicEvent {
-    const isGranted = admission.grant !== null;
+  #subscriberConnects(
+    admission: SubscriberAdmission,
+    subscribers: number,
+    nowMs: number,
+  ): TopicEvent {
+    const { lifecycle, log } = this.#parts;
+    const asksForPast = admission.since !== null && lifecycle.state.phase === "vacant";
     return {
       type: "subscriber-connects",
-      policy: policyFor(admission, this.#parts.lifecycle),
-      isGranted,
+      policy: policyFor(admission, lifecycle),
+      isGranted: admission.grant !== null,
+      readsPast: asksForPast && log.hasPast(nowMs),
       subscribers,
     };
   }

@@ -6,12 +6,13 @@
 import type { PolicyChange, TopicBound } from "../core/change.ts";
 import { mayPrecede } from "../core/clock.ts";
 import {
+  closeAtEnd,
   PUBLISHER_DISPLACED,
   TOKEN_PUBLISHERS_OFF,
   TOKEN_REQUIRED,
-  TOPIC_ENDED,
   type Close,
 } from "../core/close-code.ts";
+import type { EndReason } from "../core/end-reason.ts";
 import { isSamePolicy } from "../core/judge.ts";
 import { DEFAULT_POLICY, type DatedPolicy, type Policy } from "../core/policy.ts";
 import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
@@ -19,10 +20,12 @@ import type { Audience } from "../delivery/audience.ts";
 import { turn } from "../delivery/turn.ts";
 import type { Alarm } from "./alarm.ts";
 import { readAttachment } from "./attachment.ts";
+import { FINISHED_IDS, type FinishedLife } from "./finished-life.ts";
 import type { KeyWatch } from "./key-watch.ts";
 import type { Log } from "./log.ts";
 import type { Members } from "./members.ts";
 import type { OwnAddress } from "./own-address.ts";
+import type { PublishName } from "./publication.ts";
 import type { Sequencer } from "./sequencer.ts";
 import { loadState, storeState } from "./state-store.ts";
 import { Stay } from "./stay.ts";
@@ -36,6 +39,7 @@ export interface LivingParts {
   readonly address: OwnAddress;
   readonly alarm: Alarm;
   readonly audience: Audience;
+  readonly finished: FinishedLife;
   readonly keyWatch: KeyWatch;
   readonly log: Log;
   readonly members: Members;
@@ -60,13 +64,15 @@ export class Lifecycle {
 
   /** Goes on after a wake: takes back the log, and the sockets that the runtime has kept, some at a time. */
   async load(sockets: readonly WebSocket[]): Promise<void> {
-    const { audience, log, members, storage, vacancy } = this.#parts;
+    const { audience, finished, log, members, storage, vacancy } = this.#parts;
     const state = loadState(storage);
     this.#state = state ?? VACANT;
+    finished.load(Date.now());
     log.load(this.#state.phase !== "live");
     const lastLeavingMs = vacancy.lastLeavingMs ?? -Infinity;
     const carried = await members.adopt(sockets, { isStateKnown: state !== null, lastLeavingMs });
-    // Nobody is left to get what was kept for the end.
+    vacancy.readOn(this.policy);
+    // Nobody else is left to get what was kept for the end.
     vacancy.finish();
     if (this.#state.phase !== "vacant" && this.#state.policyAtMs < carried.policyAtMs) {
       this.#state = { ...this.#state, policyAtMs: carried.policyAtMs };
@@ -129,8 +135,7 @@ export class Lifecycle {
   get dueAtMs(): number | null {
     switch (this.#state.phase) {
       case "vacant":
-        // Those who are leaving keep it for longer, and see to it then.
-        return this.#parts.members.leaving > 0 ? null : this.#parts.log.endsAtMs;
+        return this.#parts.vacancy.dueAtMs;
       case "live":
         return null;
       case "grace":
@@ -147,7 +152,8 @@ export class Lifecycle {
   /** Goes over to a state that begins with a newcomer: both, or neither (`null`, or a throw). */
   beginWith<T>(state: TopicState, take: () => T | null): T | null {
     const before = this.#state;
-    const { storage } = this.#parts;
+    const { storage, vacancy } = this.#parts;
+    if (before.phase === "vacant") vacancy.end();
     if (state !== before) storeState(storage, state);
     let taken: T | null = null;
     try {
@@ -264,6 +270,19 @@ export class Lifecycle {
     if (role !== "publisher") this.ensureLogRemembered();
   }
 
+  /** Ends the life that is under way at once: its publisher has said so, and all of it is in the log. */
+  finish(by: PublishName): void {
+    const { finished, log } = this.#parts;
+    finished.remember(by, log.positionWith(FINISHED_IDS), Date.now());
+    this.#apply({ type: "publisher-finishes" });
+  }
+
+  /** The same said again: ends a life in which nothing was published since, which was begun to say it. */
+  finishAgain(): void {
+    const { finished, log } = this.#parts;
+    if (finished.isNewest(log.head)) this.#apply({ type: "publisher-finishes" });
+  }
+
   /** Lets the place of a log that is not durable outlive hibernation: with a member, or in storage during a grace. */
   rememberLog(): void {
     const { log, members, sequencer } = this.#parts;
@@ -300,7 +319,7 @@ export class Lifecycle {
           this.#keepFirstPublisher();
           break;
         case "end-topic":
-          this.#end();
+          this.#end(effect.reason);
           break;
       }
     }
@@ -321,14 +340,17 @@ export class Lifecycle {
     this.displace(others.map(([socket]) => socket));
   }
 
-  /** Sends subscribers away, each as soon as it has all there is; they are not the next life's. */
-  #end(): void {
+  /**
+   * Sends away whoever is there, subscribers each as soon as they have all there is; they are not the next life's.
+   */
+  #end(reason: EndReason): void {
     const { audience, log, members, sequencer, vacancy } = this.#parts;
     sequencer.flush();
+    members.dismissAll([...members.publishers.keys()], closeAtEnd(reason));
     members.end();
-    const past = log.end(audience.isReplaying);
+    const past = log.end(audience.isReplaying, reason);
     audience
-      .end(past, TOPIC_ENDED)
+      .end(past, reason)
       .then(() => vacancy.finish())
       .catch((error: unknown) => this.#parts.onFailure(error));
   }

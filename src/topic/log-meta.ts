@@ -3,6 +3,7 @@
  * deploy may have written it. Knows one key of storage.
  */
 import * as v from "valibot";
+import { END_REASONS, type EndReason } from "../core/end-reason.ts";
 import { HistoryBoundsSchema, type HistoryBounds } from "./history-bounds.ts";
 import { PublishedIdsSchema, type PublishedId } from "./recent-ids.ts";
 import type { RowPlace } from "./row-times.ts";
@@ -34,6 +35,8 @@ export interface LogMeta {
   readonly history: HistoryBounds | null;
   /** When a topic without publisher loses its log; milliseconds since the epoch. */
   readonly keepUntilMs: number | null;
+  /** How the life ended in which it was last written, `null` while it is not over, and from a version before. */
+  readonly ended: EndReason | null;
   /** By the key store's clock; 0 where version 0.1 stored it. */
   readonly policyAtMs: number;
   /** What must be known of the rows' times beside the rows; `null` where a version stored it that let times go back. */
@@ -47,6 +50,7 @@ const LogMetaSchema: v.GenericSchema<unknown, LogMeta> = v.object({
   position: LogPositionSchema,
   history: v.nullable(HistoryBoundsSchema),
   keepUntilMs: v.nullable(v.number()),
+  ended: v.optional(v.nullable(v.picklist(END_REASONS)), null),
   policyAtMs: v.optional(v.number(), 0),
   corrections: v.optional(
     v.nullable(v.array(v.object({ last: v.number(), atMs: v.number() }))),

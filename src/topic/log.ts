@@ -5,6 +5,7 @@
  */
 import { reached } from "../core/coverage-mark.ts";
 import { epochOf, type Cursor } from "../core/cursor.ts";
+import type { EndReason } from "../core/end-reason.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Since } from "../core/since.ts";
 import { joinMessageLists } from "../core/stream.ts";
@@ -53,6 +54,8 @@ export class Log implements LogView {
   #recent: RecentBatches = new RecentBatches();
   #history: History = new MemoryHistory(this.#recent);
   #keepUntilMs: number | null = null;
+  /** How the life ended in which something was last published, `null` while it is not over. */
+  #ended: EndReason | null = null;
   /** Up to where each replay has read. */
   readonly #holds: Map<object, number> = new Map();
   #keptBehind = Infinity;
@@ -79,6 +82,7 @@ export class Log implements LogView {
     }
     this.restore(meta.position);
     this.#keepUntilMs = meta.keepUntilMs;
+    this.#ended = meta.ended;
     this.#policyAtMs = meta.policyAtMs;
     const { history: bounds, corrections } = meta;
     const history = this.#openDurable(bounds, corrections ?? [], "kept");
@@ -89,6 +93,7 @@ export class Log implements LogView {
       reached("rows-newer-than-meta");
       this.#head = newest.last;
       this.#headAtMs = newest.atMs;
+      this.#ended = null;
     }
     const { ids, rows } = history.idsBehind(meta.position.offset);
     for (const id of ids) this.#ids.add(id);
@@ -129,7 +134,12 @@ export class Log implements LogView {
   }
 
   get position(): LogPosition {
-    const ids = this.#ids.newest(POSITION_IDS);
+    return this.positionWith(POSITION_IDS);
+  }
+
+  /** Where it is, with so many of the last ids. */
+  positionWith(count: number): LogPosition {
+    const ids = this.#ids.newest(count);
     return { epoch: this.#epoch, offset: this.#head, atMs: this.#headAtMs, ids };
   }
 
@@ -175,12 +185,12 @@ export class Log implements LogView {
 
   #store(history: HistoryBounds | null): void {
     // All ids, so that the rows up to here may go whatever they hold. A value holds 2 MB (platform limits).
-    const ids = this.#ids.newest(history === null ? POSITION_IDS : Infinity);
     storeLogMeta(this.#storage, {
       v: 1,
-      position: { ...this.position, ids },
+      position: this.positionWith(history === null ? POSITION_IDS : Infinity),
       history,
       keepUntilMs: this.#keepUntilMs,
+      ended: this.#ended,
       policyAtMs: this.#policyAtMs,
       corrections: this.#history.corrections,
     });
@@ -196,13 +206,38 @@ export class Log implements LogView {
    * The topic has ended: only what is kept for a time outlives it. Answers with the log as it is now, which stays as it
    * is for those who are still replayed to, until it is discarded.
    */
-  end(isReplayed: boolean): PastLog {
+  end(isReplayed: boolean, reason: EndReason): PastLog {
     const past = new PastLog(this, this.#history);
     this.#isPastRead ||= isReplayed;
+    // A publisher that only came and left again has not abandoned what another one has finished.
+    if (reason !== "abandoned") this.#ended = reason;
+    else this.#ended ??= reason;
     if ((this.#history.bounds?.seconds ?? 0) > 0) return past;
     if (this.isDurable) this.#dropHistory();
     this.reset();
     return past;
+  }
+
+  /** Whether anything is left of a life that is over, to be read. */
+  hasPast(nowMs: number): boolean {
+    if (this.#keepUntilMs === null || nowMs >= this.#keepUntilMs) return false;
+    return this.resume({ type: "earliest" }, nowMs).cursor.offset < this.#head;
+  }
+
+  /** The log of a life that is over, which is kept for a time, to be read until it is discarded. */
+  past(): PastLog {
+    this.#isPastRead = true;
+    return new PastLog(this, this.#history);
+  }
+
+  /** How that life ended; one of a version before, which kept no reason, was abandoned. */
+  get ended(): EndReason {
+    return this.#ended ?? "abandoned";
+  }
+
+  /** Whether somebody may be replayed to out of the log of a life that is over. */
+  get isPastRead(): boolean {
+    return this.#isPastRead;
   }
 
   /** Nobody is replayed to any more out of the log of a life that is over. */
@@ -231,6 +266,7 @@ export class Log implements LogView {
     this.#recent = new RecentBatches();
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
+    this.#ended = null;
     this.#unstored = 0;
     this.#holds.clear();
     this.#keptBehind = Infinity;
@@ -304,6 +340,7 @@ export class Log implements LogView {
     this.#rowsSinceStore += this.#history.append(batch, ids, spare);
     if (ids.length > 0) this.#idsStoredTo = Math.min(this.#idsStoredTo, this.#head);
     this.#isPlaced = true;
+    this.#ended = null;
     this.#head = place.last;
     this.#headAtMs = atMs;
     for (const id of ids) this.#ids.add(id);

@@ -29,7 +29,7 @@ export class Members {
   readonly publishers: Publishers = new Publishers();
   readonly grants: Grants = new Grants();
   #subscribers: Map<WebSocket, SubscriberMember> = new Map();
-  /** Subscribers of a life that is over, who are still to get something. */
+  /** Subscribers of a life that is over, or that came to read it, which are still to get something. */
   readonly #leaving: Map<WebSocket, SubscriberMember> = new Map();
   #lastLeavingMs = 0;
   readonly #audience: Audience;
@@ -49,9 +49,14 @@ export class Members {
     return this.publishers.size + this.#subscribers.size + this.#leaving.size;
   }
 
-  /** How many are of a life that is over. */
+  /** How many are of a life that is over, or came to read it. */
   get leaving(): number {
     return this.#leaving.size;
+  }
+
+  /** Those that came to read what is over, as long as nobody else is leaving: after a wake. */
+  get readers(): SubscriberMember[] {
+    return [...this.#leaving.values()];
   }
 
   /** Whether a socket is here, in whichever role. */
@@ -67,6 +72,7 @@ export class Members {
   /** Takes a newcomer, or one that was here before the object slept; keys were looked at not long before `seenMs`. */
   add(member: Publisher | SubscriberMember, seenMs: number): void {
     if (member instanceof Publisher) this.publishers.set(member.socket, member);
+    else if (member.readsPast) this.#leaving.set(member.socket, member);
     else this.#subscribers.set(member.socket, member);
     this.grants.add(member, seenMs);
   }
@@ -96,7 +102,7 @@ export class Members {
           policyAtMs = Math.max(policyAtMs, attachment.policyAtMs);
           break;
         case "subscriber":
-          if ((attachment.connectedAtMs ?? 0) > lastLeavingMs) {
+          if (attachment.readsPast === true || (attachment.connectedAtMs ?? 0) > lastLeavingMs) {
             members.push(new SubscriberMember(socket, attachment));
           } else this.#sockets.dismiss(socket, SERVICE_RESTART);
           break;

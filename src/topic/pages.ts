@@ -24,7 +24,7 @@ export type PageAnswer =
       readonly type: "page";
       readonly body: string | ReadableStream<Uint8Array>;
       readonly cursor: string;
-      /** Whether it says nothing that its reader did not know: neither a message nor a gap. */
+      /** Whether it says nothing that its reader did not know: neither a message, nor a gap, nor an end. */
       readonly isEmpty: boolean;
     }
   | Answer;
@@ -48,17 +48,17 @@ export class Pages {
   read(admission: SubscriberAdmission, limit: number): PageAnswer {
     const refusal = this.#judge(admission);
     if (refusal !== null) return refusal;
-    const page = this.#readPage(admission.since ?? "earliest", limit);
-    const { cursor, gap, at } = page;
+    const page = this.#readPage(admission, limit);
+    const { cursor, gap, end, at } = page;
     const text = formatPage(page);
     // A longer one would be refused; as bytes in a stream it is none.
     const body = text.length <= MAX_CALL_UNITS ? text : (new Response(text).body ?? text);
-    return { type: "page", body, cursor, isEmpty: gap === null && at.length === 0 };
+    return { type: "page", body, cursor, isEmpty: gap === null && end === null && at.length === 0 };
   }
 
   /** Why it may not be read, `null` when it may. */
   #judge(admission: SubscriberAdmission): Answer | null {
-    const { keyWatch, lifecycle } = this.#parts;
+    const { keyWatch, lifecycle, log } = this.#parts;
     const nowMs = Date.now();
     lifecycle.passTime(nowMs);
     const { isRechecked } = admission;
@@ -76,27 +76,32 @@ export class Pages {
       type: "subscriber-connects",
       policy: policyFor(admission, lifecycle),
       isGranted: grant !== null,
+      readsPast: lifecycle.state.phase === "vacant" && log.hasPast(nowMs),
       // It takes no place.
       subscribers: 0,
     } as const;
     return transition(lifecycle.state, event, nowMs).refusal;
   }
 
-  #readPage(since: string, limit: number): Page {
-    const { log } = this.#parts;
-    const asked = parseSince(since);
+  #readPage(admission: SubscriberAdmission, limit: number): Page {
+    const { lifecycle, log } = this.#parts;
+    const asked = parseSince(admission.since ?? "earliest");
     // The edge has checked it.
     if (!asked.ok) throw new Error(asked.error);
     const { cursor: start, gapFrom } = log.resume(asked.value, Date.now());
     const most = Math.min(Math.max(limit, 1), MAX_PAGE_MESSAGES);
     const { skippedTo, batch } = this.#readBatch(start.offset, most);
     const begin: Cursor = { ...start, offset: skippedTo };
+    const isVacant = lifecycle.state.phase === "vacant";
+    // Who waits on a shared topic waits for more.
+    const isOver = isVacant && policyFor(admission, lifecycle)?.publishers === "exclusive";
     const from = gapFrom ?? (skippedTo > start.offset ? start : null);
-    const end: Cursor = batch === null ? begin : { ...start, offset: batch.place.last };
+    const last: Cursor = batch === null ? begin : { ...start, offset: batch.place.last };
     return {
-      cursor: formatCursor(end),
+      cursor: formatCursor(last),
       gap: from === null ? null : { from: formatCursor(from), to: formatCursor(begin) },
-      more: end.offset < log.head.offset,
+      more: last.offset < log.head.offset,
+      end: isOver ? log.ended : null,
       at: batch?.spans ?? [],
       list: batch?.list ?? "[]",
     };

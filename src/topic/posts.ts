@@ -9,7 +9,7 @@ import {
   type Answer,
   type PublisherAdmission,
 } from "../core/admission.ts";
-import type { PublishFrame } from "../core/client-frame.ts";
+import type { PublisherFrame } from "../core/client-frame.ts";
 import { formatCursor, type Cursor } from "../core/cursor.ts";
 import { isTokenGrant } from "../core/grant.ts";
 import type { DatedPolicy, Policy } from "../core/policy.ts";
@@ -27,6 +27,7 @@ import {
   tooManyMessages,
   TOO_MANY_UNANSWERED,
   type Publishes,
+  type PublishRules,
   type TakenPublish,
 } from "./publishes.ts";
 import { MAX_IDS_EACH } from "./recent-ids.ts";
@@ -62,7 +63,8 @@ export class Posts {
   /** Takes a post; answers when an ack would be given. */
   async publish({ admission: text, id, after, messages }: Post): Promise<PostAnswer> {
     const admission = this.#read(text);
-    const publish = {
+    const publish: PublisherFrame = {
+      type: "publish",
       id,
       messages: unpackMessages(messages),
       ...(after !== undefined && { after }),
@@ -83,7 +85,7 @@ export class Posts {
     return admission;
   }
 
-  async #decide(admission: PublisherAdmission, publish: PublishFrame): Promise<Decided> {
+  async #decide(admission: PublisherAdmission, publish: PublisherFrame): Promise<Decided> {
     // Of a key the domain may know a later end.
     const ended = isTokenGrant(admission.grant)
       ? refusalOfEnded(admission.grant, Date.now())
@@ -111,7 +113,7 @@ export class Posts {
   }
 
   /** Decides without a pause; all that can be refused comes before anything begins. */
-  #admit(admission: PublisherAdmission, publish: PublishFrame): Decided {
+  #admit(admission: PublisherAdmission, publish: PublisherFrame): Decided {
     const { entrance, keyWatch, lifecycle, log, publishes } = this.#parts;
     const nowMs = Date.now();
     const ended = refusalOfEnded(admission.grant, nowMs);
@@ -129,7 +131,7 @@ export class Posts {
     const { policy } = dated;
     const owner = ownerOf(admission.grant);
     if ((this.#unanswered.get(owner) ?? 0) >= MAX_IDS_EACH) return unpublished(TOO_MANY_UNANSWERED);
-    const judged = publishes.judge(owner, publish, policy.maxMessageBytes);
+    const judged = publishes.judge(owner, publish, policy);
     if (judged.type === "refused") return unpublished(judged.problem);
     const overRate = this.#spend(owner, publish.messages.length, policy, nowMs);
     if (overRate !== null) return unpublished(overRate);
@@ -144,11 +146,11 @@ export class Posts {
   }
 
   /** Answers who repeats an id, before anything is asked or begun; `null`: it is new. */
-  #answerRepeated({ grant }: PublisherAdmission, publish: PublishFrame): Decided | null {
+  #answerRepeated({ grant }: PublisherAdmission, publish: PublisherFrame): Decided | null {
     const owner = ownerOf(grant);
     const { publishes } = this.#parts;
     if (publishes.find(owner, publish.id) === null) return null;
-    const judged = publishes.judge(owner, publish, Infinity);
+    const judged = publishes.judge(owner, publish, ANY);
     if (judged.type === "refused") return unpublished(judged.problem);
     if (judged.type === "new") return null;
     const { cursor } = judged.outcome;
@@ -192,6 +194,9 @@ export class Posts {
     return verdict.type === "within" ? null : tooManyMessages(policy, verdict);
   }
 }
+
+/** What is known already was taken by the rules of its time. */
+const ANY: PublishRules = { maxMessageBytes: Infinity, publishers: "exclusive" };
 
 const TOPIC_UNAVAILABLE: Answer = { type: "refused", slug: "topic-unavailable" };
 

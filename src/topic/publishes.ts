@@ -1,10 +1,11 @@
 /**
  * Publishes that have an id, whoever sends them: each is taken once, under the id that its publisher gave it, and
- * whoever repeats it gets the same answer (PROTOCOL.md, 10.7 to 10.9). Knows neither frames nor sockets.
+ * whoever repeats it gets the same answer (PROTOCOL.md, 10.7 to 10.9). A `finish` is a publish that nothing follows
+ * (10.14). Knows no sockets.
  * Invariant: an owner's id stands for one content, from the moment that it is taken until it is forgotten.
  */
 import { isLargerThan } from "../core/byte-size.ts";
-import type { PublishFrame } from "../core/client-frame.ts";
+import type { PublisherFrame } from "../core/client-frame.ts";
 import type { Cursor } from "../core/cursor.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Problem } from "../core/problem.ts";
@@ -13,7 +14,7 @@ import { fingerprintOf } from "./fingerprint.ts";
 import type { Log, Logged } from "./log.ts";
 import type { RateVerdict } from "./message-rate.ts";
 import type { Owner } from "./owner.ts";
-import type { Publication } from "./publication.ts";
+import type { Publication, PublishName } from "./publication.ts";
 import { MAX_IDS_EACH } from "./recent-ids.ts";
 import type { Sequencer } from "./sequencer.ts";
 
@@ -40,6 +41,25 @@ const OUT_OF_ORDER: Problem = {
   detail: 'Nothing of it was published: nor was what "after" names, as far as is remembered',
 };
 
+const TOPIC_SHARED: Problem = {
+  slug: "topic-shared",
+  detail:
+    "Nothing of it was published: leave instead, or have the operator make the domain exclusive (domains set --publishers exclusive)",
+};
+
+/** What a policy says of a publish. */
+export type PublishRules = Pick<Policy, "maxMessageBytes" | "publishers">;
+
+/** What publishes need of their topic. */
+export interface PublishedTopic {
+  /** A publish of the life that was finished last, or what finished it; `null` when it is not known. */
+  findFinished(owner: Owner, id: string): Logged | null;
+  /** A publisher has finished the topic, and all that it has published is in the log. */
+  finish(by: PublishName): void;
+  /** It says so again: what was begun for that alone is not to go on. */
+  finishAgain(): void;
+}
+
 /** What became of a publish; shared with those who repeated it while it was under way. */
 export interface Outcome extends Pick<Logged, "fingerprint"> {
   /** Where it is in the log, `null` while it is not. */
@@ -49,12 +69,11 @@ export interface Outcome extends Pick<Logged, "fingerprint"> {
 /** What is to be done about a publish. */
 export type JudgedPublish =
   | { readonly type: "refused"; readonly problem: Problem }
-  | { readonly type: "repeated"; readonly outcome: Outcome }
+  | { readonly type: "repeated"; readonly outcome: Outcome; readonly isFinish: boolean }
   | {
       readonly type: "new";
-      readonly owner: Owner;
-      readonly id: string;
-      readonly fingerprint: number;
+      readonly name: PublishName;
+      readonly isFinish: boolean;
       readonly publication: Pick<Publication, "messages" | "list">;
     };
 
@@ -65,33 +84,44 @@ export type TakenPublish = Exclude<JudgedPublish, { readonly type: "refused" }>;
 export class Publishes {
   readonly #log: Log;
   readonly #sequencer: Sequencer;
+  readonly #topic: PublishedTopic;
   /** By owner and id, what is published and not in the log yet. */
   readonly #underWay: Map<Owner, Map<string, Outcome>> = new Map();
 
-  constructor(log: Log, sequencer: Sequencer) {
+  constructor(log: Log, sequencer: Sequencer, topic: PublishedTopic) {
     this.#log = log;
     this.#sequencer = sequencer;
+    this.#topic = topic;
   }
 
   /** What became of a publish, `null` when nothing is known of it. */
   find(owner: Owner, id: string): Outcome | null {
-    return this.#underWay.get(owner)?.get(id) ?? this.#log.find(owner, id);
+    return (
+      this.#underWay.get(owner)?.get(id) ??
+      this.#log.find(owner, id) ??
+      this.#topic.findFinished(owner, id)
+    );
   }
 
   /** Judges a publish; changes nothing. */
-  judge(owner: Owner, publish: PublishFrame, maxBytes: number): JudgedPublish {
-    const { id, messages } = publish;
+  judge(owner: Owner, frame: PublisherFrame, rules: PublishRules): JudgedPublish {
+    const { type, id, messages } = frame;
+    const isFinish = type === "finish";
     const known = this.find(owner, id);
-    const problem = known === null ? this.#problemOf(publish, owner, maxBytes) : null;
+    const problem = known === null ? this.#problemOf(frame, owner, rules) : null;
     if (problem !== null) return { type: "refused", problem };
     // The log has messages as this list, too: it is written once, and hashed faster than they are.
     const list = formatMessageList(messages);
-    const fingerprint = fingerprintOf(list);
+    const fingerprint = fingerprintOf(isFinish ? `finish${list}` : list);
     if (known === null) {
-      return { type: "new", owner, id, fingerprint, publication: { messages, list } };
+      const name = { owner, id, fingerprint };
+      return { type: "new", name, isFinish, publication: { messages, list } };
     }
-    const isSame = known.fingerprint === null || known.fingerprint === fingerprint;
-    return isSame ? { type: "repeated", outcome: known } : { type: "refused", problem: ID_REUSED };
+    // The version before, which knew no content, knew no finish either.
+    const isOfBefore = known.fingerprint === null && !isFinish;
+    return isOfBefore || known.fingerprint === fingerprint
+      ? { type: "repeated", outcome: known, isFinish }
+      : { type: "refused", problem: ID_REUSED };
   }
 
   /**
@@ -102,10 +132,14 @@ export class Publishes {
     if (judged.type === "repeated") {
       const { outcome } = judged;
       this.answerInTurn((cursor) => answer(outcome.cursor ?? cursor));
+      if (!judged.isFinish) return;
+      this.#sequencer.flush();
+      this.#topic.finishAgain();
       return;
     }
-    const { owner, id, fingerprint, publication } = judged;
-    const outcome: Outcome = { fingerprint, cursor: null };
+    const { name, isFinish, publication } = judged;
+    const { owner, id } = name;
+    const outcome: Outcome = { fingerprint: name.fingerprint, cursor: null };
     const own = this.#underWay.get(owner) ?? new Map<string, Outcome>();
     if (own.size === 0) this.#underWay.set(owner, own);
     own.set(id, outcome);
@@ -115,7 +149,11 @@ export class Publishes {
       outcome.cursor = cursor;
       answer(cursor);
     };
-    this.#sequencer.publish({ ...publication, receipt: { name: { owner, id, fingerprint }, ack } });
+    this.#sequencer.publish({ ...publication, receipt: { name, ack } });
+    if (!isFinish) return;
+    // All that was sent before it is in the log and answered for, and so is this.
+    this.#sequencer.flush();
+    this.#topic.finish(name);
   }
 
   /** Answers when all is in the log that was published before: answers come in the order of what was sent. */
@@ -124,7 +162,12 @@ export class Publishes {
   }
 
   /** Why a publish that is new cannot be taken, `null` when it can. */
-  #problemOf({ messages, after }: PublishFrame, owner: Owner, maxBytes: number): Problem | null {
+  #problemOf(
+    { type, messages, after }: PublisherFrame,
+    owner: Owner,
+    { maxMessageBytes: maxBytes, publishers }: PublishRules,
+  ): Problem | null {
+    if (type === "finish" && publishers === "shared") return TOPIC_SHARED;
     if (after !== undefined && this.find(owner, after) === null) return OUT_OF_ORDER;
     const tooLarge = messages.findIndex((message) => isLargerThan(message, maxBytes));
     if (tooLarge >= 0) {

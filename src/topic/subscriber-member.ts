@@ -10,6 +10,11 @@ export class SubscriberMember extends Member<SubscriberAttachment> implements Su
     return this.attachment.gap === "close";
   }
 
+  /** Whether it came to read what is kept of a life that was over. */
+  get readsPast(): boolean {
+    return this.attachment.readsPast === true;
+  }
+
   /** Up to where it was given everything, `null` where it is not behind. */
   get behind(): Cursor | null {
     const { behind } = this.attachment;

@@ -15,6 +15,7 @@ import { Audience } from "../delivery/audience.ts";
 import { logError } from "../log.ts";
 import { Alarm } from "./alarm.ts";
 import { Entrance } from "./entrance.ts";
+import { FinishedLife } from "./finished-life.ts";
 import { Intake } from "./intake.ts";
 import { Joins } from "./joins.ts";
 import { KeyWatch } from "./key-watch.ts";
@@ -91,7 +92,12 @@ export class Topic extends DurableObject<Env> {
       onFailure: fail,
       hold: (work) => void ctx.blockConcurrencyWhile(work).catch(fail),
     });
-    const publishes = new Publishes(log, sequencer);
+    const finished = new FinishedLife(storage.kv);
+    const publishes = new Publishes(log, sequencer, {
+      findFinished: (owner, id) => finished.find(owner, id),
+      finish: (by) => this.#lifecycle.finish(by),
+      finishAgain: () => this.#lifecycle.finishAgain(),
+    });
     this.#intake = new Intake(publishes, sequencer);
     const members = (this.#members = new Members(audience, sockets));
     const keyWatch = (this.#keyWatch = new KeyWatch(members.grants, {
@@ -107,8 +113,19 @@ export class Topic extends DurableObject<Env> {
       rearm: () => alarm.rearm(),
     }));
     const isVacant = (): boolean => this.#lifecycle.state.phase === "vacant";
-    const parts = { address, alarm, audience, ctx, keyWatch, log, members, sequencer, sockets };
-    const vacancy = (this.#vacancy = new Vacancy({ ...parts, isVacant }));
+    const parts = {
+      address,
+      alarm,
+      audience,
+      ctx,
+      finished,
+      keyWatch,
+      log,
+      members,
+      sequencer,
+      sockets,
+    };
+    const vacancy = (this.#vacancy = new Vacancy({ ...parts, isVacant, onFailure: fail }));
     const lifecycle = (this.#lifecycle = new Lifecycle({
       ...parts,
       storage,
@@ -116,7 +133,7 @@ export class Topic extends DurableObject<Env> {
       onFailure: fail,
     }));
     const entrance = (this.#entrance = new Entrance({ keyWatch, lifecycle }));
-    this.#joins = new Joins({ ...parts, entrance, lifecycle });
+    this.#joins = new Joins({ ...parts, entrance, lifecycle, vacancy });
     this.#posts = new Posts({ ...parts, entrance, lifecycle, publishes });
     this.#pages = new Pages({ ...parts, lifecycle });
     void ctx.blockConcurrencyWhile(async () => {

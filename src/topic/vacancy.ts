@@ -1,15 +1,23 @@
 /**
- * What becomes of an object whose topic is over: what it has stored goes, and then the object out of memory.
- * Invariant: nothing is stored of a vacant topic but a log that is kept for a time, and what those who wait need.
+ * What becomes of an object whose topic is over: what is kept of it is read, then goes, and then the object itself out
+ * of memory.
+ * Invariant: nothing is stored of a vacant topic but what is kept for a time, a log and what was finished, and what
+ * those who wait need.
  */
+import { SERVICE_RESTART } from "../core/close-code.ts";
+import type { Policy } from "../core/policy.ts";
+import type { Since } from "../core/since.ts";
 import { VACANT } from "../core/topic-state.ts";
+import type { Audience } from "../delivery/audience.ts";
 import type { Alarm } from "./alarm.ts";
+import type { FinishedLife } from "./finished-life.ts";
 import type { KeyWatch } from "./key-watch.ts";
 import type { Log } from "./log.ts";
 import type { Members } from "./members.ts";
 import type { OwnAddress } from "./own-address.ts";
 import type { Sockets } from "./sockets.ts";
 import { storeState } from "./state-store.ts";
+import type { SubscriberMember } from "./subscriber-member.ts";
 
 /** A deserted object stays in memory for so long at most to remember how much of their rate publishers have used. */
 const MAX_REMEMBER_MS = 2000;
@@ -21,12 +29,16 @@ const LEAVING = "leaving";
 export interface VacantParts {
   readonly address: OwnAddress;
   readonly alarm: Alarm;
+  readonly audience: Audience;
   readonly ctx: DurableObjectState;
+  readonly finished: FinishedLife;
   readonly keyWatch: KeyWatch;
   readonly log: Log;
   readonly members: Members;
   readonly sockets: Sockets;
   isVacant(): boolean;
+  /** Something is wrong that nobody has foreseen. */
+  onFailure(error: unknown): void;
 }
 
 /** The vacancy of one topic. */
@@ -37,9 +49,9 @@ export class Vacancy {
     this.#parts = parts;
   }
 
-  /** A life is over: stores nothing, unless there is a log that is kept for a time, or for those who are leaving. */
+  /** A life is over: stores nothing but what is kept for a time, or for those who are leaving. */
   begin(life: string): void {
-    const { ctx, keyWatch, log, members } = this.#parts;
+    const { ctx, finished, keyWatch, log, members } = this.#parts;
     keyWatch.withdraw(life);
     const keepUntilMs = log.retire(Date.now());
     if (members.leaving > 0) ctx.storage.kv.put(LEAVING, members.lastLeavingMs);
@@ -47,7 +59,40 @@ export class Vacancy {
       this.#deleteAll();
       return;
     }
+    finished.store({ isEmptied: false });
     storeState(ctx.storage, VACANT);
+  }
+
+  /** When something that is kept for a time is over, `null`: nothing is; milliseconds since the epoch. */
+  get dueAtMs(): number | null {
+    const { finished, log, members } = this.#parts;
+    // Those who are leaving keep it for longer, and see to it then.
+    if (members.leaving > 0) return null;
+    const dueAtMs = Math.min(log.endsAtMs ?? Infinity, finished.untilMs ?? Infinity);
+    return dueAtMs === Infinity ? null : dueAtMs;
+  }
+
+  /** Gives a newcomer what it asks for of the life that is over; then it is told how that ended, and closed. */
+  read(member: SubscriberMember, since: Since, policy: Policy): void {
+    this.#read(member, since, policy, { isBack: false });
+  }
+
+  /** The same after a wake, with all who were here for it. The next life does not know where the last one ended. */
+  readOn(policy: Policy): void {
+    const { log, members } = this.#parts;
+    const hasPast = this.#parts.isVacant() && log.hasPast(Date.now());
+    for (const member of members.readers) {
+      const cursor = member.behind ?? log.head;
+      if (hasPast) this.#read(member, { type: "cursor", cursor }, policy, { isBack: true });
+      else members.dismiss(member.socket, SERVICE_RESTART);
+    }
+  }
+
+  /** The next life begins: after a crash, too, it is known that what is kept for those of the last one must go. */
+  end(): void {
+    const { ctx, members } = this.#parts;
+    const isNew = members.leaving > 0 && this.lastLeavingMs === null;
+    if (isNew) ctx.storage.kv.put(LEAVING, members.lastLeavingMs);
   }
 
   /** When the last subscriber had come of a life that was over as memory was lost; `null`: nobody was left of any. */
@@ -56,10 +101,10 @@ export class Vacancy {
     return typeof lastMs === "number" ? lastMs : null;
   }
 
-  /** The last subscriber is gone of a life that is over, if it was not at once: what was kept for it goes. */
+  /** The last one is gone that was given a life that is over, if it was not at once: what was kept for it goes. */
   finish(): void {
     const { alarm, ctx, log, members } = this.#parts;
-    if (members.leaving > 0 || this.lastLeavingMs === null) return;
+    if (members.leaving > 0 || (this.lastLeavingMs === null && !log.isPastRead)) return;
     ctx.storage.kv.delete(LEAVING);
     log.discardPast();
     if (!this.#parts.isVacant()) return;
@@ -68,16 +113,15 @@ export class Vacancy {
     alarm.rearm();
   }
 
-  /** Gives up a log that has outlived its time, or what of it has. */
+  /** Gives up what has outlived its time, of a log also what of it has. */
   expire(nowMs: number): void {
-    const { log } = this.#parts;
-    if (!this.#parts.isVacant() || !log.isOver(nowMs)) {
-      log.expire(nowMs);
-      return;
-    }
-    if (this.#parts.members.leaving > 0) return;
-    log.reset();
-    this.#deleteAll();
+    const { finished, log, members } = this.#parts;
+    const isForgotten = finished.expire(nowMs);
+    const isLogOver = this.#parts.isVacant() && log.isOver(nowMs);
+    if (!isLogOver) log.expire(nowMs);
+    if (!this.#parts.isVacant() || members.leaving > 0) return;
+    if (isLogOver) log.reset();
+    if (isLogOver || (isForgotten && log.keepUntilMs === null)) this.#deleteAll();
   }
 
   /** Nothing that those who waited on a vacant topic had stored outlives them. */
@@ -99,6 +143,20 @@ export class Vacancy {
     setTimeout(() => void this.#reset(), rememberMs);
   }
 
+  #read(
+    member: SubscriberMember,
+    since: Since,
+    { maxBacklogBytes }: Policy,
+    how: { readonly isBack: boolean },
+  ): void {
+    const { audience, log } = this.#parts;
+    const over = { log: log.past(), reason: log.ended, maxBacklogBytes };
+    audience
+      .read(member, since, over, how)
+      .then(() => this.finish())
+      .catch((error: unknown) => this.#parts.onFailure(error));
+  }
+
   async #reset(): Promise<void> {
     const { ctx, keyWatch, members } = this.#parts;
     await ctx.storage.sync();
@@ -116,11 +174,12 @@ export class Vacancy {
 
   /** Nothing is stored of a vacant topic, but what those who wait on it need. */
   #deleteAll(): void {
-    const { address, alarm, ctx, keyWatch, members } = this.#parts;
+    const { address, alarm, ctx, finished, keyWatch, members } = this.#parts;
     alarm.clear();
     const { registration } = keyWatch;
     const { isIncomplete } = registration;
     void ctx.storage.deleteAll();
+    finished.store({ isEmptied: true });
     if (members.subscribers.size === 0) return;
     if (!members.grants.isEmpty) address.store();
     if (!isIncomplete) return;

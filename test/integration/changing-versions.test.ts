@@ -85,6 +85,52 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("changing versions", () => {
     return mkdtemp(join(folder, "hub-"));
   }
 
+  test("9.11 a topic that ended under the version before can be read, and was abandoned", async () => {
+    const place = await newPlace();
+    const history = { history_seconds: 3600, grace_seconds: 0 };
+    const stored = await withHub({ mixture: all("previous"), place }, async (hub) => {
+      const tenant = await newTenant(hub, history);
+      const publisher = await StreamPublisher.open(tenant.pub("t"));
+      const watcher = await open(tenant.sub("t"));
+      await publisher.publish(["a"]);
+      await publisher.client.close();
+      expect(await watcher.texts(1)).toEqual(["a"]);
+      expect(await watcher.closed()).toEqual({ code: 1000, reason: "topic-ended" });
+      return tenant;
+    });
+    await withHub({ mixture: all("current"), place }, async (hub) => {
+      const late = await StreamSubscriber.open(`${stored.on(hub).sub("t")}?since=earliest`);
+      expect(await late.messages(1)).toEqual(["a"]);
+      expect(await late.end()).toBe("abandoned");
+    });
+  });
+
+  test("10.14 what finished a topic outlives a time of the version before", async () => {
+    const place = await newPlace();
+    const stored = await withHub({ mixture: all("current"), place }, async (hub) => {
+      const tenant = await newTenant(hub, { history_seconds: 3600 });
+      const publisher = await StreamPublisher.open(tenant.pub("t"));
+      publisher.sendFinish(["a"], "end");
+      return { tenant, cursor: (await publisher.ack()).cursor };
+    });
+    await withHub({ mixture: all("previous"), place }, async (hub) => {
+      expect(await slugOf(refused(stored.tenant.on(hub).sub("t")))).toBe("404 topic-not-live");
+    });
+    await withHub({ mixture: all("current"), place }, async (hub) => {
+      const tenant = stored.tenant.on(hub);
+      const publisher = await StreamPublisher.open(tenant.pub("t"));
+      publisher.sendFinish(["a"], "end");
+      expect((await publisher.ack()).cursor).toBe(stored.cursor);
+    });
+    // The next life of the version before goes on in the same log.
+    await withHub({ mixture: all("previous"), place }, async (hub) => {
+      const tenant = stored.tenant.on(hub);
+      await (await StreamPublisher.open(tenant.pub("t"))).publish(["b"]);
+      const reader = await StreamSubscriber.open(`${tenant.sub("t")}?since=earliest`);
+      expect(await reader.messages(2)).toEqual(["a", "b"]);
+    });
+  });
+
   test.concurrent.each(RESTARTS)(
     "5.1 9.2 10.9 12.7 13.5 15.2 what $from stored, $to reads: $parts",
     async ({ from, to, parts }) => {

@@ -93,6 +93,52 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("mixed versions", () => {
     },
   );
 
+  const FINISHED = { history_messages: 10, history_seconds: 3600 };
+
+  test.concurrent.each(MIXTURES.filter(({ topic }) => topic === "current"))(
+    "10.14 a topic that is finished: edge $edge, topic $topic, domain $domain",
+    async (mixture) => {
+      const { pub, sub } = await newTenant(hubOf(mixture), FINISHED);
+      const publisher = await StreamPublisher.open(pub("t"));
+      const reader = await StreamSubscriber.open(sub("t"));
+      await publisher.publish(["a"]);
+      const id = publisher.sendFinish(["b"]);
+      expect(await publisher.ack()).toMatchObject({ id });
+      expect(await publisher.client.closed()).toEqual({ code: 1000, reason: "topic-finished" });
+      expect(await reader.messages(2)).toEqual(["a", "b"]);
+      expect(await reader.end()).toBe("finished");
+    },
+  );
+
+  // An edge of the version before does not ask again where an object has just left memory, and fails.
+  test.concurrent.each(MIXTURES.filter(isTaken))(
+    "9.11 a topic that is over is read: edge $edge, topic $topic, domain $domain",
+    async (mixture) => {
+      const { pub, sub } = await newTenant(hubOf(mixture), FINISHED);
+      const publisher = await StreamPublisher.open(pub("t"));
+      publisher.sendFinish(["a"]);
+      await publisher.ack();
+      const late = await StreamSubscriber.open(`${sub("t")}?since=earliest`);
+      expect(await late.messages(1)).toEqual(["a"]);
+      expect(await late.end()).toBe("finished");
+    },
+  );
+
+  test.concurrent.each(MIXTURES.filter(({ topic }) => topic !== "current"))(
+    "10.14 a topic of the version before takes a finish for no frame, and goes on: edge $edge, topic $topic, domain $domain",
+    async (mixture) => {
+      const { pub, sub } = await newTenant(hubOf(mixture), FINISHED);
+      const publisher = await StreamPublisher.open(pub("t"));
+      const reader = await StreamSubscriber.open(sub("t"));
+      await publisher.publish(["a"]);
+      publisher.sendFinish(["b"]);
+      expect(await publisher.error()).toMatchObject({ problem: { status: 400 } });
+      expect(await publisher.client.closed()).toMatchObject({ code: 4500 });
+      await (await StreamPublisher.open(pub("t"))).publish(["c"]);
+      expect(await reader.messages(2)).toEqual(["a", "c"]);
+    },
+  );
+
   test.concurrent.each(MIXTURES)(
     "5.5 9.2 12.7 a topic behind edges of both versions: edge $edge, topic $topic, domain $domain",
     async (mixture) => {

@@ -159,7 +159,7 @@ describe.runIf(sqlEndpoint !== null)("a page", () => {
     const cursor = await publisher.publish(["a"]);
     const { status, body } = await get(`${place.messages}?since=${cursor}&wait=1`);
     expect(status).toBe(200);
-    expect(body).toEqual({ cursor, gap: null, more: false, at: [], messages: [] });
+    expect(body).toEqual({ cursor, gap: null, more: false, end: null, at: [], messages: [] });
   });
 
   test("18.5 that is not waited for any more takes no place", async () => {

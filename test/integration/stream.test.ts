@@ -167,6 +167,7 @@ describe("subscribers", () => {
     await publisher.client.close();
     const frames = (await stream.texts(3)).map(parseFrame);
     expect(frames.map(({ type }) => type)).toEqual(["open", "messages", "end"]);
+    expect(frames[2]).toEqual({ type: "end", reason: "abandoned" });
     expect(await stream.next()).toEqual({ type: "close", code: 1000, reason: "topic-ended" });
     expect(await raw.texts(1)).toEqual(["last words"]);
     expect(await raw.next()).toEqual({ type: "close", code: 1000, reason: "topic-ended" });

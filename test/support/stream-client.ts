@@ -5,7 +5,7 @@
  * nothing. Knows nothing else of the hub's code.
  */
 import * as v from "valibot";
-import { formatPublish, formatSubscriberAck } from "../../src/core/client-frame.ts";
+import { formatFinish, formatPublish, formatSubscriberAck } from "../../src/core/client-frame.ts";
 import { open, type Client } from "./client.ts";
 
 /** The subprotocol. */
@@ -36,7 +36,10 @@ const HubFrame = v.variant("type", [
     messages: v.pipe(v.array(WireMessage), v.minLength(1)),
   }),
   v.object({ type: v.literal("gap"), from: Cursor, to: Cursor }),
-  v.object({ type: v.literal("end") }),
+  v.object({
+    type: v.literal("end"),
+    reason: v.optional(v.picklist(["finished", "abandoned", "deleted"])),
+  }),
   v.object({ type: v.literal("ack"), id: Id, cursor: Cursor }),
   v.object({ type: v.literal("error"), id: v.nullable(Id), problem: Problem }),
 ]);
@@ -59,13 +62,17 @@ export function messagesOf({ messages }: FrameOf<"messages">): Message[] {
 
 /** A `publish` frame. */
 export function publishFrame(id: string, messages: readonly Message[]): string {
-  return formatPublish({
-    id,
-    messages: messages.map((message) =>
-      // A copy: the bytes of a buffer may lie among those of others.
-      typeof message === "string" ? message : new Uint8Array(message).buffer,
-    ),
-  });
+  return formatPublish({ id, messages: messages.map(copyOf) });
+}
+
+/** A `finish` frame. */
+export function finishFrame(id: string, messages: readonly Message[]): string {
+  return formatFinish({ id, messages: messages.map(copyOf) });
+}
+
+/** The bytes of a buffer may lie among those of others. */
+function copyOf(message: Message): string | ArrayBuffer {
+  return typeof message === "string" ? message : new Uint8Array(message).buffer;
 }
 
 /** A subscriber of either kind, known by its messages alone. */
@@ -178,6 +185,22 @@ export class StreamSubscriber implements Subscriber {
     return gap;
   }
 
+  /** All frames that come before the close. */
+  async frames(): Promise<HubFrame[]> {
+    const frames: HubFrame[] = [];
+    for (;;) {
+      const item = await this.client.next();
+      if (item.type === "close") return frames;
+      if (item.type !== "text") throw new Error("Received a binary frame");
+      frames.push(parseFrame(item.text));
+    }
+  }
+
+  /** Why the topic ended, as the `end` says that must come next. */
+  async end(): Promise<FrameOf<"end">["reason"]> {
+    return (await frameOf(this.client, "end")).reason;
+  }
+
   /** Tells the hub how far it has come (11.3). */
   ack(cursor = this.cursor): void {
     this.client.send(formatSubscriberAck(cursor));
@@ -209,6 +232,12 @@ export class StreamPublisher {
   /** Sends a `publish` and returns its id. */
   send(messages: readonly Message[], id: string = crypto.randomUUID()): string {
     this.client.send(publishFrame(id, messages));
+    return id;
+  }
+
+  /** Sends a `finish` and returns its id. */
+  sendFinish(messages: readonly Message[] = [], id: string = crypto.randomUUID()): string {
+    this.client.send(finishFrame(id, messages));
     return id;
   }
 

@@ -2,9 +2,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  formatFinish,
   formatPublish,
   formatSubscriberAck,
   parsePublish,
+  parsePublisherFrame,
   parseSubscriberAck,
 } from "../../../src/core/client-frame.ts";
 import { parseCursor } from "../../../src/core/cursor.ts";
@@ -126,6 +128,44 @@ describe("publish", () => {
   });
 });
 
+describe("finish", () => {
+  test("10.14 is read as it was written, beside publishes", () => {
+    fc.assert(
+      fc.property(ids, ids, fc.oneof(messages, fc.constant([])), (id, after, value) => {
+        const frame = { id, after, messages: value };
+        const read = { ok: true, value: { type: "finish", ...frame } };
+        expect(parsePublisherFrame(formatFinish(frame))).toEqual(read);
+      }),
+    );
+    expect(formatFinish({ id: "1", messages: [] })).toBe('{"type":"finish","id":"1"}');
+    expect(parsePublisherFrame(formatPublish({ id: "1", messages: ["a"] }))).toEqual({
+      ok: true,
+      value: { type: "publish", id: "1", messages: ["a"] },
+    });
+  });
+
+  test.each([
+    ['{"type":"finish"}', null, /"id"/],
+    ['{"type":"finish","id":"1","after":""}', "1", /"after"/],
+    ['{"type":"finish","id":"1","messages":[]}', "1", /"messages"/],
+    ['{"type":"finish","id":"1","messages":null}', "1", /"messages"/],
+    ['{"type":"finish","id":"1","messages":["a",1]}', "1", /"messages\[1\]"/],
+    ['{"type":"publish","id":"1"}', "1", /"messages"/],
+    ['{"type":"end","id":"1"}', "1", /^Expected "type" to be "publish" or "finish"$/],
+  ])("10.10 10.14 refuses %j and says where", (frame, id, detail) => {
+    expect(parsePublisherFrame(frame)).toEqual({
+      ok: false,
+      error: { id, detail: expect.stringMatching(detail) },
+    });
+  });
+
+  test("10.14 is no publish where only that is taken", () => {
+    const detail = 'Expected "type" to be "publish"';
+    const finish = formatFinish({ id: "1", messages: ["a"] });
+    expect(parsePublish(finish)).toEqual({ ok: false, error: { id: "1", detail } });
+  });
+});
+
 describe("a subscriber's ack", () => {
   test("11.3 is read as it was written", () => {
     fc.assert(
@@ -177,14 +217,22 @@ test("10.10 no frame makes the readers throw or repeat what it has", () => {
     fc.json(),
     fc
       .record(
-        { type: fc.constantFrom("publish", "ack"), id: fc.jsonValue(), messages: fc.jsonValue() },
+        {
+          type: fc.constantFrom("publish", "finish", "ack"),
+          id: fc.jsonValue(),
+          messages: fc.jsonValue(),
+        },
         { requiredKeys: ["type"] },
       )
       .map((frame) => JSON.stringify(frame)),
   );
   fc.assert(
     fc.property(frames, (frame) => {
-      for (const result of [parsePublish(frame), parseSubscriberAck(frame)]) {
+      for (const result of [
+        parsePublish(frame),
+        parsePublisherFrame(frame),
+        parseSubscriberAck(frame),
+      ]) {
         const detail = result.ok ? "Expected nothing" : result.error.detail;
         expect(detail).toMatch(/^Expected [\x20-\x7e…]+$/u);
       }

@@ -34,7 +34,7 @@ describe("answerTo", () => {
 });
 
 test("8.1 every reason fits into a Close frame and every code may be sent", () => {
-  const { answerTo: _, ...codes } = closes;
+  const { answerTo: _, closeAtEnd: _end, ...codes } = closes;
   for (const { code, reason } of Object.values(codes)) {
     expect(new TextEncoder().encode(reason).length).toBeLessThanOrEqual(123);
     expect(closes.answerTo(code, reason)).toEqual({ code, reason });

@@ -1,10 +1,11 @@
 /** PROTOCOL.md, 10.1 to 10.8: the hub's frames, as it writes them, as a later hub may, and as none may. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { END_REASONS } from "../../../src/core/end-reason.ts";
 import { HEARTBEAT_RESPONSE } from "../../../src/core/heartbeat.ts";
 import {
-  END_FRAME,
   formatAck,
+  formatEnd,
   formatError,
   formatGap,
   formatMessages,
@@ -55,7 +56,7 @@ const frames: fc.Arbitrary<Pair> = fc.oneof(
   fc
     .tuple(cursors, cursors)
     .map(([from, to]) => pair(formatGap(from, to), { type: "gap", from, to })),
-  fc.constant(pair(END_FRAME, { type: "end" })),
+  fc.constantFrom(...END_REASONS).map((reason) => pair(formatEnd(reason), { type: "end", reason })),
   fc
     .tuple(ids, cursors)
     .map(([id, place]) => pair(formatAck(id, place), { type: "ack", id, cursor: place })),
@@ -168,6 +169,19 @@ describe("the hub's frames", () => {
     const frame = formatMessages("a-1", [{ count: 1, atMs: Date.UTC(2026, 10, 27) }], '["a"]');
     const bare = JSON.stringify({ type: "messages", cursor: "a-1", messages: ["a"] });
     expect(frame.length - bare.length).toBeLessThanOrEqual(40);
+  });
+
+  test.each(['{"type":"end"}', '{"type":"end","reason":"later"}', '{"type":"end","reason":""}'])(
+    "10.6 an end is one also where no reason is given that is known: %s",
+    (frame) => {
+      expect(parseHubFrame(frame)).toEqual({ ok: true, value: { type: "end", reason: null } });
+    },
+  );
+
+  test.each([null, 1, ["finished"], {}])("10.6 %j is no reason", (reason) => {
+    expect(detailOf(JSON.stringify({ type: "end", reason }))).toBe(
+      'Expected "reason" to be a text',
+    );
   });
 
   test.each([

@@ -4,14 +4,16 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import protocol from "../../../PROTOCOL.md?raw";
 import {
+  formatFinish,
   formatPublish,
   formatSubscriberAck,
-  parsePublish,
+  parsePublisherFrame,
   parseSubscriberAck,
 } from "../../../src/core/client-frame.ts";
+import { END_REASONS } from "../../../src/core/end-reason.ts";
 import {
-  END_FRAME,
   formatAck,
+  formatEnd,
   formatError,
   formatGap,
   formatMessages,
@@ -68,7 +70,9 @@ describe("the grammar in PROTOCOL.md", () => {
 
   test("10.13 there is an example of every frame", () => {
     const types = new Set(examples.map((example) => JSON.parse(example).type));
-    expect(types).toEqual(new Set(["ack", "end", "error", "gap", "messages", "open", "publish"]));
+    expect(types).toEqual(
+      new Set(["ack", "end", "error", "finish", "gap", "messages", "open", "publish"]),
+    );
   });
 
   test.each(examples)("10.12 allows the example %s", (example) => {
@@ -95,16 +99,20 @@ describe("the grammar in PROTOCOL.md", () => {
           ],
           formatMessageList(["a", "b", "c"]),
         ),
-        END_FRAME,
+        formatEnd("finished"),
         formatSubscriberAck(cursor),
         formatPublish({ id: "5f1c-1", messages: ["text", bytes] }),
+        formatFinish({ id: "5f1c-3", after: "5f1c-2", messages: [] }),
         formatAck("5f1c-1", cursor),
         formatError("5f1c-2", {
           slug: "topic-overloaded",
           detail: "Send it again in a second",
           retryAfter: 1,
         }),
-        formatError(null, { slug: "invalid-frame", detail: 'Expected "type" to be "publish"' }),
+        formatError(null, {
+          slug: "invalid-frame",
+          detail: 'Expected "type" to be "publish" or "finish"',
+        }),
       ]),
     );
   });
@@ -114,8 +122,8 @@ describe("the grammar in PROTOCOL.md", () => {
     const isSubscribers = type === "ack" && id === undefined;
     const read = isSubscribers
       ? parseSubscriberAck
-      : type === "publish"
-        ? parsePublish
+      : type === "publish" || type === "finish"
+        ? parsePublisherFrame
         : parseHubFrame;
     expect(read(example).ok).toBe(true);
   });
@@ -127,7 +135,10 @@ describe("the grammar in PROTOCOL.md", () => {
           formatOpen(place, true),
           formatMessages(place, [{ count: value.length, atMs: 0 }], formatMessageList(value)),
           formatGap(place, place),
+          ...END_REASONS.map((reason) => formatEnd(reason)),
           formatPublish({ id, messages: value }),
+          formatFinish({ id, messages: value }),
+          formatFinish({ id, after: id, messages: [] }),
           formatSubscriberAck(place),
           formatAck(id, place),
           formatError(id, { slug: "message-too-large", detail: "" }),
@@ -149,6 +160,9 @@ describe("the grammar in PROTOCOL.md", () => {
     '{"type":"publish","id":"","messages":["a"]}',
     '{"type":"publish","id":"1","messages":[1]}',
     '{"type":"publish","id":"1","messages":[{"base64":1}]}',
+    '{"type":"end","reason":1}',
+    '{"type":"finish"}',
+    '{"type":"finish","id":"1","messages":[]}',
     '{"type":"other"}',
     '"end"',
   ])("10.12 refuses %s", (frame) => {

@@ -44,14 +44,18 @@ const subscribe = {
   type: "subscriber-connects",
   policy: null,
   isGranted: false,
+  readsPast: false,
   subscribers: 1,
 } as const;
+const read: TopicEvent = { ...subscribe, policy: exclusive, readsPast: true };
 const subscribeExclusive: TopicEvent = { ...subscribe, policy: exclusive };
 const subscribeShared: TopicEvent = { ...subscribe, policy: shared };
+const finishes: TopicEvent = { type: "publisher-finishes" };
 const alarm: TopicEvent = { type: "time-passes" };
 
 const displace = { type: "displace-publishers" } as const;
-const closeSubscribers = { type: "end-topic" } as const;
+const abandon = { type: "end-topic", reason: "abandoned" } as const;
+const finish = { type: "end-topic", reason: "finished" } as const;
 const graceBegins: TopicState = { phase: "grace", ...life, deadlineMs: NOW + 10_000 };
 
 function refusalOf({ refusal }: Transition): string | null {
@@ -68,7 +72,10 @@ describe("transition", () => {
     ["vacant", VACANT, "leave", lastLeaves, VACANT, [], null],
     ["vacant", VACANT, "subscribe unasked", subscribe, VACANT, [], "needs policy"],
     ["vacant", VACANT, "subscribe", subscribeExclusive, VACANT, [], "topic-not-live"],
+    ["vacant", VACANT, "read unasked", { ...read, policy: null }, VACANT, [], "needs policy"],
+    ["vacant", VACANT, "read", read, VACANT, [], null],
     ["vacant", VACANT, "subscribe shared", subscribeShared, VACANT, [], null],
+    ["vacant", VACANT, "finish", finishes, VACANT, [], null],
     ["vacant", VACANT, "alarm", alarm, VACANT, [], null],
     // live, exclusive
     ["live", live, "connect", connect, live, [], "publisher-conflict"],
@@ -78,6 +85,7 @@ describe("transition", () => {
     ["live", live, "leave, one remains", oneLeaves, live, [], null],
     ["live", live, "leave", lastLeaves, graceBegins, [], null],
     ["live", live, "subscribe", subscribe, live, [], null],
+    ["live", live, "finish", finishes, VACANT, [finish], null],
     ["live", live, "alarm", alarm, live, [], null],
     // live, shared
     ["live shared", liveShared, "connect", connectShared, liveShared, [], null],
@@ -85,27 +93,23 @@ describe("transition", () => {
     ["live shared", liveShared, "leave, one remains", oneLeaves, liveShared, [], null],
     ["live shared", liveShared, "leave", lastLeaves, VACANT, [], null],
     ["live shared", liveShared, "subscribe", subscribe, liveShared, [], null],
+    ["live shared", liveShared, "finish", finishes, liveShared, [], null],
     ["live shared", liveShared, "alarm", alarm, liveShared, [], null],
     // grace
     ["grace", grace, "connect", connect, live, [], null],
     ["grace", grace, "takeover", takeover, live, [], null],
     ["grace", grace, "leave", lastLeaves, grace, [], null],
     ["grace", grace, "subscribe", subscribe, grace, [], null],
+    ["grace", grace, "finish", finishes, VACANT, [finish], null],
     ["grace", grace, "alarm, early", alarm, grace, [], null],
     // grace, after the deadline: whatever happens, the topic ends first
-    ["lapsed", lapsed, "connect", connect, reborn, [closeSubscribers], null],
-    ["lapsed", lapsed, "leave", lastLeaves, VACANT, [closeSubscribers], null],
-    ["lapsed", lapsed, "subscribe", subscribe, VACANT, [closeSubscribers], "needs policy"],
-    [
-      "lapsed",
-      lapsed,
-      "subscribe asked",
-      subscribeExclusive,
-      VACANT,
-      [closeSubscribers],
-      "topic-not-live",
-    ],
-    ["lapsed", lapsed, "alarm", alarm, VACANT, [closeSubscribers], null],
+    ["lapsed", lapsed, "connect", connect, reborn, [abandon], null],
+    ["lapsed", lapsed, "leave", lastLeaves, VACANT, [abandon], null],
+    ["lapsed", lapsed, "subscribe", subscribe, VACANT, [abandon], "needs policy"],
+    ["lapsed", lapsed, "subscribe asked", subscribeExclusive, VACANT, [abandon], "topic-not-live"],
+    ["lapsed", lapsed, "finish", finishes, VACANT, [abandon], null],
+    ["lapsed", lapsed, "read", read, VACANT, [abandon], null],
+    ["lapsed", lapsed, "alarm", alarm, VACANT, [abandon], null],
   ] as const)("5.2 %s: %s", (_phase, state, _name, event, next, effects, refusal) => {
     const transitioned = transition(state, event, NOW);
     expect(transitioned).toMatchObject({ state: next, effects });
@@ -116,7 +120,7 @@ describe("transition", () => {
     const state: TopicState = { ...live, policy: { ...exclusive, graceSeconds: 0 } };
     expect(transition(state, lastLeaves, NOW)).toEqual({
       state: VACANT,
-      effects: [closeSubscribers],
+      effects: [abandon],
       refusal: null,
     });
   });
@@ -129,6 +133,14 @@ describe("transition", () => {
       const granted = { ...subscribe, policy, isGranted: true };
       expect(transition(state, granted, NOW).refusal).toBe(null);
     }
+  });
+
+  test("9.11 who reads what is over obeys what the domain allows", () => {
+    const policy: Policy = { ...exclusive, subscribers: "token", maxSubscribers: 1 };
+    expect(refusalOf(transition(VACANT, { ...read, policy }, NOW))).toBe("token-required");
+    const granted = { ...read, policy, isGranted: true };
+    expect(refusalOf(transition(VACANT, granted, NOW))).toBe("too-many-subscribers");
+    expect(refusalOf(transition(VACANT, { ...granted, subscribers: 0 }, NOW))).toBe(null);
   });
 
   test("12.5 a key in the path is refused where the domain takes none, in whatever phase", () => {
@@ -211,7 +223,7 @@ describe("transition", () => {
       [],
     ],
     ["grace, to shared: nothing ends", grace, { ...change, policy: shared }, VACANT, []],
-    ["lapsed", lapsed, { ...change, policy: changed }, VACANT, [closeSubscribers]],
+    ["lapsed", lapsed, { ...change, policy: changed }, VACANT, [abandon]],
   ] as const)("16.3 the policy changes: %s", (_name, state, event, next, effects) => {
     expect(transition(state, event, NOW)).toEqual({ state: next, effects, refusal: null });
   });
@@ -226,7 +238,16 @@ describe("transition", () => {
   });
 
   test("a grace never outlives its deadline, whatever the events", () => {
-    const events = [connect, connectShared, takeover, lastLeaves, oneLeaves, subscribe, alarm];
+    const events = [
+      connect,
+      connectShared,
+      takeover,
+      lastLeaves,
+      oneLeaves,
+      finishes,
+      subscribe,
+      alarm,
+    ];
     const step = fc.record({ event: fc.constantFrom(...events), waitMs: fc.nat({ max: 15_000 }) });
     fc.assert(
       fc.property(fc.array(step), (steps) => {

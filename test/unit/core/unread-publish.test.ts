@@ -1,11 +1,12 @@
 /** PROTOCOL.md, 14.4 and 14.5: what is told of a publisher's frame without parsing it. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parsePublish } from "../../../src/core/client-frame.ts";
+import { formatFinish, parsePublish } from "../../../src/core/client-frame.ts";
 import {
   countMessages,
   isOverstructured,
   maxPublishUnits,
+  mayFinish,
   readId,
 } from "../../../src/core/unread-publish.ts";
 
@@ -14,6 +15,19 @@ function escaped(text: string): string {
   const units = Array.from({ length: text.length }, (_, n) => text.charCodeAt(n));
   return units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("");
 }
+
+describe("mayFinish", () => {
+  test("10.14 14.4 tells what is short enough to be parsed, the longest ids included", () => {
+    const [id, after] = ["x".repeat(64), '"'.repeat(64)];
+    expect(mayFinish(formatFinish({ id, after: id, messages: [] }))).toBe(true);
+    expect(mayFinish(formatFinish({ id, after, messages: [] }))).toBe(true);
+    expect(mayFinish('{"type":"publish","id":"1","messages":["a"]}')).toBe(false);
+    const head = '{"type":"finish","id":"1","x":"';
+    const rest = "x".repeat(256 - head.length - 2);
+    expect(mayFinish(`${head}${rest}"}`)).toBe(true);
+    expect(mayFinish(`${head}${rest}x"}`)).toBe(false);
+  });
+});
 
 describe("readId", () => {
   test.each([

@@ -2,7 +2,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { formatSubscriberAck } from "../../../src/core/client-frame.ts";
 import { formatCursor, type Cursor } from "../../../src/core/cursor.ts";
-import { END_FRAME } from "../../../src/core/hub-frame.ts";
+import { formatEnd } from "../../../src/core/hub-frame.ts";
 import { Audience } from "../../../src/delivery/audience.ts";
 import { Batch } from "../../../src/delivery/batch.ts";
 import { Ending } from "../../../src/delivery/ending.ts";
@@ -12,7 +12,6 @@ import { countWaits } from "../support/looks.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
-const TOPIC_ENDED = { code: 1000, reason: "topic-ended" };
 /** Messages of which a reader that acknowledges is given six without an ack. */
 const COUNT = 20;
 const EPOCH = "endingepoch1";
@@ -88,13 +87,13 @@ test("5.9 11.3 who is leaving acknowledges in the epoch of its own life, and is 
     attended.read();
     acknowledge(sent.length - 1);
   });
-  const ended = audience.end(past, TOPIC_ENDED);
+  const ended = audience.end(past, "abandoned");
   attended.beginAnew();
   await ended;
   expect(attended.closed).toEqual(["topic-ended"]);
   // What it opened with comes first.
   expect(sent).toHaveLength(1 + COUNT + 1);
-  expect(sent.at(-1)).toBe(END_FRAME);
+  expect(sent.at(-1)).toBe(formatEnd("abandoned"));
   // Nobody is looked for among them any more.
   const looks = vi.spyOn(Ending.prototype, "get");
   acknowledge(COUNT);

@@ -139,7 +139,7 @@ test.each([
     await reader.readTo(MESSAGES + 1);
     const large = Array.from({ length: MESSAGES }, (_, n) => message(n + 1));
     expect(reader.messages).toEqual([...large, TAIL]);
-    expect(await reader.next()).toEqual({ type: "end" });
+    expect(await reader.next()).toEqual({ type: "end", reason: "abandoned" });
     expect(await reader.next()).toEqual(TOPIC_ENDED);
     next.send("still there");
     expect(await follower.next()).toBe("still there");
@@ -167,7 +167,7 @@ test.each([
     await reader.readTo(MESSAGES + 1);
     const large = Array.from({ length: MESSAGES }, (_, n) => message(n + 1));
     expect(reader.messages).toEqual([...large, TAIL]);
-    expect(await reader.next()).toEqual({ type: "end" });
+    expect(await reader.next()).toEqual({ type: "end", reason: "abandoned" });
     await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
   },
 );
@@ -179,7 +179,7 @@ test("5.9 what may wait for those who are leaving is what their own life allowed
   // More than half of what the next life allows.
   waitingBytes = 100_000;
   await reader.readTo(MESSAGES + 1);
-  expect(await reader.next()).toEqual({ type: "end" });
+  expect(await reader.next()).toEqual({ type: "end", reason: "abandoned" });
 });
 
 test("5.9 two lives may be ending at once, each with its own log", async () => {
@@ -194,7 +194,7 @@ test("5.9 two lives may be ending at once, each with its own log", async () => {
     [second, MESSAGES + 2],
   ] as const) {
     await reader.readTo(count);
-    expect(await reader.next()).toEqual({ type: "end" });
+    expect(await reader.next()).toEqual({ type: "end", reason: "abandoned" });
     expect(await reader.next()).toEqual(TOPIC_ENDED);
   }
   expect(first.reader.messages[MESSAGES - 1]).toBe(message(MESSAGES));
@@ -227,7 +227,7 @@ async function outliveLog(
   expect(alarm ?? Infinity).toBeGreaterThan(clock.nowMs);
   waitingBytes = 0;
   await reader.readTo(MESSAGES + 1);
-  expect(await reader.next()).toEqual({ type: "end" });
+  expect(await reader.next()).toEqual({ type: "end", reason: "abandoned" });
   await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
 }
 

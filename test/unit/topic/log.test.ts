@@ -198,7 +198,7 @@ describe("a durable log", () => {
       const log = openLog(storage, { historyMessages: 10 });
       log.append(raw("a"), START_MS);
       log.keepBehind(0, READER);
-      log.end(true);
+      log.end(true, "abandoned");
       log.configure({ ...DEFAULT_POLICY, historyMessages: 10 }, 0);
       for (let n = 1; n <= 2000; n++) log.append(raw(String(n)), START_MS);
       expect(log.gone).toBeGreaterThan(1900);
@@ -306,7 +306,7 @@ describe("a durable log", () => {
       const log = openLog(storage, { historyMessages: 10 });
       const { epoch } = log.head;
       log.append(raw("a"), START_MS);
-      log.end(false);
+      log.end(false, "abandoned");
       expect(log.retire(START_MS)).toBeNull();
       expect([...storage.kv.list()]).toEqual([]);
       expect(log.head.offset).toBe(0);
@@ -317,7 +317,7 @@ describe("a durable log", () => {
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 10, historySeconds: 60 });
       log.append(raw("a"), START_MS);
-      log.end(false);
+      log.end(false, "abandoned");
       expect(log.retire(START_MS)).toBe(START_MS + 60_000);
       expect(log.isOver(START_MS + 59_999)).toBe(false);
       expect(log.isOver(START_MS + 60_000)).toBe(true);

@@ -18,6 +18,7 @@ interface Page {
   readonly cursor: string;
   readonly gap: { readonly from: string; readonly to: string } | null;
   readonly more: boolean;
+  readonly end: string | null;
   readonly at: string | readonly (readonly [number, string])[];
   readonly messages: readonly unknown[];
 }
@@ -46,7 +47,7 @@ async function pageOf(topic: DurableObjectStub<Topic>, asked: Asked = {}): Promi
   const { body, cursor, isEmpty } = answer;
   const page: Page = JSON.parse(await new Response(body).text());
   expect(page.cursor).toBe(cursor);
-  expect(isEmpty).toBe(page.gap === null && page.messages.length === 0);
+  expect(isEmpty).toBe(page.gap === null && page.end === null && page.messages.length === 0);
   return page;
 }
 
@@ -89,6 +90,7 @@ describe.each([
       cursor: at(cursor, 3),
       gap: null,
       more: false,
+      end: null,
       at: [
         [2, firstTime],
         [1, secondTime],
@@ -109,6 +111,7 @@ describe.each([
       cursor: at(cursor, 3),
       gap: null,
       more: false,
+      end: null,
       at: [],
       messages: [],
     });
@@ -260,6 +263,39 @@ describe("a page", () => {
     await source.next();
     await crash(topic);
     expect(await pageOf(topic, { policy: shared })).toMatchObject({ messages: ["a"] });
+  });
+
+  test("18.6 of a topic that is over is what it keeps, and says how it ended", async () => {
+    const topic = freshTopic();
+    const policy = { historySeconds: 60, historyDelayMs: 0 };
+    const source = await open(topic, publisher(policy, { protocol: "stream" }));
+    await publish(source, "1", "a", "b");
+    source.send(JSON.stringify({ type: "finish", id: "2", messages: ["c"] }));
+    expect(await source.next()).toMatch(/"ack"/);
+    expect(await source.next()).toEqual({ code: 1000, reason: "topic-finished" });
+    expect(await refusalOf(topic)).toBe("needs policy");
+    const first = await pageOf(topic, { policy, limit: 2 });
+    expect(first).toMatchObject({ messages: ["a", "b"], more: true, end: "finished" });
+    const second = await pageOf(topic, { policy, since: first.cursor });
+    expect(second).toMatchObject({ messages: ["c"], more: false, end: "finished" });
+    expect(await pageOf(topic, { policy, since: second.cursor })).toMatchObject({
+      cursor: second.cursor,
+      messages: [],
+      end: "finished",
+    });
+    using clock = new Clock();
+    clock.set(clock.nowMs + 61_000);
+    expect(await refusalOf(topic, { policy })).toBe("topic-not-live");
+  });
+
+  test("18.6 of a vacant shared topic tells of no end", async () => {
+    const topic = freshTopic();
+    const policy = { publishers: "shared", historySeconds: 60, historyDelayMs: 0 } as const;
+    const source = await open(topic, publisher(policy, { protocol: "stream" }));
+    await publish(source, "1", "a");
+    source.close(1000);
+    await source.next();
+    expect(await pageOf(topic, { policy })).toMatchObject({ messages: ["a"], end: null });
   });
 
   test("18.2 asks the log for as much as it needs", async () => {

@@ -95,8 +95,8 @@ describe("no scan", () => {
   test("a replay reads at most 64 rows more than it is given", () =>
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 1000 });
-      // As JSON, 128 of them are as much as is read at a time.
-      for (let n = 1; n <= 300; n++) log.append(raw("x".repeat(1020)), atOf(n));
+      // As JSON, with their times, 128 of them are as much as is read at a time.
+      for (let n = 1; n <= 300; n++) log.append(raw("x".repeat(984)), atOf(n));
       const woken = openLog(storage, { historyMessages: 1000 });
       const rowsRead = countRowsRead(storage);
       let given = 0;

@@ -227,7 +227,7 @@ describe.each([
     await publish(source, "1", "last words");
     source.close(1000);
     expect((await takeMessages(stream, 1)).messages).toEqual(["last words"]);
-    expect(await nextFrame(stream)).toEqual({ type: "end" });
+    expect(await nextFrame(stream)).toEqual({ type: "end", reason: "abandoned" });
     expect(await stream.next()).toEqual({ code: 1000, reason: "topic-ended" });
   });
 
