@@ -325,7 +325,7 @@ describe("17.9 who posts", () => {
     }
   });
 
-  test("14.1 is counted only where its credential opens nothing", async () => {
+  test("14.1 17.13 is counted only where its credential opens nothing", async () => {
     await leaveRoomInMinute();
     const posting = new Posting({});
     const client = { "CF-Connecting-IP": crypto.randomUUID() };
@@ -410,10 +410,10 @@ describe("what a topic answers", () => {
     expect(topic.heard).toHaveLength(2);
     expect(topic.heard[1]).toEqual(topic.heard[0]);
     const gone = new ScriptedPosts(ended);
-    expect(await posting.post({ env: { TOPIC: gone.namespace } })).toMatchObject({
-      status: 503,
-      word: "topic-unavailable",
-    });
+    const passing = await posting.post({ env: { TOPIC: gone.namespace } });
+    expect(passing).toMatchObject({ status: 503, word: "topic-unavailable" });
+    // A page can read it as well.
+    expect(passing.headers.get("Access-Control-Allow-Origin")).toBe("*");
   });
 
   test("of the version before is that it cannot, and of one to come that nobody knows", async () => {
