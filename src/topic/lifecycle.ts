@@ -53,7 +53,7 @@ export interface LivingParts {
 /** The life of one topic. */
 export class Lifecycle {
   readonly #parts: LivingParts;
-  readonly #stay: Stay = new Stay(() => this.#endStay());
+  readonly #stay: Stay = new Stay(() => this.passTime());
   #state: TopicState = VACANT;
   /** That of the last life, as far as memory reaches: what it left behind is still on its way. */
   #lastPolicy: DatedPolicy | null = null;
@@ -170,7 +170,7 @@ export class Lifecycle {
    * shared the life goes on for a moment; elsewhere its grace begins.
    */
   post(state: TopicState, { policy, atMs }: DatedPolicy, publish: () => void): void {
-    const { address, alarm, log } = this.#parts;
+    const { address, log } = this.#parts;
     const isVacant = this.#state.phase === "vacant";
     address.store();
     log.configure(policy, atMs);
@@ -184,7 +184,6 @@ export class Lifecycle {
     this.#missPublishers();
     // While it is live that is seen to when all is sent.
     if (isVacant || this.#state.phase !== "live") this.rememberLog();
-    alarm.rearm();
   }
 
   /**
@@ -370,11 +369,6 @@ export class Lifecycle {
    */
   #missPublishers(): void {
     if (this.#state.phase === "live" && this.#publishers === 0) this.#publisherLeft();
-  }
-
-  #endStay(): void {
-    this.passTime();
-    this.#parts.vacancy.forgetAddress();
   }
 
   /** How many there are that let the topic live: where it is shared, who posted just now is one. */

@@ -138,8 +138,8 @@ export class Posts {
     const isVacant = lifecycle.state.phase === "vacant";
     const { promise, resolve } = Promise.withResolvers<Cursor>();
     keyWatch.lookIfDue(nowMs);
-    if (isVacant) entrance.lifeBegan();
     lifecycle.post(state, dated, () => this.#take(owner, judged, resolve));
+    if (isVacant) entrance.lifeBegan();
     const keyId = admission.grant?.keyId ?? null;
     keyWatch.ensureRegistered(keyId === null ? [] : [keyId]);
     return { type: "taken", cursor: promise };

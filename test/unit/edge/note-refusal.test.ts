@@ -8,7 +8,7 @@ import { countryOf } from "../../../src/edge/country.ts";
 import worker from "../../../src/main.ts";
 import { upgrade } from "../../../src/edge/upgrade.ts";
 import { FakePostgres } from "./support/fake-postgres.ts";
-import { ScriptedDomain, ScriptedTopic } from "./support/scripted-objects.ts";
+import { ScriptedDomain, ScriptedPosts, ScriptedTopic } from "./support/scripted-objects.ts";
 
 const HANDSHAKE = { Upgrade: "websocket", "Sec-WebSocket-Version": "13" };
 const BY_KEY = { Authorization: "Bearer key" };
@@ -24,6 +24,35 @@ function from(country: unknown): string | null {
 }
 
 describe("a refusal's line", () => {
+  test("17.1 has the domain in full to which somebody has posted", async () => {
+    const name = `posted-${crypto.randomUUID()}`;
+    const published = new ScriptedPosts({
+      type: "published",
+      cursor: "c",
+      count: 1,
+      subscribers: 0,
+    });
+    postgres.addKey({ keyId: 8, text: "other", domain: name });
+    const post = async (headers: Record<string, string>): Promise<number> => {
+      const url = `https://hub.test/v1/domains/${name}/topics/t/messages`;
+      const ctx = createExecutionContext();
+      const objects = { TOPIC: published.namespace };
+      // Nothing but the post itself says that the domain is one: the key store is another each time.
+      const { status } = await createApp().fetch(
+        new Request(url, { method: "POST", headers, body: "a" }),
+        { ...postgres.env(env), ...objects },
+        ctx,
+      );
+      postgres = new FakePostgres();
+      return status;
+    };
+    expect(await post({ Authorization: "Bearer other" })).toBe(200);
+    expect(await post({})).toBe(401);
+    expect(texts.map((text) => JSON.parse(text) as object)).toMatchObject([
+      { event: "refused", slug: "key-required", domain: name },
+    ]);
+  });
+
   let texts: string[] = [];
   let postgres: FakePostgres;
 

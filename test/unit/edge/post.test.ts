@@ -268,6 +268,25 @@ describe("17.12 a body's bounds", () => {
     expect((await posting.post()).body["cursor"]).toMatch(/-1$/);
   });
 
+  test("a small one is read at once, by the length that it is said to have", async () => {
+    const posting = new Posting();
+    const reader = await posting.subscribe();
+    const post = (body: string, length: number): Promise<{ readonly status: number }> =>
+      posting.post({ body, headers: { "Content-Length": String(length) } });
+    expect(await post("four", 4)).toMatchObject({ status: 200 });
+    for (const length of [3, 5]) expect(await post("four", length)).toMatchObject({ status: 400 });
+    expect(await post("last", 4)).toMatchObject({ status: 200 });
+    expect(await reader.take(2)).toEqual(["four", "last"]);
+  });
+
+  test("a larger one than may be is refused before it comes, where its length is said", async () => {
+    const pull = vi.fn<() => void>();
+    const body = new ReadableStream<Uint8Array>({ pull }, { highWaterMark: 0 });
+    const headers = { "Content-Length": String(16 * MIB + 1) };
+    expect(await new Posting().post({ body, headers })).toMatchObject({ status: 413 });
+    expect(pull).not.toHaveBeenCalled();
+  });
+
   test("nothing is read of whoever may not publish", async () => {
     const posting = new Posting();
     const pull = vi.fn<() => void>();
@@ -306,7 +325,7 @@ describe("17.9 who posts", () => {
     }
   });
 
-  test("14.1 is counted only where its credential opens nothing", async () => {
+  test("14.1 17.13 is counted only where its credential opens nothing", async () => {
     await leaveRoomInMinute();
     const posting = new Posting({});
     const client = { "CF-Connecting-IP": crypto.randomUUID() };
@@ -391,10 +410,10 @@ describe("what a topic answers", () => {
     expect(topic.heard).toHaveLength(2);
     expect(topic.heard[1]).toEqual(topic.heard[0]);
     const gone = new ScriptedPosts(ended);
-    expect(await posting.post({ env: { TOPIC: gone.namespace } })).toMatchObject({
-      status: 503,
-      word: "topic-unavailable",
-    });
+    const passing = await posting.post({ env: { TOPIC: gone.namespace } });
+    expect(passing).toMatchObject({ status: 503, word: "topic-unavailable" });
+    // A page can read it as well.
+    expect(passing.headers.get("Access-Control-Allow-Origin")).toBe("*");
   });
 
   test("of the version before is that it cannot, and of one to come that nobody knows", async () => {

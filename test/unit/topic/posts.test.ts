@@ -11,7 +11,13 @@ import type { Domain } from "../../../src/domain/domain.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { atRest } from "../../support-in-workerd/at-rest.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
-import { callsOf, failNextCall, failNextWrite } from "../../support-in-workerd/faults.ts";
+import {
+  answerKeyDesk,
+  callsOf,
+  failNextCall,
+  failNextWrite,
+  holdNextCall,
+} from "../../support-in-workerd/faults.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
 import { later } from "../support/later.ts";
 import { cursorOf, post, postedTo, wordOf, type PostOptions } from "../support/posts.ts";
@@ -173,8 +179,8 @@ describe.each([
     const { domain, topic: topicOf } = freshDomain();
     const topic = topicOf();
     const cached = byKey(1);
-    expect(await postedTo(topic, SHARED, cached)).toBe("published");
-    await settle(topic);
+    const known = { ...cached, id: "known" };
+    expect(await postedTo(topic, SHARED, known)).toBe("published");
     await domain.changeKey(1, DEAD, later(), false);
     await settle(topic);
     await settle(domain);
@@ -182,6 +188,9 @@ describe.each([
       expect(await postedTo(target, SHARED, cached)).toBe("needs recheck");
     }
     expect(await topicsOf(domain)).not.toContain("other");
+    // Nor is it told what became of a post of before.
+    const { id = "" } = known;
+    expect(await postedTo(topic, SHARED, { ...cached, id })).toBe("needs recheck");
   });
 
   test("17.9 a token posts where its domain takes such, and displaces nobody, itself neither", async () => {
@@ -277,10 +286,89 @@ describe("posts that follow each other", () => {
     expect(callsOf(domain, "enter")).toHaveLength(1);
   });
 
+  test("17.5 who repeats an id while the domain is asked is charged for nothing", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    using call = holdNextCall(domain, { method: "enter" });
+    const policy = { ...SHARED, messagesPerSecond: 1 };
+    const both = [1, 2].map(() => post(topic, policy, byKey(1, { id: "one" })));
+    await call.reached();
+    call.release();
+    expect((await Promise.all(both)).map(wordOf)).toEqual(["published", "published"]);
+  });
+
   test("17.7 of many at once none meets a conflict with another", async () => {
     const topic = freshDomain().topic();
     const all = Array.from({ length: 20 }, (_, n) => postedTo(topic, {}, byKey(n + 1)));
     expect(new Set(await Promise.all(all))).toEqual(new Set(["published"]));
+  });
+});
+
+describe("a stay", () => {
+  test("17.8 lets the topic live on when its publisher leaves", async () => {
+    const topic = freshDomain().topic();
+    const source = await open(topic, publisher(SHARED, { grant: keyGrant() }));
+    await postedTo(topic, SHARED);
+    source.close(1000);
+    await source.next();
+    expect(await topic.describe()).toMatchObject({ phase: "live", publishers: 0 });
+  });
+
+  test("16.3 is over when the domain becomes exclusive: the grace begins", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    await postedTo(topic, SHARED);
+    await domain.changePolicy(DEFAULT_POLICY, later());
+    expect(await phaseOf(topic)).toBe("grace");
+    await open(topic, publisher({}, { grant: keyGrant(), policyAtMs: later() }));
+  });
+});
+
+describe("a post on a live topic", () => {
+  test("16.1 brings the newest policy, by which strangers are closed", async () => {
+    const topic = freshDomain().topic();
+    const source = await open(topic, publisher(SHARED, { grant: keyGrant() }));
+    const stranger = await open(topic, subscriber());
+    const policy = { ...SHARED, subscribers: "token" } as const;
+    expect(await postedTo(topic, policy, { policyAtMs: later() + 60_000 })).toBe("published");
+    expect(await stranger.next()).toEqual(TOKEN_REQUIRED);
+    source.close(1000);
+  });
+
+  test("12.8 has the keys of its sockets looked at", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    using clock = new Clock();
+    const topic = topicOf();
+    answerKeyDesk(domain, {
+      lookUp: (_, keyIds) => ({
+        atMs: clock.nowMs,
+        standings: keyIds.map((keyId) => ({ keyId, standing: DEAD })),
+        policy: null,
+      }),
+    });
+    const grant = keyGrant({ keyId: 2, checkedAtMs: clock.nowMs });
+    const reader = await open(topic, subscriber(SHARED, { grant }));
+    await clock.advance(31_000);
+    expect(await postedTo(topic, SHARED)).toBe("published");
+    const [first] = [await reader.next()].filter((item) => item !== "posted");
+    expect(first ?? (await reader.next())).toEqual({ code: 4501, reason: "key-rejected" });
+  });
+
+  test("9.3 without history an epoch and an offset never stand for two messages, though it crashes", async () => {
+    const topic = freshDomain().topic();
+    await postedTo(topic);
+    await vi.waitFor(async () =>
+      expect(
+        await runInDurableObject(topic, (_, { storage }) => storage.kv.get("log")),
+      ).toBeDefined(),
+    );
+    const cursors = new Set<string>();
+    for (let n = 0; n < 5; n++) {
+      cursors.add(cursorOf(await post(topic)));
+      await crash(topic);
+      cursors.add(cursorOf(await post(topic)));
+    }
+    expect(cursors.size).toBe(10);
   });
 });
 
@@ -334,6 +422,7 @@ describe("a post that is refused", () => {
     // It waits for its row, and those that repeat it with it.
     const waiting = Array.from({ length: 1000 }, () => post(topic, policy, { id: "one" }));
     expect(await postedTo(topic, policy, { id: "one" })).toBe("topic-overloaded");
+    expect(await postedTo(topic, policy, { id: "two" })).toBe("topic-overloaded");
     expect(await postedTo(topic, policy, byKey(2))).toBe("published");
     expect(new Set((await Promise.all(waiting)).map(cursorOf)).size).toBe(1);
     expect(await postedTo(topic, policy, { id: "one" })).toBe("published");
