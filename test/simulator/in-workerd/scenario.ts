@@ -25,7 +25,7 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   historySeconds: fc.constantFrom(0, 0, 60, 7200),
   historyDelayMs: fc.constantFrom(DEFAULT_POLICY.historyDelayMs, 0, 1000),
   subscribers: fc.constant(DEFAULT_POLICY.subscribers),
-  tokenPublishers: fc.constant(DEFAULT_POLICY.tokenPublishers),
+  tokenPublishers: fc.constant(true),
   maxMessageBytes: fc.constant(MAX_MESSAGE_BYTES),
   pathKeys: fc.constant(DEFAULT_POLICY.pathKeys),
   messagesPerSecond: fc.constant(DEFAULT_POLICY.messagesPerSecond),

@@ -137,7 +137,8 @@ export class World {
     const answer = await this.topic.connect(publisherAdmission(protocol, takeover, owner, policy));
     const number = this.publishers.length;
     if (typeof answer !== "string") {
-      const publisher = new PublisherConnection({ number, protocol, owner }, answer, this);
+      const wish = { number, protocol, owner, takeover };
+      const publisher = new PublisherConnection(wish, answer, this);
       this.publishers.push(publisher);
       this.observer.note(`${publisher.name} connected`);
       await this.watch();
@@ -145,7 +146,9 @@ export class World {
     }
     this.publishers.push(null);
     this.observer.note(`publisher ${number} refused: ${answer}`);
-    const isConflict = policy.publishers === "exclusive" && !takeover;
+    const mayDisplace =
+      takeover && this.allPublishers.every((one) => one.isGone || one.yieldsTo(owner));
+    const isConflict = policy.publishers === "exclusive" && !mayDisplace;
     if (answer !== "unavailable" && !(answer === "publisher-conflict" && isConflict)) {
       throw new Violation(`A publisher was refused: ${answer} (5.2)`);
     }
