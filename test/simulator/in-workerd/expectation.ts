@@ -43,6 +43,16 @@ export class Expectation {
     if (gap !== null) throw new Violation(`It begins after ${range(gap)} (9.4)`);
   }
 
+  /** Checks where a stream goes on that was told of a gap first. */
+  checkGap({ epoch, offset }: Place): void {
+    const start = this.#start;
+    if (start === null || (epoch === start.epoch && offset >= start.least)) return;
+    const least = formatPlace({ epoch: start.epoch, offset: start.least });
+    throw new Violation(
+      `It goes on after ${formatPlace({ epoch, offset })}, before ${least} (9.6)`,
+    );
+  }
+
   /** What is missing if the messages begin after a place: the log may have been trimmed meanwhile. */
   gapBefore(place: Place): Step | null {
     const start = this.#start;

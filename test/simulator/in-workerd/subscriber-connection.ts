@@ -2,6 +2,7 @@
  * A simulated subscriber: reads at once or late, acknowledges or not, or slowly, and hands what arrives to its
  * reader.
  */
+import { byteLengthOf } from "../../../src/core/byte-size.ts";
 import { formatSubscriberAck } from "../../../src/core/client-frame.ts";
 import { waitReally } from "../../support-in-workerd/real-time.ts";
 import type { Subscribe } from "./actions.ts";
@@ -10,12 +11,15 @@ import type { Observer } from "./observer.ts";
 import type { Publications } from "./publication.ts";
 import type { MayBeClosed } from "./publisher-connection.ts";
 import { RawReader } from "./raw-reader.ts";
+import type { MayBeSlow } from "./slowness.ts";
 import { StreamReader, type Asked } from "./stream-reader.ts";
 import { Violation } from "./violation.ts";
 
 /** The close codes that a subscriber may see: the topic ended, lost, too slow, a gap. */
 const CLOSE_CODES: readonly number[] = [1000, 1006, 4408, 4510];
 
+/** The head of a frame (RFC 6455, section 5.2), at most. */
+const MOST_HEAD_BYTES = 10;
 /** How long one that is slow has each frame before it acknowledges it. */
 const SLOW_MS = 3;
 
@@ -28,8 +32,8 @@ export interface SubscriberOptions {
   readonly publishedBefore: number;
   /** What may wait for it. */
   readonly maxBacklogBytes: number;
-  /** Whether so much may be waiting for it by now that it is too slow. */
-  readonly mayBeSlow?: () => boolean;
+  /** Whether it may have been too slow. */
+  readonly mayBeSlow?: MayBeSlow;
   /** Whether it may be closed like this, too; throws a violation where it must not. */
   readonly mayBeClosed?: MayBeClosed;
 }
@@ -58,6 +62,8 @@ export class SubscriberConnection {
   readonly #waiting: Map<string, (() => void)[]> = new Map();
   #lastFrame = 0;
   #hasAcknowledged = false;
+  /** Bytes of all that came. */
+  #bytes = 0;
   /** Bytes of all that came since it stopped to acknowledge. */
   #bytesSince = 0;
   #lastAck: Promise<void> = Promise.resolve();
@@ -136,6 +142,8 @@ export class SubscriberConnection {
 
   #take(data: string | ArrayBuffer): void {
     const { reader } = this;
+    const bytes = byteLengthOf(data);
+    this.#bytes += bytes + MOST_HEAD_BYTES;
     if (reader instanceof RawReader) {
       reader.take(data);
     } else {
@@ -144,7 +152,7 @@ export class SubscriberConnection {
       if (typeof data === "string") this.#observer.note(`${this.name} < ${data}`);
       if (reader.cursor !== null) this.#observer.sawCursor(reader.cursor);
       if (frame.type === "messages") {
-        this.#acknowledge(frame.cursor, new Blob([data]).size);
+        this.#acknowledge(frame.cursor, bytes);
       }
     }
     for (const [key, resolves] of this.#waiting) {
@@ -187,8 +195,9 @@ export class SubscriberConnection {
     const isExpected =
       this.options.mayBeClosed?.(code, reason) === true || CLOSE_CODES.includes(code);
     if (!isExpected) throw new Violation(`It was closed with ${code} (8.1)`);
-    if (code === 4408 && this.options.mayBeSlow?.() === false) {
-      throw new Violation("It was called slow, but too little was published for that (11.1)");
+    const taken = { bytes: this.#bytes, keys: this.reader.seen };
+    if (code === 4408 && this.options.mayBeSlow?.(taken) === false) {
+      throw new Violation("It was called slow, and too little waited for that (11.1, 11.6)");
     }
     if (code !== 1006) this.reader.close(code);
   }

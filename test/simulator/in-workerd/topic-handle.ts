@@ -48,13 +48,13 @@ export class TopicHandle {
     return orDeath(() => runDurableObjectAlarm(this.stub), false);
   }
 
-  /**
-   * The runtime gives up on the alarm, as it does when it failed six times, which it tells nobody; it failed because the
-   * object could not be made. Then something makes it.
-   */
-  async loseAlarm(): Promise<void> {
-    await runInDurableObject(this.stub, (_, { storage }) => storage.deleteAlarm());
-    await this.evict("hibernate");
+  /** The runtime gives up on the alarm, as it does when it failed six times, which it tells nobody. */
+  deleteAlarm(): Promise<void> {
+    return runInDurableObject(this.stub, (_, { storage }) => storage.deleteAlarm());
+  }
+
+  /** Something makes the object. */
+  async wake(): Promise<void> {
     await this.stub.describe();
   }
 
