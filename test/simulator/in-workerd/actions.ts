@@ -90,8 +90,6 @@ export interface End {
   readonly type: "end";
   readonly protocol: Protocol;
   readonly acks: Subscribe["acks"];
-  /** `late`: not before the topic has ended. */
-  readonly reads: Subscribe["reads"];
   readonly count: number;
   /** How many large batches are published before. */
   readonly batches: number;

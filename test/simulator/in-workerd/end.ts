@@ -19,7 +19,7 @@ import type { World } from "./world.ts";
 /** Ends the topic, once all is quiet. */
 export async function end(
   world: World,
-  { protocol, acks, reads, count, batches, isAlarmLost }: End,
+  { protocol, acks, count, batches, isAlarmLost }: End,
 ): Promise<void> {
   if (world.policy.publishers === "shared") return;
   await fill(world, batches);
@@ -32,13 +32,12 @@ export async function end(
     protocol,
     since: { kind: "earliest" },
     gap: "skip",
-    reads,
+    reads: "at once",
     acks,
     count,
   });
   const isLost = isAlarmLost && world.policy.graceSeconds > 0;
   await endGrace(world, publisher, isLost);
-  for (const client of crowd) client.read();
   // What memory alone had is lost with it.
   const isKept = isDurable(world.policy) || !isLost;
   const last = isKept ? log.keys.get(log.last) : undefined;

@@ -58,11 +58,11 @@ export class Expectation {
     const start = this.#start;
     if (start === null) return null;
     const { epoch, least, most } = start;
-    const from = { epoch, offset: most };
     if (place.epoch !== epoch || place.offset < least) {
-      throw new Violation(`It begins after ${formatPlace(place)}, not ${formatPlace(from)} (9.4)`);
+      const where = `not from ${least} to ${most} of ${epoch}`;
+      throw new Violation(`It begins after ${formatPlace(place)}, ${where} (9.4)`);
     }
-    return place.offset > most ? { from, to: place } : null;
+    return place.offset > most ? { from: { epoch, offset: most }, to: place } : null;
   }
 }
 

@@ -1,12 +1,15 @@
 /** Carries out one action of a scenario. An action whose actor is not there does nothing. */
 import { waitReally } from "../../support-in-workerd/real-time.ts";
-import { ADVANCE_SECONDS, type Action, type StorageFailure } from "./actions.ts";
+import { ADVANCE_SECONDS, type Action, type Batch, type StorageFailure } from "./actions.ts";
 import { end } from "./end.ts";
 import { abort, evict, restart } from "./intervene.ts";
 import { jump } from "./jump.ts";
-import { fill, flood, oversize, publish, resend, reuse } from "./send.ts";
+import { flood, oversize, publish, resend, reuse, streamPublisher } from "./send.ts";
 import { settle } from "./settle.ts";
 import type { World } from "./world.ts";
+
+/** What is published while storage fails. */
+const FATED: Batch = { messages: 3, kind: "text" };
 
 /** Performs an action. */
 export async function perform(world: World, action: Action): Promise<void> {
@@ -87,7 +90,7 @@ async function failStorage(world: World, failure: StorageFailure): Promise<void>
     world.storage.order(failure);
     return;
   }
-  if (world.publisher(0)?.protocol !== "stream") await world.connect("stream", true);
+  await streamPublisher(world);
   world.storage.order(failure);
-  await fill(world, 1);
+  publish(world, { type: "publish", by: 0, batches: [FATED], isChained: false });
 }

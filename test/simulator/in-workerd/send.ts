@@ -2,6 +2,7 @@
 import { abortAllDurableObjects } from "cloudflare:test";
 import { waitReally } from "../../support-in-workerd/real-time.ts";
 import type { Action } from "./actions.ts";
+import { within } from "./deadline.ts";
 import { loseSockets } from "./intervene.ts";
 import type { Publication } from "./publication.ts";
 import { MAX_UNANSWERED, type PublisherConnection } from "./publisher-connection.ts";
@@ -10,8 +11,8 @@ import type { World } from "./world.ts";
 /** An action of a kind. */
 type Of<Type extends Action["type"]> = Extract<Action, { type: Type }>;
 
-/** Messages of a batch that `fill` publishes. */
-const FILL_MESSAGES = 20;
+/** Large messages of which a replay reads no more at a time (128 KiB). */
+const FILL_MESSAGES = 40;
 
 /** Publishes batches; on a raw socket each message is by itself. */
 export function publish(world: World, { by, batches, isChained }: Of<"publish">): void {
@@ -81,16 +82,22 @@ export function oversize(world: World, { by, isFollowed }: Of<"oversize">): void
   else if (isFollowed) follow(world, publisher);
 }
 
-/** Publishes so many large batches, by a publisher that comes if there is none. */
+/** Publishes so many large batches, one after the other: what comes at once is one to the hub. */
 export async function fill(world: World, batches: number): Promise<void> {
-  if (batches === 0) return;
-  const publisher = world.publisher(0) ?? (await world.connect("stream", true));
-  if (publisher === null) return;
-  world.quietEpoch = null;
   for (let batch = 0; batch < batches; batch++) {
+    const publisher = await streamPublisher(world);
+    if (publisher === null) return;
+    world.quietEpoch = null;
     const content = { messages: FILL_MESSAGES, kind: "large" } as const;
     publisher.publish(world.publications.create(content, publisher.owner));
+    await within(publisher.answered(), () => `${publisher.name} got no answer (10.8)`);
   }
+}
+
+/** A publisher of the stream, which comes if there is none; `null` where it cannot. */
+export async function streamPublisher(world: World): Promise<PublisherConnection | null> {
+  const publisher = world.publisher(0);
+  return publisher?.protocol === "stream" ? publisher : world.connect("stream", true);
 }
 
 /** Sends one that is to be refused where the last one was. */

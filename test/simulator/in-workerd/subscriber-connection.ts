@@ -151,8 +151,10 @@ export class SubscriberConnection {
       // Its reader took it, so it is.
       if (typeof data === "string") this.#observer.note(`${this.name} < ${data}`);
       if (reader.cursor !== null) this.#observer.sawCursor(reader.cursor);
-      if (frame.type === "messages") {
-        this.#acknowledge(frame.cursor, bytes);
+      if (frame.type === "messages") this.#acknowledge(frame.cursor, bytes);
+      // From here on all that it is sent counts, of the past as well.
+      if (frame.type === "open" && this.options.subscribe.acks === "slowly") {
+        this.#say(frame.cursor);
       }
     }
     for (const [key, resolves] of this.#waiting) {
@@ -170,7 +172,7 @@ export class SubscriberConnection {
     }
     if (acks === "all" || (acks === "first" && !this.#hasAcknowledged)) {
       this.#hasAcknowledged = true;
-      if (this.isOpen) this.#socket.send(formatSubscriberAck(cursor));
+      this.#say(cursor);
       return;
     }
     if (this.#hasAcknowledged) this.#bytesSince += bytes;
@@ -183,6 +185,10 @@ export class SubscriberConnection {
     const before = this.#lastAck;
     this.#lastAck = before.then(() => waitReally(SLOW_MS));
     await this.#lastAck;
+    this.#say(cursor);
+  }
+
+  #say(cursor: string): void {
     if (this.isOpen) this.#socket.send(formatSubscriberAck(cursor));
   }
 
