@@ -8,7 +8,6 @@ import { within } from "./deadline.ts";
 import { evict } from "./intervene.ts";
 import { formatPlace, parsePlace, type Place } from "./place.ts";
 import type { PublisherConnection } from "./publisher-connection.ts";
-import { isDurable } from "./retention.ts";
 import { fill } from "./send.ts";
 import { settle } from "./settle.ts";
 import { StreamReader } from "./stream-reader.ts";
@@ -36,11 +35,14 @@ export async function end(
     acks,
     count,
   });
-  const isLost = isAlarmLost && world.policy.graceSeconds > 0;
-  await endGrace(world, publisher, isLost);
-  // What memory alone had is lost with it.
-  const isKept = isDurable(world.policy) || !isLost;
-  const last = isKept ? log.keys.get(log.last) : undefined;
+  const last = log.keys.get(log.last);
+  if (isAlarmLost && last !== undefined) {
+    // What memory alone has goes with it, and who is busy is not evicted.
+    for (const client of crowd) {
+      await within(client.reached(last), () => `${client.name} did not see the last (9.5)`);
+    }
+  }
+  await endGrace(world, publisher, isAlarmLost);
   for (const client of crowd) {
     await within(client.gone, () => `${client.name} was not told that the topic ended (5.2)`);
     expectAll(client, { epoch: log.epoch, offset: log.last }, last);
@@ -59,15 +61,15 @@ async function endGrace(
   if (graceSeconds === 0) return;
   await within(publisher.gone, () => `${publisher.name} got no answer to its close (8.2)`);
   if (isAlarmLost) {
-    await world.topic.deleteAlarm();
-    await evict(world);
-    await world.topic.wake();
+    const atMs = await world.topic.loseAlarm();
+    if (await evict(world)) await world.topic.wake();
+    else await world.topic.restoreAlarm(atMs);
   }
   world.passTime(graceSeconds + 1);
   if (!(await world.topic.runAlarm())) throw new Violation("No alarm ends the grace (5.2)");
 }
 
-/** Who is told that a topic has ended has all that was in its log, the last message too if that is known. */
+/** Who is told that a topic has ended has all that was in its log. */
 function expectAll({ reader, closeCode, name }: SubscriberConnection, head: Place, last?: string) {
   if (closeCode !== 1000) {
     throw new Violation(`${name} was closed with ${closeCode} where the topic ended (5.9)`);

@@ -4,12 +4,13 @@ import { waitReally } from "../../support-in-workerd/real-time.ts";
 import { within } from "./deadline.ts";
 import type { World } from "./world.ts";
 
-/** Takes the object out of memory; its sockets hibernate. */
-export async function evict(world: World): Promise<void> {
+/** Takes the object out of memory; its sockets hibernate. Whether it is out: a busy one may not be in time. */
+export async function evict(world: World): Promise<boolean> {
   await makeEvictable(world);
   world.happened("memory-lost");
-  await world.topic.evict("hibernate");
+  const isOut = await world.topic.evict("hibernate");
   for (const client of world.allSubscribers) client.ackAnew();
+  return isOut;
 }
 
 /** The same, but its sockets are lost. */
@@ -34,7 +35,7 @@ export async function abort(world: World, afterMs: number): Promise<void> {
 }
 
 /** Whoever was connected before is lost, and is told. */
-export async function loseSockets(world: World, operation: Promise<void>): Promise<void> {
+export async function loseSockets(world: World, operation: Promise<unknown>): Promise<void> {
   const clients = [
     ...world.allPublishers,
     ...world.allSubscribers.filter(({ isReading }) => isReading),

@@ -20,6 +20,8 @@ const CLOSE_CODES: readonly number[] = [1000, 1006, 4408, 4510];
 
 /** The head of a frame (RFC 6455, section 5.2), at most. */
 const MOST_HEAD_BYTES = 10;
+/** What the hub sends of the past beyond the last ack, at least. */
+const REPLAY_CREDIT_BYTES = 512 * 1024;
 /** How long one that is slow has each frame before it acknowledges it. */
 const SLOW_MS = 3;
 
@@ -30,8 +32,6 @@ export interface SubscriberOptions {
   readonly asked: Asked;
   /** How many publications there were when its handshake was answered. */
   readonly publishedBefore: number;
-  /** What may wait for it. */
-  readonly maxBacklogBytes: number;
   /** Whether it may have been too slow. */
   readonly mayBeSlow?: MayBeSlow;
   /** Whether it may be closed like this, too; throws a violation where it must not. */
@@ -135,9 +135,9 @@ export class SubscriberConnection {
     this.#release();
   }
 
-  /** Whether the hub may wait for it to acknowledge, which it does while a subscriber catches up. */
+  /** Whether the hub may wait for it to acknowledge, which it does while a subscriber catches up (11.3). */
   get #isHeldBack(): boolean {
-    return this.#bytesSince > this.options.maxBacklogBytes;
+    return this.#bytesSince > REPLAY_CREDIT_BYTES;
   }
 
   #take(data: string | ArrayBuffer): void {

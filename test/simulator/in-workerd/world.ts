@@ -204,9 +204,7 @@ export class World {
     if (typeof answer !== "string") {
       const asked = { since, gap, expectation };
       const publishedBefore = this.publications.count;
-      const { maxBacklogBytes } = this.policy;
-      const amounts = { publishedBefore, maxBacklogBytes, mayBeSlow };
-      const options = { number, subscribe: wish, asked, ...amounts };
+      const options = { number, subscribe: wish, asked, publishedBefore, mayBeSlow };
       const client = new SubscriberConnection(options, answer, this);
       this.observer.note(`${client.name} joined, since=${since} gap=${gap} reads ${wish.reads}`);
       return client;
