@@ -9,7 +9,7 @@ export async function evict(world: World): Promise<boolean> {
   await makeEvictable(world);
   world.happened("memory-lost");
   const isOut = await world.topic.evict("hibernate");
-  for (const client of world.allSubscribers) client.ackAnew();
+  for (const client of world.allSubscribers) client.ackAnew(isOut);
   return isOut;
 }
 

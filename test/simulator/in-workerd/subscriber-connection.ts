@@ -119,10 +119,10 @@ export class SubscriberConnection {
     this.unacknowledged ??= 0;
   }
 
-  /** The object slept, and has forgotten that it acknowledges: it does so once more. */
-  ackAnew(): void {
+  /** The object may have slept, and has forgotten then that it acknowledges: it does so once more. */
+  ackAnew(hasSlept: boolean): void {
     this.#hasAcknowledged = false;
-    this.#bytesSince = 0;
+    if (hasSlept) this.#bytesSince = 0;
     this.unacknowledged = null;
   }
 
@@ -172,6 +172,7 @@ export class SubscriberConnection {
     }
     if (acks === "all" || (acks === "first" && !this.#hasAcknowledged)) {
       this.#hasAcknowledged = true;
+      this.#bytesSince = 0;
       this.#say(cursor);
       return;
     }
