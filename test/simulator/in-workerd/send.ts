@@ -11,8 +11,8 @@ import type { World } from "./world.ts";
 /** An action of a kind. */
 type Of<Type extends Action["type"]> = Extract<Action, { type: Type }>;
 
-/** Large messages of which a replay reads no more at a time (128 KiB). */
-const FILL_MESSAGES = 40;
+/** Large messages of a batch, of which a replay reads two at a time: what it reads last, it reads with what is small. */
+const FILL_MESSAGES = 30;
 
 /** Publishes batches; on a raw socket each message is by itself. */
 export function publish(world: World, { by, batches, isChained }: Of<"publish">): void {
