@@ -1,7 +1,7 @@
 /**
  * A topic ends while subscribers are given what is in its log, or have it: all of it is theirs before they are told
- * (PROTOCOL.md, 5.9). Where there is a grace, its end comes even if the runtime gave up on the alarm: whatever wakes the
- * object next sets it again.
+ * (PROTOCOL.md, 5.9). Where there is a grace, its end comes even if the runtime gave up on the alarm: whatever wakes
+ * the object next sets it again.
  */
 import type { End } from "./actions.ts";
 import { within } from "./deadline.ts";

@@ -11,7 +11,7 @@ import type { World } from "./world.ts";
 /** An action of a kind. */
 type Of<Type extends Action["type"]> = Extract<Action, { type: Type }>;
 
-/** Large messages of a batch, of which a replay reads two at a time: what it reads last, it reads with what is small. */
+/** Large messages of a batch. A replay reads two such at a time, and the last of an odd number with what follows it. */
 const FILL_MESSAGES = 30;
 
 /** Publishes batches; on a raw socket each message is by itself. */

@@ -1,6 +1,7 @@
 /**
  * Whether a subscriber may have been called slow (PROTOCOL.md, 11.1, 11.6), as a bound: what waits for it at its close
  * was sent to it, and arrives before the close. Knows no sockets.
+ * Invariant: it is asked when the subscriber comes, since what it is sent of the past does not count.
  */
 import { realNow } from "../../support-in-workerd/real-time.ts";
 import type { Subscribe } from "./actions.ts";
