@@ -59,8 +59,9 @@ export type Action =
       readonly by: number;
       readonly count: number;
       readonly cutAfterMs: number | null;
+      readonly isFollowed: IsFollowed;
     }
-  | { readonly type: "oversize"; readonly by: number }
+  | { readonly type: "oversize"; readonly by: number; readonly isFollowed: IsFollowed }
   | { readonly type: "leave"; readonly by: number }
   | Subscribe
   | { readonly type: "unsubscribe"; readonly by: number }
@@ -72,22 +73,37 @@ export type Action =
   /** The object dies in the middle of what it does, after a while or at once. */
   | { readonly type: "abort"; readonly afterMs: number }
   | { readonly type: "alarm"; readonly times: number }
-  /** An exclusive topic ends while a crowd is caught up; the runtime may have given up on its alarm. */
-  | {
-      readonly type: "end";
-      readonly protocol: Protocol;
-      readonly acks: Subscribe["acks"];
-      readonly count: number;
-      readonly isAlarmLost: boolean;
-    }
+  | End
   | StorageFailure
   | { readonly type: "advance"; readonly by: "past-grace" | "hours" | "days" }
-  /** A clock is set right. */
-  | { readonly type: "jump"; readonly by: keyof typeof JUMP_SECONDS }
+  | Jump
   /** The loop turns: what is under way gets somewhere. */
   | { readonly type: "wait"; readonly ms: number }
   /** Everything under way arrives, and what must hold then is checked. */
   | { readonly type: "settle"; readonly protocol: Protocol };
+
+/** Whether another one follows at once that is to be refused where the one before it was. */
+type IsFollowed = boolean;
+
+/** An exclusive topic ends while a crowd is given what is in the log. */
+export interface End {
+  readonly type: "end";
+  readonly protocol: Protocol;
+  readonly acks: Subscribe["acks"];
+  readonly count: number;
+  /** How many large batches are published before. */
+  readonly batches: number;
+  /** Whether the runtime has given up on the alarm. */
+  readonly isAlarmLost: boolean;
+}
+
+/** A clock is set right. */
+export interface Jump {
+  readonly type: "jump";
+  readonly by: keyof typeof JUMP_SECONDS;
+  /** Who looks at it from the outside when all is quiet, before and after; `null`: nobody. */
+  readonly seenBy: Protocol | null;
+}
 
 /** Storage fails until the next `settle`, or so many times. */
 export interface StorageFailure {
@@ -98,6 +114,8 @@ export interface StorageFailure {
   readonly times: number;
   /** Whether the object dies of it, instead of being told. */
   readonly isFatal: boolean;
+  /** Whether something is published at once. */
+  readonly isPublishedTo: boolean;
 }
 
 /** How far a `jump` sets the clock. */

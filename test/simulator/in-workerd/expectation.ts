@@ -43,16 +43,26 @@ export class Expectation {
     if (gap !== null) throw new Violation(`It begins after ${range(gap)} (9.4)`);
   }
 
+  /** Checks where a stream goes on that was told of a gap first. */
+  checkGap({ epoch, offset }: Place): void {
+    const start = this.#start;
+    if (start === null || (epoch === start.epoch && offset >= start.least)) return;
+    const least = formatPlace({ epoch: start.epoch, offset: start.least });
+    throw new Violation(
+      `It goes on after ${formatPlace({ epoch, offset })}, before ${least} (9.6)`,
+    );
+  }
+
   /** What is missing if the messages begin after a place: the log may have been trimmed meanwhile. */
   gapBefore(place: Place): Step | null {
     const start = this.#start;
     if (start === null) return null;
     const { epoch, least, most } = start;
-    const from = { epoch, offset: most };
     if (place.epoch !== epoch || place.offset < least) {
-      throw new Violation(`It begins after ${formatPlace(place)}, not ${formatPlace(from)} (9.4)`);
+      const where = `not from ${least} to ${most} of ${epoch}`;
+      throw new Violation(`It begins after ${formatPlace(place)}, ${where} (9.4)`);
     }
-    return place.offset > most ? { from, to: place } : null;
+    return place.offset > most ? { from: { epoch, offset: most }, to: place } : null;
   }
 }
 

@@ -27,9 +27,9 @@ export class Observer {
 
   /** Notes an event. */
   note(event: string): void {
-    this.#events.push(
-      event.length > MAX_EVENT_LENGTH ? `${event.slice(0, MAX_EVENT_LENGTH)}…` : event,
-    );
+    // Half a pair of surrogates would cost the whole report on its way to the terminal.
+    const excerpt = event.slice(0, MAX_EVENT_LENGTH).toWellFormed();
+    this.#events.push(event.length > MAX_EVENT_LENGTH ? `${excerpt}…` : excerpt);
   }
 
   /** Notes a cursor that the hub named. */

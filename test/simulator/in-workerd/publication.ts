@@ -1,5 +1,5 @@
 /** What was published: the register of every message that a publisher ever sent. */
-import { createBody, keyOf, shortKey, type Body } from "./body.ts";
+import { createBody, keyOf, mostBytesOf, shortKey, type Body } from "./body.ts";
 import type { Batch } from "./actions.ts";
 import { MAX_MESSAGE_BYTES } from "./scenario.ts";
 import { Violation } from "./violation.ts";
@@ -16,6 +16,8 @@ export interface Publication {
   readonly id: string;
   readonly bodies: readonly Body[];
   readonly keys: readonly string[];
+  /** Bytes that it takes at most, each message in a frame of its own. */
+  readonly mostBytes: number;
   /** The numbers of the publishers that sent it, once for each time. */
   readonly senders: number[];
   /** Whether one of its messages is larger than the policy allows. */
@@ -111,11 +113,11 @@ export class Publications {
     );
   }
 
-  /** UTF-16 units of all messages that were sent after so many sends. */
-  unitsSince(sends: number): number {
+  /** Bytes that what was sent after so many sends takes at most, as it goes over the wire. */
+  mostBytesSince(sends: number): number {
     return this.#all
       .filter(({ lastSend }) => lastSend > sends)
-      .reduce((sum, { keys }) => sum + keys.join("").length, 0);
+      .reduce((sum, { mostBytes }) => sum + mostBytes, 0);
   }
 
   /** Nothing is under way. */
@@ -150,6 +152,7 @@ export class Publications {
       id,
       bodies,
       keys: bodies.map(keyOf),
+      mostBytes: bodies.reduce((sum, body) => sum + mostBytesOf(body), 0),
       senders: [],
       isOversize,
       mayBeRefused: isOversize,

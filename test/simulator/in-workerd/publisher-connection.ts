@@ -33,6 +33,8 @@ export interface PublisherOptions {
   readonly protocol: Protocol;
   /** By whose key or token it is here. */
   readonly owner?: number;
+  /** Whether it displaces who is there, where it may. */
+  readonly takeover?: boolean;
   /** Whether it may be closed like this, too; throws a violation where it must not. */
   readonly mayBeClosed?: MayBeClosed;
 }
@@ -49,6 +51,13 @@ export class PublisherConnection {
   /** Resolves when the socket is closed, by whomever. */
   readonly gone: Promise<void>;
   isOpen = true;
+  /** Whether its connection has ended, which the hub may learn before. */
+  isGone = false;
+  /** With which code it was closed. */
+  closeCode: number | null = null;
+  readonly takeover: boolean;
+  /** Of a raw one as well, whose messages are nobody's. */
+  readonly bearer: number;
   readonly #socket: WebSocket;
   readonly #ledger: Ledger;
   readonly #publications: Publications;
@@ -66,7 +75,7 @@ export class PublisherConnection {
   #whenAnswered: (() => void)[] = [];
 
   constructor(
-    { number, protocol, owner = 0, mayBeClosed = () => false }: PublisherOptions,
+    { number, protocol, owner = 0, takeover = false, mayBeClosed = () => false }: PublisherOptions,
     socket: WebSocket,
     surroundings: { ledger: Ledger; publications: Publications; observer: Observer },
   ) {
@@ -74,6 +83,8 @@ export class PublisherConnection {
     this.number = number;
     this.protocol = protocol;
     this.#socket = socket;
+    this.takeover = takeover;
+    this.bearer = owner;
     this.owner = protocol === "raw" ? null : owner;
     this.#ledger = ledger;
     this.#publications = publications;
@@ -94,6 +105,11 @@ export class PublisherConnection {
 
   get name(): string {
     return `publisher ${this.number} (${this.protocol})`;
+  }
+
+  /** Whether who comes by a key or token of this owner may displace it (PROTOCOL.md, 13.13); the first has none. */
+  yieldsTo(owner: number): boolean {
+    return owner === 0 || owner === this.bearer;
   }
 
   /** Sends a publication; on a raw socket it has one message. `isChained`: only if the one before it is in the log. */
@@ -220,6 +236,8 @@ export class PublisherConnection {
   #closed(code: number, reason: string): void {
     this.#observer.note(`${this.name} closed with ${code}`);
     this.isOpen = false;
+    this.isGone = true;
+    this.closeCode = code;
     this.#release();
     if (this.#mayBeClosed(code, reason)) return;
     if (!CLOSE_CODES.includes(code)) throw new Violation(`It was closed with ${code} (8.1)`);

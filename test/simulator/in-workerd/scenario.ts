@@ -21,11 +21,11 @@ export interface Scenario {
 const policy: fc.Arbitrary<Policy> = fc.record({
   publishers: fc.constantFrom("exclusive", "shared"),
   graceSeconds: fc.constantFrom(10, 10, 0),
-  historyMessages: fc.constantFrom(0, 0, 5, 20, 1000),
+  historyMessages: fc.constantFrom(0, 0, 5, 20, 1000, 1000),
   historySeconds: fc.constantFrom(0, 0, 60, 7200),
   historyDelayMs: fc.constantFrom(DEFAULT_POLICY.historyDelayMs, 0, 1000),
   subscribers: fc.constant(DEFAULT_POLICY.subscribers),
-  tokenPublishers: fc.constant(DEFAULT_POLICY.tokenPublishers),
+  tokenPublishers: fc.constant(true),
   maxMessageBytes: fc.constant(MAX_MESSAGE_BYTES),
   pathKeys: fc.constant(DEFAULT_POLICY.pathKeys),
   messagesPerSecond: fc.constant(DEFAULT_POLICY.messagesPerSecond),
@@ -74,7 +74,7 @@ const subscribe: fc.Arbitrary<Subscribe> = fc.record({
   since,
   gap: fc.constantFrom("skip", "skip", "close"),
   reads: fc.constantFrom("at once", "at once", "at once", "late"),
-  acks: fc.constantFrom("none", "all", "slowly", "first"),
+  acks: fc.constantFrom("none", "all", "slowly", "slowly", "first"),
   // A crowd: the hub does not serve it in one go.
   count: fc.constantFrom(1, 1, 1, 1, 1, 1, 9, 30),
 });
@@ -123,9 +123,13 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       by: actor,
       count: fc.constantFrom(200, 999, 1000, 1200),
       cutAfterMs: fc.constantFrom(null, 0, 3, 20, 50),
+      isFollowed: fc.boolean(),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ type: fc.constant("oversize"), by: actor }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant("oversize"), by: actor, isFollowed: fc.boolean() }),
+  },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("leave"), by: actor }) },
   { weight: 9, arbitrary: subscribe },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("unsubscribe"), by: actor }) },
@@ -151,26 +155,33 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       type: fc.constant("jump"),
-      by: fc.constantFrom("day-ahead", "hour-back", "hour-back"),
+      by: fc.constantFrom("day-ahead", "hour-back", "hour-back", "hour-back"),
+      seenBy: fc.constantFrom(null, "stream", "stream", "raw"),
     }),
   },
   {
-    weight: 1,
+    weight: 3,
     arbitrary: fc.record({
       type: fc.constant("fail-storage"),
       kind: fc.constantFrom("write", "write", "read"),
-      after: fc.nat({ max: 5 }),
+      after: fc.oneof(
+        { weight: 2, arbitrary: fc.constant(0) },
+        { weight: 1, arbitrary: fc.nat({ max: 5 }) },
+      ),
       times: fc.integer({ min: 1, max: 3 }),
       isFatal: fc.boolean(),
+      isPublishedTo: fc.boolean(),
     }),
   },
   {
-    weight: 2,
+    weight: 3,
     arbitrary: fc.record({
       type: fc.constant("end"),
-      protocol,
-      acks: fc.constantFrom("none", "all", "slowly"),
-      count: fc.constantFrom(1, 1, 9, 30),
+      protocol: fc.constantFrom("raw", "stream", "stream"),
+      acks: fc.constantFrom("none", "all", "slowly", "slowly", "slowly"),
+      count: fc.constantFrom(1, 1, 9, 9, 30),
+      // Five are more than the hub sends beyond the last ack, and seven where it hears of the first one late.
+      batches: fc.constantFrom(0, 3, 5, 7, 7),
       isAlarmLost: fc.boolean(),
     }),
   },

@@ -33,7 +33,11 @@ export async function settle(world: World, protocol: Protocol): Promise<void> {
     await within(publisher.answered(), () => `${publisher.name} got no answer (10.8)`);
   }
   for (const [client, backlog] of backlogs) checkBacklog(world, client, backlog);
-  for (const client of world.allSubscribers) client.countBacklog();
+  const key = place === null ? undefined : world.ledger.keyAt(place);
+  for (const client of world.allSubscribers) {
+    // Who has not seen it is held back in the past, of which nothing counts.
+    if (key !== undefined && client.reader.seen.has(key)) client.countBacklog();
+  }
   if (place !== null) {
     world.ledger.settle();
     world.publications.haveArrived(world.clock.nowMs);

@@ -104,6 +104,7 @@ export class StreamReader {
       throw new Violation(`The gap from ${from} to ${to} has nothing in it (10.5)`);
     }
     this.#ledger.noteEpoch(end.epoch);
+    if (this.#owesGap) this.#asked.expectation.checkGap(end);
     this.gaps.push({ from: start, to: end });
     this.#place = end;
     this.#owesGap = false;

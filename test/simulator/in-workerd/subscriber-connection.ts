@@ -2,6 +2,7 @@
  * A simulated subscriber: reads at once or late, acknowledges or not, or slowly, and hands what arrives to its
  * reader.
  */
+import { byteLengthOf } from "../../../src/core/byte-size.ts";
 import { formatSubscriberAck } from "../../../src/core/client-frame.ts";
 import { waitReally } from "../../support-in-workerd/real-time.ts";
 import type { Subscribe } from "./actions.ts";
@@ -10,12 +11,17 @@ import type { Observer } from "./observer.ts";
 import type { Publications } from "./publication.ts";
 import type { MayBeClosed } from "./publisher-connection.ts";
 import { RawReader } from "./raw-reader.ts";
+import type { MayBeSlow } from "./slowness.ts";
 import { StreamReader, type Asked } from "./stream-reader.ts";
 import { Violation } from "./violation.ts";
 
 /** The close codes that a subscriber may see: the topic ended, lost, too slow, a gap. */
 const CLOSE_CODES: readonly number[] = [1000, 1006, 4408, 4510];
 
+/** The head of a frame (RFC 6455, section 5.2), at most. */
+const MOST_HEAD_BYTES = 10;
+/** What the hub sends of the past beyond the last ack, at least. */
+const REPLAY_CREDIT_BYTES = 512 * 1024;
 /** How long one that is slow has each frame before it acknowledges it. */
 const SLOW_MS = 3;
 
@@ -26,10 +32,8 @@ export interface SubscriberOptions {
   readonly asked: Asked;
   /** How many publications there were when its handshake was answered. */
   readonly publishedBefore: number;
-  /** What may wait for it. */
-  readonly maxBacklogBytes: number;
-  /** Whether so much may be waiting for it by now that it is too slow. */
-  readonly mayBeSlow?: () => boolean;
+  /** Whether it may have been too slow. */
+  readonly mayBeSlow?: MayBeSlow;
   /** Whether it may be closed like this, too; throws a violation where it must not. */
   readonly mayBeClosed?: MayBeClosed;
 }
@@ -58,6 +62,8 @@ export class SubscriberConnection {
   readonly #waiting: Map<string, (() => void)[]> = new Map();
   #lastFrame = 0;
   #hasAcknowledged = false;
+  /** Bytes of all that came. */
+  #bytes = 0;
   /** Bytes of all that came since it stopped to acknowledge. */
   #bytesSince = 0;
   #lastAck: Promise<void> = Promise.resolve();
@@ -113,10 +119,10 @@ export class SubscriberConnection {
     this.unacknowledged ??= 0;
   }
 
-  /** The object slept, and has forgotten that it acknowledges: it does so once more. */
-  ackAnew(): void {
+  /** The object may have slept, and has forgotten then that it acknowledges: it does so once more. */
+  ackAnew(hasSlept: boolean): void {
     this.#hasAcknowledged = false;
-    this.#bytesSince = 0;
+    if (hasSlept) this.#bytesSince = 0;
     this.unacknowledged = null;
   }
 
@@ -129,13 +135,15 @@ export class SubscriberConnection {
     this.#release();
   }
 
-  /** Whether the hub may wait for it to acknowledge, which it does while a subscriber catches up. */
+  /** Whether the hub may wait for it to acknowledge, which it does while a subscriber catches up (11.3). */
   get #isHeldBack(): boolean {
-    return this.#bytesSince > this.options.maxBacklogBytes;
+    return this.#bytesSince > REPLAY_CREDIT_BYTES;
   }
 
   #take(data: string | ArrayBuffer): void {
     const { reader } = this;
+    const bytes = byteLengthOf(data);
+    this.#bytes += bytes + MOST_HEAD_BYTES;
     if (reader instanceof RawReader) {
       reader.take(data);
     } else {
@@ -143,8 +151,10 @@ export class SubscriberConnection {
       // Its reader took it, so it is.
       if (typeof data === "string") this.#observer.note(`${this.name} < ${data}`);
       if (reader.cursor !== null) this.#observer.sawCursor(reader.cursor);
-      if (frame.type === "messages") {
-        this.#acknowledge(frame.cursor, new Blob([data]).size);
+      if (frame.type === "messages") this.#acknowledge(frame.cursor, bytes);
+      // From here on all that it is sent counts, of the past as well.
+      if (frame.type === "open" && this.options.subscribe.acks === "slowly") {
+        this.#say(frame.cursor);
       }
     }
     for (const [key, resolves] of this.#waiting) {
@@ -162,7 +172,8 @@ export class SubscriberConnection {
     }
     if (acks === "all" || (acks === "first" && !this.#hasAcknowledged)) {
       this.#hasAcknowledged = true;
-      if (this.isOpen) this.#socket.send(formatSubscriberAck(cursor));
+      this.#bytesSince = 0;
+      this.#say(cursor);
       return;
     }
     if (this.#hasAcknowledged) this.#bytesSince += bytes;
@@ -175,6 +186,10 @@ export class SubscriberConnection {
     const before = this.#lastAck;
     this.#lastAck = before.then(() => waitReally(SLOW_MS));
     await this.#lastAck;
+    this.#say(cursor);
+  }
+
+  #say(cursor: string): void {
     if (this.isOpen) this.#socket.send(formatSubscriberAck(cursor));
   }
 
@@ -187,8 +202,9 @@ export class SubscriberConnection {
     const isExpected =
       this.options.mayBeClosed?.(code, reason) === true || CLOSE_CODES.includes(code);
     if (!isExpected) throw new Violation(`It was closed with ${code} (8.1)`);
-    if (code === 4408 && this.options.mayBeSlow?.() === false) {
-      throw new Violation("It was called slow, but too little was published for that (11.1)");
+    const taken = { bytes: this.#bytes, keys: this.reader.seen };
+    if (code === 4408 && this.options.mayBeSlow?.(taken) === false) {
+      throw new Violation("It was called slow, and too little waited for that (11.1, 11.6)");
     }
     if (code !== 1006) this.reader.close(code);
   }

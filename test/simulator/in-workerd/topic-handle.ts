@@ -34,13 +34,14 @@ export class TopicHandle {
     return answer.type === "refused" ? answer.slug : `needs ${answer.what}`;
   }
 
-  /** Takes the object out of memory; its sockets hibernate or are lost. */
-  async evict(webSockets: "hibernate" | "close"): Promise<void> {
+  /** Takes the object out of memory; its sockets hibernate or are lost. Whether it is out, or dead. */
+  evict(webSockets: "hibernate" | "close"): Promise<boolean> {
     const eviction = orDeath(async () => {
       await runInDurableObject(this.stub, () => {});
       await evictDurableObject(this.stub, { webSockets });
-    }, undefined);
-    await Promise.race([eviction, waitReally(EVICTION_MS)]);
+      return true;
+    }, true);
+    return Promise.race([eviction, waitReally(EVICTION_MS).then(() => false)]);
   }
 
   /** Fires the alarm now, whenever it is due; false if none is set. */
@@ -48,13 +49,23 @@ export class TopicHandle {
     return orDeath(() => runDurableObjectAlarm(this.stub), false);
   }
 
-  /**
-   * The runtime gives up on the alarm, as it does when it failed six times, which it tells nobody; it failed because the
-   * object could not be made. Then something makes it.
-   */
-  async loseAlarm(): Promise<void> {
-    await runInDurableObject(this.stub, (_, { storage }) => storage.deleteAlarm());
-    await this.evict("hibernate");
+  /** The runtime gives up on the alarm, as it does when it failed six times, which it tells nobody; when it was due. */
+  loseAlarm(): Promise<number | null> {
+    return runInDurableObject(this.stub, async (_, { storage }) => {
+      const atMs = await storage.getAlarm();
+      await storage.deleteAlarm();
+      return atMs;
+    });
+  }
+
+  /** The runtime has an alarm again. */
+  async restoreAlarm(atMs: number | null): Promise<void> {
+    if (atMs === null) return;
+    await runInDurableObject(this.stub, (_, { storage }) => storage.setAlarm(atMs));
+  }
+
+  /** Something makes the object. */
+  async wake(): Promise<void> {
     await this.stub.describe();
   }
 

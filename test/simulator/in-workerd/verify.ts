@@ -18,6 +18,7 @@ export function verify(world: World): void {
   }
   for (const publisher of world.allPublishers) {
     world.observer.watch(publisher.name, () => verifyPublisher(world, publisher));
+    world.observer.watch(publisher.name, () => verifyDisplacement(world, publisher));
   }
   if (world.policy.publishers === "exclusive") {
     world.observer.watch("the log", () => verifySuccession(world));
@@ -113,6 +114,16 @@ function verifyPublisher(world: World, { sent }: PublisherConnection): void {
     before = place;
     missing = null;
   }
+}
+
+/** Who is displaced is so by somebody who may. */
+function verifyDisplacement({ allPublishers }: World, publisher: PublisherConnection): void {
+  if (publisher.closeCode !== 4509) return;
+  const isByRight = allPublishers.some(
+    ({ number, takeover, bearer }) =>
+      number > publisher.number && takeover && publisher.yieldsTo(bearer),
+  );
+  if (!isByRight) throw new Violation("It was displaced, and nobody might (13.13)");
 }
 
 function isComparable(publication: Publication): boolean {

@@ -12,6 +12,7 @@ import { Observer } from "./observer.ts";
 import { Publications, type Publication } from "./publication.ts";
 import { PublisherConnection } from "./publisher-connection.ts";
 import { isDurable, mayLoseLog, type Cause, type LogView } from "./retention.ts";
+import { slownessOf } from "./slowness.ts";
 import { StorageFailures } from "./storage-failures.ts";
 import { StreamReader } from "./stream-reader.ts";
 import { SubscriberConnection } from "./subscriber-connection.ts";
@@ -32,8 +33,6 @@ const WITNESS: Subscribe = {
 /** How many publishes of each owner the hub remembers (10.9): of the 128 of a topic that sleeps, three have a third. */
 const REMEMBERED_IDS = 1000;
 const REMEMBERED_ASLEEP = 42;
-/** Bytes for each unit of a message in a frame of its own at most: the frame's head is as long as the shortest message. */
-const MOST_BYTES_A_UNIT = 12;
 
 /** Where a subscriber begins. */
 interface Beginning {
@@ -61,6 +60,8 @@ export class World {
   /** The epoch at whose head all is quiet, while it is. */
   quietEpoch: string | null = null;
   quietSeconds = 0;
+  /** How far the clock was put forward, all in all. */
+  passedSeconds = 0;
   readonly storage: StorageFailures;
   /** How often time has passed. */
   #passages = 0;
@@ -114,6 +115,7 @@ export class World {
   passTime(seconds: number): void {
     this.clock.set(this.clock.nowMs + seconds * 1000);
     this.quietSeconds += seconds;
+    this.passedSeconds += seconds;
     this.happened("time-passed");
   }
 
@@ -137,7 +139,8 @@ export class World {
     const answer = await this.topic.connect(publisherAdmission(protocol, takeover, owner, policy));
     const number = this.publishers.length;
     if (typeof answer !== "string") {
-      const publisher = new PublisherConnection({ number, protocol, owner }, answer, this);
+      const wish = { number, protocol, owner, takeover };
+      const publisher = new PublisherConnection(wish, answer, this);
       this.publishers.push(publisher);
       this.observer.note(`${publisher.name} connected`);
       await this.watch();
@@ -145,7 +148,9 @@ export class World {
     }
     this.publishers.push(null);
     this.observer.note(`publisher ${number} refused: ${answer}`);
-    const isConflict = policy.publishers === "exclusive" && !takeover;
+    const mayDisplace =
+      takeover && this.allPublishers.every((one) => one.isGone || one.yieldsTo(owner));
+    const isConflict = policy.publishers === "exclusive" && !mayDisplace;
     if (answer !== "unavailable" && !(answer === "publisher-conflict" && isConflict)) {
       throw new Violation(`A publisher was refused: ${answer} (5.2)`);
     }
@@ -189,7 +194,7 @@ export class World {
     { since, expectation }: Beginning,
   ): Promise<SubscriberConnection | null> {
     const { protocol, gap } = wish;
-    const mayBeSlow = this.#slowness(wish);
+    const mayBeSlow = slownessOf(this, wish, since);
     let answer = await this.topic.connect(subscriberAdmission(protocol, since, gap, null));
     // As the edge does: only a vacant topic needs to be told.
     if (answer === "needs policy") {
@@ -199,9 +204,7 @@ export class World {
     if (typeof answer !== "string") {
       const asked = { since, gap, expectation };
       const publishedBefore = this.publications.count;
-      const { maxBacklogBytes } = this.policy;
-      const amounts = { publishedBefore, maxBacklogBytes, mayBeSlow };
-      const options = { number, subscribe: wish, asked, ...amounts };
+      const options = { number, subscribe: wish, asked, publishedBefore, mayBeSlow };
       const client = new SubscriberConnection(options, answer, this);
       this.observer.note(`${client.name} joined, since=${since} gap=${gap} reads ${wish.reads}`);
       return client;
@@ -212,17 +215,6 @@ export class World {
       throw new Violation(`A subscriber was refused: ${answer} (5.2)`);
     }
     return null;
-  }
-
-  /** Says whether a subscriber that comes now may be too slow: what is in the log already is given as it reads. */
-  #slowness({ acks, reads }: Subscribe): () => boolean {
-    const isSteady = this.quietEpoch !== null && reads === "at once" && acks !== "first";
-    const [sends, passages] = [this.publications.sends, this.#passages];
-    return () => {
-      const from = isSteady && passages === this.#passages ? sends : 0;
-      const mostBytes = this.publications.unitsSince(from) * MOST_BYTES_A_UNIT;
-      return mostBytes >= this.policy.maxBacklogBytes;
-    };
   }
 
   #beginning(wish: Subscribe): Beginning {

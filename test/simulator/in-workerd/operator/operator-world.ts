@@ -119,7 +119,6 @@ export class OperatorWorld {
         subscribe: READ_AT_ONCE,
         asked: { since, gap: "skip", expectation: ANYTHING },
         publishedBefore: site.publications.count,
-        maxBacklogBytes: Infinity,
         mayBeClosed,
       } as const;
       const client = new SubscriberConnection(options, answer, this.#surroundings(site));

@@ -167,7 +167,7 @@ async function evict(
 async function losingSockets(
   world: OperatorWorld,
   sites: readonly TopicSite[],
-  lose: () => Promise<void>,
+  lose: () => Promise<unknown>,
 ): Promise<void> {
   await world.drain();
   const guests = sites.flatMap((site) => site.guests);
