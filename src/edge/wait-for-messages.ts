@@ -14,7 +14,7 @@ export interface Waiting {
   /** Resolves when there is something to be read, or nobody waits any more; never rejects. */
   readonly over: Promise<void>;
   /** Gives up. */
-  stop(): void;
+  readonly stop: () => void;
 }
 
 /** Opens the socket, and waits on it for so long at most. */
