@@ -6,7 +6,7 @@
 import { HELD_AT_MS, type KeyChange } from "./change.ts";
 import { mayPrecede } from "./clock.ts";
 import type { Grant } from "./grant.ts";
-import type { DatedPolicy, Policy } from "./policy.ts";
+import { POLICY_FIELDS, type DatedPolicy, type Policy } from "./policy.ts";
 
 /** What becomes of a grant. */
 export type GrantVerdict =
@@ -61,7 +61,5 @@ export function judgePolicy(
 
 /** Whether two policies allow the same. */
 export function isSamePolicy(one: Policy, other: Policy): boolean {
-  if (one === other) return true;
-  const others = new Map<string, unknown>(Object.entries(other));
-  return Object.entries(one).every(([name, value]) => others.get(name) === value);
+  return one === other || POLICY_FIELDS.every((field) => one[field] === other[field]);
 }
