@@ -79,10 +79,10 @@ interface Outcome extends Pick<Logged, "fingerprint"> {
 export interface IntakeTopic {
   /** A publish of the life that was finished last, or what finished it; `null` when it is not known. */
   findFinished(owner: Owner, id: string): Logged | null;
-  /** A publisher has finished the topic, and all that it has published is in the log. */
-  finish(by: PublishName): void;
+  /** A publisher has finished the topic, and all that it has published is in the log: is answered when it is over. */
+  finish(by: PublishName, answer: () => void): void;
   /** It says so again: what was begun for that alone is not to go on. */
-  finishAgain(): void;
+  finishAgain(answer: () => void): void;
 }
 
 /** What is published, and under which name. */
@@ -194,11 +194,11 @@ export class Intake {
       // The version before, which knew no content, knew no finish either.
       const isOfBefore = known.fingerprint === null && !isFinish;
       if (known.fingerprint !== fingerprint && !isOfBefore) return ID_REUSED;
-      this.#acknowledge(publisher, id, known);
       if (isFinish) {
         this.#sequencer.flush();
-        this.#topic.finishAgain();
-      }
+        const ack = formatAck(id, formatCursor(known.cursor ?? this.#log.head));
+        this.#topic.finishAgain(() => sendFrame(publisher.socket, ack));
+      } else this.#acknowledge(publisher, id, known);
       return null;
     }
     const outcome: Outcome = { fingerprint, cursor: null };
@@ -210,12 +210,13 @@ export class Intake {
       own.delete(id);
       if (own.size === 0) this.#underWay.delete(owner);
       outcome.cursor = cursor;
-      sendFrame(publisher.socket, formatAck(id, formatCursor(cursor)));
+      if (!isFinish) sendFrame(publisher.socket, formatAck(id, formatCursor(cursor)));
     });
     if (isFinish) {
-      // All that was sent before it is in the log and acknowledged, and so is this.
+      // All that was sent before it is in the log and acknowledged, and its own messages are in the log.
       this.#sequencer.flush();
-      this.#topic.finish(name);
+      const ack = formatAck(id, formatCursor(this.#log.head));
+      this.#topic.finish(name, () => sendFrame(publisher.socket, ack));
     }
     return null;
   }

@@ -87,8 +87,8 @@ export class Topic extends DurableObject<Env> {
     const finished = new FinishedLife(storage.kv);
     this.#intake = new Intake(log, sequencer, {
       findFinished: (owner, id) => finished.find(owner, id),
-      finish: (by) => this.#lifecycle.finish(by),
-      finishAgain: () => this.#lifecycle.finishAgain(),
+      finish: (by, answer) => this.#finish(() => this.#lifecycle.finish(by, answer)),
+      finishAgain: (answer) => this.#finish(() => this.#lifecycle.finishAgain(answer)),
     });
     const members = (this.#members = new Members(audience, sockets));
     const keyWatch = (this.#keyWatch = new KeyWatch(members.grants, {
@@ -255,6 +255,17 @@ export class Topic extends DurableObject<Env> {
     const wasClosing = this.#sockets.forget(socket);
     this.#vacancy.forgetAddress();
     if (wasClosing) this.#vacancy.resetIfDeserted();
+  }
+
+  /** Nobody is answered whose word could not be stored. */
+  #finish(finish: () => void): void {
+    try {
+      finish();
+    } catch (error) {
+      // SQLITE_FULL and the like.
+      this.#fail("log-failed", error);
+      throw error;
+    }
   }
 
   /** Everything is sent that was under way. */

@@ -11,6 +11,7 @@ import { parseHubFrame, type HubFrame } from "../../../src/core/hub-frame.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
+import { failNextWrite } from "../../support-in-workerd/faults.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
 import {
   answerOf,
@@ -342,17 +343,33 @@ describe("finish", () => {
     expect(await finish(next, { id: "end", after: "1" })).toBe(finished);
   });
 
+  test("10.14 is not acknowledged where it cannot be stored, and can be said again", async () => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    const topic = freshTopic();
+    const source = await openPublisher(topic);
+    failNextWrite(topic, { method: "kv.put", matching: "finished" });
+    source.send(formatFinish({ id: "end", messages: ["a"] }));
+    expect(await source.next()).toMatchObject({ code: 1006 });
+    expect(logged).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('"log-failed"'));
+    logged.mockRestore();
+    await finish(await openPublisher(topic), { id: "end", messages: ["a"] });
+  });
+
   test("10.14 as many publishes before it are remembered as may be unanswered", async () => {
     const topic = freshTopic();
     const first = await openPublisher(topic);
     const ids = Array.from({ length: 1000 }, (_, n) => `id-${n}`);
     for (const id of ids) first.send(formatPublish({ id, messages: [id] }));
-    for (const id of ids) await ackOf(first, id);
+    const cursors: string[] = [];
+    for (const id of ids) cursors.push(await ackOf(first, id));
     const cursor = await finishLast(topic, first, { id: "end" });
     await crash(again(topic));
     const next = await openPublisher(topic);
-    expect(await publish(next, "id-0", "id-0")).not.toBe(cursor);
+    expect(await publish(next, "id-1", "id-1")).toBe(cursors[1]);
     expect(await publish(next, "id-999", "id-999")).toBe(cursor);
+    expect(cursors[999]).toBe(cursor);
+    // With the finish, one more than that.
+    expect(cursors).not.toContain(await publish(next, "id-0", "id-0"));
     expect(await finish(next, { id: "end" })).toBe(cursor);
   });
 
