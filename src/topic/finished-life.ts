@@ -52,7 +52,9 @@ export class FinishedLife {
     // A clock that is set back makes nothing be remembered for longer.
     const untilMs = Math.min(stored.output.untilMs, nowMs + REMEMBERED_MS);
     this.#know({ ...stored.output, untilMs });
-    this.#isStored = true;
+    this.#isStored = untilMs === stored.output.untilMs;
+    // Or the next wake would begin another day.
+    this.store({ isEmptied: false });
   }
 
   /** A life is finished, at a place in its log; instead of one that was before. */

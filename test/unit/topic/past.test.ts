@@ -11,6 +11,7 @@ import { parseHubFrame, type HubFrame } from "../../../src/core/hub-frame.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
+import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
 import { later } from "../support/later.ts";
 import {
@@ -279,6 +280,28 @@ describe("a topic that is over and kept", () => {
     });
   });
 
+  test("9.8 9.11 is what a shared topic left, for a day, where its domain has become exclusive", async () => {
+    using clock = new Clock();
+    const topic = freshTopic();
+    const byNumber: Partial<Policy> = { historyMessages: 10 };
+    const policy: Partial<Policy> = { ...byNumber, publishers: "shared" };
+    const source = await open(topic, publisher(policy, { protocol: "stream" }));
+    source.send(JSON.stringify({ type: "publish", id: "1", messages: ["a"] }));
+    await nextFrame(source);
+    source.close(1000);
+    await source.next();
+    await clock.advance(DAY_MS - 1);
+    const reader = await open(topic, admission("earliest", byNumber));
+    expect(await readAll(reader)).toMatchObject({
+      messages: ["a"],
+      last: { type: "end", reason: "abandoned" },
+    });
+    await clock.advance(1);
+    expect(await answerOf(ask(again(topic), admission("earliest", byNumber)))).toBe(
+      "topic-not-live",
+    );
+  });
+
   test("9.11 5.4 is private where its domain is", async () => {
     const topic = freshTopic();
     await live(topic, ["a"]);
@@ -501,7 +524,7 @@ describe("who is in the middle of a topic that is over", () => {
     const topic = freshTopic();
     await liveLarge(topic);
     const first = await openSlowReader(topic);
-    const second = await openSlowReader(topic);
+    const second = await expectReached("reader-joins-ending", () => openSlowReader(topic));
     second.reader.send("nonsense");
     expect(await nextFrame(second.reader)).toMatchObject({ type: "error" });
     expect(await second.reader.next()).toMatchObject({ code: 4500 });
