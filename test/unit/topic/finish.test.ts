@@ -13,6 +13,7 @@ import type { Topic } from "../../../src/topic/topic.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
 import { failNextWrite } from "../../support-in-workerd/faults.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
+import { later } from "../support/later.ts";
 import {
   answerOf,
   ask,
@@ -23,7 +24,7 @@ import {
   type Client,
 } from "../support/sockets.ts";
 import { NOTHING, storedIn } from "../support/stored.ts";
-import { crash, evict, freshTopic, wake } from "../support/topics.ts";
+import { crash, evict, freshDomain, freshTopic, wake } from "../support/topics.ts";
 
 const TOPIC_FINISHED = { code: 1000, reason: "topic-finished" };
 const TOPIC_ENDED = { code: 1000, reason: "topic-ended" };
@@ -295,6 +296,14 @@ describe("finish", () => {
     const raw = await open(topic, subscriber());
     await finish(source, { id: "end" });
     expect(await raw.next()).toEqual(TOPIC_FINISHED);
+  });
+
+  test("10.14 15.4 its domain knows of no key by which it was finished", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    await finishLast(topic, await openPublisher(topic, {}, keyGrant()), { id: "end" });
+    const told = await domain.changeKey(1, { type: "dead" }, later(), false);
+    expect(told).toMatchObject({ told: 0, missed: 0 });
   });
 
   test("10.14 who finished is fenced out at once", async () => {
