@@ -41,6 +41,7 @@ export const MARKS = [
   "gap-closes-newcomer",
   "ack-of-another-epoch",
   "frames-beyond-allowance",
+  "reader-joins-ending",
   // The log.
   "row-overwritten",
   "row-missing",

@@ -114,7 +114,7 @@ export type TopicEffect =
   | { readonly type: "displace-publishers" }
   /** The domain allows one publisher now: whoever was there first stays. */
   | { readonly type: "keep-first-publisher" }
-  /** Whoever is there leaves, and the log unless that is kept for a time. */
+  /** Its subscribers leave, and its log unless that is kept for a time. */
   | { readonly type: "end-topic"; readonly reason: EndReason };
 
 /** Nobody took the topic over. */

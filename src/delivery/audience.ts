@@ -151,7 +151,9 @@ export class Audience {
     const known = this.#endings.values().find((ending) => ending.takes(over.log.head));
     const ending = known ?? this.#endingOf(over);
     ending.add(subscriber, cursor.offset);
-    return known === undefined ? this.#serve(ending, over.reason) : Promise.resolve();
+    if (known === undefined) return this.#serve(ending, over.reason);
+    reached("reader-joins-ending");
+    return Promise.resolve();
   }
 
   #endingOf({ log, maxBacklogBytes }: OverLog): Ending {

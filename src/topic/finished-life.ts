@@ -14,8 +14,8 @@ import { MAX_IDS_EACH, RecentIds } from "./recent-ids.ts";
 
 /** How long it is remembered: a job that failed may be run again hours later, and a row costs the same for any time. */
 const REMEMBERED_MS = 86_400_000;
-/** Publishes that are remembered of it: as many as one socket may leave unanswered. */
-export const FINISHED_IDS: number = MAX_IDS_EACH;
+/** Publishes that are remembered of it beside: all together as many as one socket may leave unanswered. */
+export const FINISHED_IDS: number = MAX_IDS_EACH - 1;
 
 const KEY = "finished";
 
@@ -52,7 +52,9 @@ export class FinishedLife {
     // A clock that is set back makes nothing be remembered for longer.
     const untilMs = Math.min(stored.output.untilMs, nowMs + REMEMBERED_MS);
     this.#know({ ...stored.output, untilMs });
-    this.#isStored = true;
+    this.#isStored = untilMs === stored.output.untilMs;
+    // Or the next wake would begin another day.
+    this.store({ isEmptied: false });
   }
 
   /** A life is finished, at a place in its log; instead of one that was before. */

@@ -6,10 +6,10 @@
 import type { PolicyChange, TopicBound } from "../core/change.ts";
 import { mayPrecede } from "../core/clock.ts";
 import {
-  closeAtEnd,
   PUBLISHER_DISPLACED,
   TOKEN_PUBLISHERS_OFF,
   TOKEN_REQUIRED,
+  TOPIC_FINISHED,
   type Close,
 } from "../core/close-code.ts";
 import type { EndReason } from "../core/end-reason.ts";
@@ -27,6 +27,7 @@ import type { Members } from "./members.ts";
 import type { OwnAddress } from "./own-address.ts";
 import type { PublishName } from "./publication.ts";
 import type { Sequencer } from "./sequencer.ts";
+import type { Sockets } from "./sockets.ts";
 import { loadState, storeState } from "./state-store.ts";
 import { Stay } from "./stay.ts";
 import type { Vacancy } from "./vacancy.ts";
@@ -44,6 +45,7 @@ export interface LivingParts {
   readonly log: Log;
   readonly members: Members;
   readonly sequencer: Sequencer;
+  readonly sockets: Sockets;
   readonly storage: DurableObjectStorage;
   readonly vacancy: Vacancy;
   /** Something is wrong that nobody has foreseen. */
@@ -270,16 +272,17 @@ export class Lifecycle {
   }
 
   /** Ends the life that is under way at once: its publisher has said so, and all of it is in the log. */
-  finish(by: PublishName): void {
+  finish(by: PublishName, answer: () => void): void {
     const { finished, log } = this.#parts;
     finished.remember(by, log.positionWith(FINISHED_IDS), Date.now());
-    this.#apply({ type: "publisher-finishes" });
+    this.#finish(answer);
   }
 
   /** The same said again: ends a life in which nothing was published since, which was begun to say it. */
-  finishAgain(): void {
+  finishAgain(answer: () => void): void {
     const { finished, log } = this.#parts;
-    if (finished.isNewest(log.head)) this.#apply({ type: "publisher-finishes" });
+    if (finished.isNewest(log.head)) this.#finish(answer);
+    else answer();
   }
 
   /** Lets the place of a log that is not durable outlive hibernation: with a member, or in storage during a grace. */
@@ -339,13 +342,22 @@ export class Lifecycle {
     this.displace(others.map(([socket]) => socket));
   }
 
-  /**
-   * Sends away whoever is there, subscribers each as soon as they have all there is; they are not the next life's.
-   */
+  /** What is stored comes before the answer, as for any other, and that before the close, which would cut it off. */
+  #finish(answer: () => void): void {
+    const { members, sockets } = this.#parts;
+    const event: TopicEvent = { type: "publisher-finishes" };
+    const isEnd = transition(this.#state, event, Date.now()).state.phase === "vacant";
+    const publishers = isEnd ? [...members.publishers.keys()] : [];
+    for (const socket of publishers) members.remove(socket);
+    this.#apply(event);
+    answer();
+    sockets.dismissAll(publishers, TOPIC_FINISHED);
+  }
+
+  /** Sends subscribers away, each as soon as it has all there is; they are not the next life's. */
   #end(reason: EndReason): void {
     const { audience, log, members, sequencer, vacancy } = this.#parts;
     sequencer.flush();
-    members.dismissAll([...members.publishers.keys()], closeAtEnd(reason));
     members.end();
     const past = log.end(audience.isReplaying, reason);
     audience

@@ -54,10 +54,10 @@ export type PublishRules = Pick<Policy, "maxMessageBytes" | "publishers">;
 export interface PublishedTopic {
   /** A publish of the life that was finished last, or what finished it; `null` when it is not known. */
   findFinished(owner: Owner, id: string): Logged | null;
-  /** A publisher has finished the topic, and all that it has published is in the log. */
-  finish(by: PublishName): void;
+  /** A publisher has finished the topic, and all that it has published is in the log: is answered when it is over. */
+  finish(by: PublishName, answer: () => void): void;
   /** It says so again: what was begun for that alone is not to go on. */
-  finishAgain(): void;
+  finishAgain(answer: () => void): void;
 }
 
 /** What became of a publish; shared with those who repeated it while it was under way. */
@@ -131,10 +131,13 @@ export class Publishes {
   take(judged: TakenPublish, answer: (at: Cursor) => void): void {
     if (judged.type === "repeated") {
       const { outcome } = judged;
-      this.answerInTurn((cursor) => answer(outcome.cursor ?? cursor));
-      if (!judged.isFinish) return;
+      if (!judged.isFinish) {
+        this.answerInTurn((cursor) => answer(outcome.cursor ?? cursor));
+        return;
+      }
       this.#sequencer.flush();
-      this.#topic.finishAgain();
+      const at = outcome.cursor ?? this.#log.head;
+      this.#topic.finishAgain(() => answer(at));
       return;
     }
     const { name, isFinish, publication } = judged;
@@ -147,13 +150,15 @@ export class Publishes {
       own.delete(id);
       if (own.size === 0) this.#underWay.delete(owner);
       outcome.cursor = cursor;
-      answer(cursor);
+      if (!isFinish) answer(cursor);
     };
     this.#sequencer.publish({ ...publication, receipt: { name, ack } });
     if (!isFinish) return;
-    // All that was sent before it is in the log and answered for, and so is this.
+    // All that was sent before it is in the log and answered for, and its own messages are in the log.
     this.#sequencer.flush();
-    this.#topic.finish(name);
+    // By then the log may have begun anew.
+    const { head } = this.#log;
+    this.#topic.finish(name, () => answer(head));
   }
 
   /** Answers when all is in the log that was published before: answers come in the order of what was sent. */

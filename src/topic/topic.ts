@@ -95,8 +95,8 @@ export class Topic extends DurableObject<Env> {
     const finished = new FinishedLife(storage.kv);
     const publishes = new Publishes(log, sequencer, {
       findFinished: (owner, id) => finished.find(owner, id),
-      finish: (by) => this.#lifecycle.finish(by),
-      finishAgain: () => this.#lifecycle.finishAgain(),
+      finish: (by, answer) => this.#finish(() => this.#lifecycle.finish(by, answer)),
+      finishAgain: (answer) => this.#finish(() => this.#lifecycle.finishAgain(answer)),
     });
     this.#intake = new Intake(publishes, sequencer);
     const members = (this.#members = new Members(audience, sockets));
@@ -280,6 +280,17 @@ export class Topic extends DurableObject<Env> {
     const wasClosing = this.#sockets.forget(socket);
     this.#vacancy.forgetAddress();
     if (wasClosing) this.#vacancy.resetIfDeserted();
+  }
+
+  /** Nobody is answered whose word could not be stored. */
+  #finish(finish: () => void): void {
+    try {
+      finish();
+    } catch (error) {
+      // SQLITE_FULL and the like.
+      this.#fail("log-failed", error);
+      throw error;
+    }
   }
 
   /** Everything is sent that was under way. */

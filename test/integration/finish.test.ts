@@ -36,6 +36,30 @@ async function sayAll(url: string, unanswered: Unanswered): Promise<boolean> {
   }
 }
 
+/** What is kept of a topic that was finished; nothing where it is 404. */
+async function readKept(sub: string): Promise<unknown[]> {
+  const url = `${sub}?since=earliest`;
+  const answer = await connect(url, [STREAM]);
+  if (!(answer instanceof Client)) return [];
+  answer.socket.terminate();
+  const { messages, reason } = await readLate(url);
+  expect(reason).toBe("finished");
+  return messages;
+}
+
+/** All that a subscriber is given of a topic that is over. */
+async function readLate(url: string): Promise<{ messages: unknown[]; reason: unknown }> {
+  const reader = await StreamSubscriber.open(url);
+  const messages: unknown[] = [];
+  let reason: unknown = null;
+  const frames = await reader.frames();
+  for (const frame of frames) {
+    if (frame.type === "messages") messages.push(...frame.messages);
+    if (frame.type === "end") reason = frame.reason;
+  }
+  return { messages, reason };
+}
+
 describe.runIf(isLocal)("a topic that is finished", () => {
   test.each(LOGS)(
     "8.1 10.14 its publisher and subscribers are told at once: %s",
@@ -160,28 +184,4 @@ describe.runIf(isLocal)("a hub that dies", () => {
     expect([...messages, ...back.messages]).toEqual(all);
     expect(back.reason).toBe("finished");
   });
-
-  /** What is kept of a topic that was finished; nothing where it is 404. */
-  async function readKept(sub: string): Promise<unknown[]> {
-    const url = `${sub}?since=earliest`;
-    const answer = await connect(url, [STREAM]);
-    if (!(answer instanceof Client)) return [];
-    answer.socket.terminate();
-    const { messages, reason } = await readLate(url);
-    expect(reason).toBe("finished");
-    return messages;
-  }
-
-  /** All that a subscriber is given of a topic that is over. */
-  async function readLate(url: string): Promise<{ messages: unknown[]; reason: unknown }> {
-    const reader = await StreamSubscriber.open(url);
-    const messages: unknown[] = [];
-    let reason: unknown = null;
-    const frames = await reader.frames();
-    for (const frame of frames) {
-      if (frame.type === "messages") messages.push(...frame.messages);
-      if (frame.type === "end") reason = frame.reason;
-    }
-    return { messages, reason };
-  }
 });

@@ -11,7 +11,9 @@ import { parseHubFrame, type HubFrame } from "../../../src/core/hub-frame.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
+import { failNextWrite } from "../../support-in-workerd/faults.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
+import { later } from "../support/later.ts";
 import {
   answerOf,
   ask,
@@ -22,7 +24,7 @@ import {
   type Client,
 } from "../support/sockets.ts";
 import { NOTHING, storedIn } from "../support/stored.ts";
-import { crash, evict, freshTopic, wake } from "../support/topics.ts";
+import { crash, evict, freshDomain, freshTopic, wake } from "../support/topics.ts";
 
 const TOPIC_FINISHED = { code: 1000, reason: "topic-finished" };
 const TOPIC_ENDED = { code: 1000, reason: "topic-ended" };
@@ -296,6 +298,14 @@ describe("finish", () => {
     expect(await raw.next()).toEqual(TOPIC_FINISHED);
   });
 
+  test("10.14 15.4 its domain knows of no key by which it was finished", async () => {
+    const { domain, topic: topicOf } = freshDomain();
+    const topic = topicOf();
+    await finishLast(topic, await openPublisher(topic, {}, keyGrant()), { id: "end" });
+    const told = await domain.changeKey(1, { type: "dead" }, later(), false);
+    expect(told).toMatchObject({ told: 0, missed: 0 });
+  });
+
   test("10.14 who finished is fenced out at once", async () => {
     const topic = freshTopic();
     const source = await openPublisher(topic);
@@ -342,17 +352,33 @@ describe("finish", () => {
     expect(await finish(next, { id: "end", after: "1" })).toBe(finished);
   });
 
+  test("10.14 is not acknowledged where it cannot be stored, and can be said again", async () => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    const topic = freshTopic();
+    const source = await openPublisher(topic);
+    failNextWrite(topic, { method: "kv.put", matching: "finished" });
+    source.send(formatFinish({ id: "end", messages: ["a"] }));
+    expect(await source.next()).toMatchObject({ code: 1006 });
+    expect(logged).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('"log-failed"'));
+    logged.mockRestore();
+    await finish(await openPublisher(topic), { id: "end", messages: ["a"] });
+  });
+
   test("10.14 as many publishes before it are remembered as may be unanswered", async () => {
     const topic = freshTopic();
     const first = await openPublisher(topic);
     const ids = Array.from({ length: 1000 }, (_, n) => `id-${n}`);
     for (const id of ids) first.send(formatPublish({ id, messages: [id] }));
-    for (const id of ids) await ackOf(first, id);
+    const cursors: string[] = [];
+    for (const id of ids) cursors.push(await ackOf(first, id));
     const cursor = await finishLast(topic, first, { id: "end" });
     await crash(again(topic));
     const next = await openPublisher(topic);
-    expect(await publish(next, "id-0", "id-0")).not.toBe(cursor);
+    expect(await publish(next, "id-1", "id-1")).toBe(cursors[1]);
     expect(await publish(next, "id-999", "id-999")).toBe(cursor);
+    expect(cursors[999]).toBe(cursor);
+    // With the finish, one more than that.
+    expect(cursors).not.toContain(await publish(next, "id-0", "id-0"));
     expect(await finish(next, { id: "end" })).toBe(cursor);
   });
 
@@ -398,13 +424,27 @@ describe("finish", () => {
   test("10.14 what a clock wrote that was ahead is not remembered for longer", async () => {
     using clock = new Clock();
     const topic = freshTopic();
-    await clock.advance(10 * DAY_MS, topic);
+    const startMs = clock.nowMs;
+    clock.set(startMs + 10 * DAY_MS);
     await finishLast(topic, await openPublisher(topic), { id: "end" });
+    clock.set(startMs);
     await evict(again(topic));
-    await clock.advance(-10 * DAY_MS, again(topic));
-    await evict(again(topic));
-    await clock.advance(DAY_MS, again(topic));
+    await clock.advance(DAY_MS - 1, again(topic));
+    expect((await storedIn(topic)).keys).toContain("finished");
+    await clock.advance(1, again(topic));
     expect(await storedIn(topic)).toEqual(NOTHING);
+  });
+
+  test("10.14 what is forgotten leaves no more behind than what never was", async () => {
+    using clock = new Clock();
+    const topic = freshTopic();
+    const sizeOf = (each: DurableObjectStub<Topic>): Promise<number> =>
+      runInDurableObject(again(each), (_, { storage }) => storage.sql.databaseSize);
+    const before = await sizeOf(freshTopic());
+    await finishLast(topic, await openPublisher(topic), { id: "end" });
+    expect(await sizeOf(topic)).toBeGreaterThan(before);
+    await clock.advance(DAY_MS, again(topic));
+    expect(await sizeOf(topic)).toBe(before);
   });
 
   test("5.2 after it a subscriber meets nobody", async () => {

@@ -11,6 +11,7 @@ import { parseHubFrame, type HubFrame } from "../../../src/core/hub-frame.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
+import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
 import { later } from "../support/later.ts";
 import {
@@ -88,19 +89,26 @@ async function live(
 ): Promise<void> {
   const source = await open(again(topic), publisher(policy, { protocol: "stream" }));
   await runInDurableObject(again(topic), (instance: Topic) => void seen.add(instance));
-  for (const [n, message] of messages.entries()) {
-    source.send(JSON.stringify({ type: "publish", id: crypto.randomUUID(), messages: [message] }));
-    expect(await nextFrame(source), `message ${n}`).toMatchObject({ type: "ack" });
+  for (const text of messages) {
+    source.send(JSON.stringify({ type: "publish", id: crypto.randomUUID(), messages: [text] }));
+    await ackOf(source);
   }
   if (reason === "finished") {
     source.send(formatFinish({ id: crypto.randomUUID(), messages: [] }));
-    expect(await nextFrame(source)).toMatchObject({ type: "ack" });
-    expect(await source.next()).toEqual(TOPIC_FINISHED);
+    await ackOf(source);
+    await source.next();
     await untilReset(topic);
   } else {
     source.close(1000);
     await source.next();
   }
+}
+
+/** The cursor of the ack that must come next. */
+async function ackOf(source: Client): Promise<string> {
+  const frame = await nextFrame(source);
+  if (frame.type !== "ack") throw new Error(`Not an ack: ${frame.type}`);
+  return frame.cursor;
 }
 
 function admission(since: string | null, policy = KEPT, options: ReaderOptions = {}) {
@@ -277,6 +285,28 @@ describe("a topic that is over and kept", () => {
       messages: ["a"],
       last: { type: "end", reason: "abandoned" },
     });
+  });
+
+  test("9.8 9.11 is what a shared topic left, for a day, where its domain has become exclusive", async () => {
+    using clock = new Clock();
+    const topic = freshTopic();
+    const byNumber: Partial<Policy> = { historyMessages: 10 };
+    const policy: Partial<Policy> = { ...byNumber, publishers: "shared" };
+    const source = await open(topic, publisher(policy, { protocol: "stream" }));
+    source.send(JSON.stringify({ type: "publish", id: "1", messages: ["a"] }));
+    await nextFrame(source);
+    source.close(1000);
+    await source.next();
+    await clock.advance(DAY_MS - 1);
+    const reader = await open(topic, admission("earliest", byNumber));
+    expect(await readAll(reader)).toMatchObject({
+      messages: ["a"],
+      last: { type: "end", reason: "abandoned" },
+    });
+    await clock.advance(1);
+    expect(await answerOf(ask(again(topic), admission("earliest", byNumber)))).toBe(
+      "topic-not-live",
+    );
   });
 
   test("9.11 5.4 is private where its domain is", async () => {
@@ -462,10 +492,11 @@ describe("who is in the middle of a topic that is over", () => {
     const topic = freshTopic();
     await liveLarge(topic);
     const { reader, messages } = await openSlowReader(topic);
-    const limited = (maxSubscribers: number) => admission("earliest", { ...KEPT, maxSubscribers });
-    expect(await answerOf(ask(topic, limited(1)))).toBe("too-many-subscribers");
-    const other = await open(topic, limited(2));
-    expect(await answerOf(ask(topic, limited(2)))).toBe("too-many-subscribers");
+    const one = admission("earliest", { ...KEPT, maxSubscribers: 1 });
+    const two = admission("earliest", { ...KEPT, maxSubscribers: 2 });
+    expect(await answerOf(ask(topic, one))).toBe("too-many-subscribers");
+    const other = await open(topic, two);
+    expect(await answerOf(ask(topic, two))).toBe("too-many-subscribers");
     expect(await readRest(reader, messages)).toMatchObject({ type: "end" });
     expect((await readAll(other)).messages).toEqual(ALL);
   });
@@ -501,7 +532,7 @@ describe("who is in the middle of a topic that is over", () => {
     const topic = freshTopic();
     await liveLarge(topic);
     const first = await openSlowReader(topic);
-    const second = await openSlowReader(topic);
+    const second = await expectReached("reader-joins-ending", () => openSlowReader(topic));
     second.reader.send("nonsense");
     expect(await nextFrame(second.reader)).toMatchObject({ type: "error" });
     expect(await second.reader.next()).toMatchObject({ code: 4500 });
