@@ -18,6 +18,8 @@ export interface Post {
   /** The id of the publish that it must not overtake. */
   readonly after?: string | undefined;
   readonly messages: readonly PackedMessage[];
+  /** Nothing follows: the topic ends behind the messages, or at once where there are none. */
+  readonly isFinish?: boolean | undefined;
 }
 
 /** A message on its way: a text that would be too large as a text travels in UTF-8. */

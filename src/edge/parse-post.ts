@@ -2,7 +2,7 @@
  * Makes messages of a body (PROTOCOL.md, 17.2 to 17.4), all of it or nothing. Messages are taken as they are: nobody
  * looks into their JSON. Pure; what is wrong is said with its place, never with its content.
  */
-import { MAX_PUBLISH_MESSAGES, parsePublish } from "../core/client-frame.ts";
+import { MAX_PUBLISH_MESSAGES, parsePublisherFrame } from "../core/client-frame.ts";
 import type { Message } from "../core/message.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
@@ -12,6 +12,8 @@ import type { BodyKind } from "./media-type.ts";
 /** What a body has. */
 export interface PostedBody {
   readonly messages: readonly Message[];
+  /** Whether nothing follows. */
+  readonly isFinish: boolean;
   /** The id and the predecessor that a frame names itself. */
   readonly id?: string;
   readonly after?: string | undefined;
@@ -21,16 +23,26 @@ const LINE_FEED = 10;
 
 const decoder: TextDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Reads a body. */
-export function parsePost(bytes: Uint8Array, kind: BodyKind): Result<PostedBody, Problem> {
-  if (kind === "bytes") return ok({ messages: [bufferOf(bytes)] });
+/** Reads a body; `isFinish`: it is the last of its topic, and an empty one is no message. */
+export function parsePost(
+  bytes: Uint8Array,
+  kind: BodyKind,
+  isFinish: boolean,
+): Result<PostedBody, Problem> {
+  if (isFinish && bytes.length === 0) return ok({ messages: [], isFinish });
+  const body = parseBody(bytes, kind);
+  return body.ok && isFinish ? ok({ ...body.value, isFinish }) : body;
+}
+
+function parseBody(bytes: Uint8Array, kind: BodyKind): Result<PostedBody, Problem> {
+  if (kind === "bytes") return ok({ messages: [bufferOf(bytes)], isFinish: false });
   const text = decode(bytes);
   if (text === null) {
     return refuse(kind === "lines" ? describeBadLine(bytes) : "The body is not UTF-8");
   }
   switch (kind) {
     case "text":
-      return ok({ messages: [text] });
+      return ok({ messages: [text], isFinish: false });
     case "lines":
       return parseLines(text);
     case "frame":
@@ -49,13 +61,17 @@ function parseLines(text: string): Result<PostedBody, Problem> {
     );
   }
   const empty = lines.findIndex((line) => line.trim() === "");
-  return empty < 0 ? ok({ messages: lines }) : refuse(`Line ${empty + 1}: Expected a message`);
+  return empty < 0
+    ? ok({ messages: lines, isFinish: false })
+    : refuse(`Line ${empty + 1}: Expected a message`);
 }
 
 function parseFrameBody(text: string): Result<PostedBody, Problem> {
   if (isOverstructured(text)) return refuseFrame("Expected less that is not in strings");
-  const publish = parsePublish(text);
-  return publish.ok ? ok(publish.value) : refuseFrame(publish.error.detail);
+  const frame = parsePublisherFrame(text);
+  if (!frame.ok) return refuseFrame(frame.error.detail);
+  const { type, ...publish } = frame.value;
+  return ok({ ...publish, isFinish: type === "finish" });
 }
 
 /** Finds the line that is no UTF-8; a line feed is never a part of another character. */

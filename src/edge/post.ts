@@ -38,6 +38,8 @@ interface PostHead {
   readonly kind: BodyKind;
   /** `null`: none is given. */
   readonly id: string | null;
+  /** Whether the topic ends behind it. */
+  readonly isFinish: boolean;
 }
 
 const CONFLICT: Problem = {
@@ -67,8 +69,8 @@ export async function post(
 
 function readHead({ url, headers }: Request, address: Address): Result<PostHead, Problem> {
   // Nearly no post has a query.
-  const inQuery = url.includes("?") ? checkCredentials(new URL(url).searchParams) : ok(null);
-  if (!inQuery.ok) return err({ slug: "invalid-parameter", detail: inQuery.error });
+  const finish = url.includes("?") ? readQuery(new URL(url).searchParams) : ok(false);
+  if (!finish.ok) return err({ slug: "invalid-parameter", detail: finish.error });
   const text = readBearer(headers.get("Authorization"), "KeyOrToken");
   if (!text.ok) return text;
   const credential = readKeyOrToken(text.value);
@@ -85,18 +87,26 @@ function readHead({ url, headers }: Request, address: Address): Result<PostHead,
     options,
     credential: credential.value,
   };
-  return ok({ handshake, kind: kind.value, id: id.value });
+  return ok({ handshake, kind: kind.value, id: id.value, isFinish: finish.value });
+}
+
+/** Whether a query says that nothing follows; the error says what would be right. */
+function readQuery(query: URLSearchParams): Result<boolean> {
+  const credentials = checkCredentials(query);
+  if (!credentials.ok) return credentials;
+  const finish = query.get("finish") ?? "0";
+  return /^[01]$/.test(finish) ? ok(finish === "1") : err('"finish" must be 0 or 1');
 }
 
 async function publish(
   bytes: Uint8Array,
-  { handshake, kind, id: key }: PostHead,
+  { handshake, kind, id: key, isFinish: isLast }: PostHead,
   caller: Caller,
   { admission }: Prepared,
 ): Promise<Result<Posted, Problem>> {
-  const body = parsePost(bytes, kind);
+  const body = parsePost(bytes, kind, isLast);
   if (!body.ok) return body;
-  const { messages, id = key ?? crypto.randomUUID(), after } = body.value;
+  const { messages, id = key ?? crypto.randomUUID(), after, isFinish } = body.value;
   if (key !== null && key !== id) return err(OTHER_ID);
   const { address } = handshake;
   const posted = {
@@ -104,6 +114,7 @@ async function publish(
     id,
     messages: packMessages(messages),
     ...(after !== undefined && { after }),
+    ...(isFinish && { isFinish }),
   };
   const ask: Ask<Result<Posted, Problem>> = async (said) => {
     const written = { ...posted, admission: formatAdmission(said) };

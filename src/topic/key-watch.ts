@@ -69,6 +69,10 @@ export class KeyWatch {
   /** Who comes by a key that is being entered waits for the same answer. */
   readonly #entering: Map<number | null, Promise<Entering>> = new Map();
   #retryAtMs: number | null = null;
+  /** Whether a join is being decided on: whoever came by its key may be gone again when that is done. */
+  #isDeciding = false;
+  /** The life that ended meanwhile. */
+  #over: string | null = null;
 
   constructor(grants: Grants, topic: WatchedTopic) {
     this.grants = grants;
@@ -99,11 +103,16 @@ export class KeyWatch {
       const isKnown = this.registration.covers(life, listOf(keyId));
       const entering = isKnown ? "entered" : await this.#enter({ keyId, life, bound });
       // From here on without a pause: what is decided is done before anything else happens.
+      this.#isDeciding = true;
       return decide(entering);
     } finally {
+      this.#isDeciding = false;
       const others = (this.#joining.get(keyId) ?? 1) - 1;
       if (others > 0) this.#joining.set(keyId, others);
       else this.#joining.delete(keyId);
+      const over = this.#over;
+      this.#over = null;
+      if (over !== null) this.withdraw(over);
     }
   }
 
@@ -158,6 +167,10 @@ export class KeyWatch {
 
   /** A life is over; keys that sockets are still here by stay known. */
   withdraw(life: string): void {
+    if (this.#isDeciding) {
+      this.#over = life;
+      return;
+    }
     const left = this.registration.leave(life, this.takeStock()).catch((error: unknown) => {
       // The domain is out of reach: it finds out when it next tells this topic of something, or sweeps.
       logError({ event: "domain-unreachable", error: String(error) });

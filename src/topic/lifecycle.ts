@@ -52,6 +52,14 @@ export interface LivingParts {
   onFailure(error: unknown): void;
 }
 
+/** What somebody posts. */
+export interface Posting {
+  /** Takes it. */
+  publish(): void;
+  /** Whether the topic ends behind it. */
+  readonly isFinish: boolean;
+}
+
 /** The life of one topic. */
 export class Lifecycle {
   readonly #parts: LivingParts;
@@ -171,7 +179,7 @@ export class Lifecycle {
    * Lets somebody publish who comes and goes with that, where nothing was against it (`transition`). Where a topic is
    * shared the life goes on for a moment; elsewhere its grace begins.
    */
-  post(state: TopicState, { policy, atMs }: DatedPolicy, publish: () => void): void {
+  post(state: TopicState, { policy, atMs }: DatedPolicy, { publish, isFinish }: Posting): void {
     const { address, log } = this.#parts;
     const isVacant = this.#state.phase === "vacant";
     address.store();
@@ -179,9 +187,11 @@ export class Lifecycle {
     this.beginWith(state, () => {
       // Before the first message.
       if (isVacant) this.closeStrangers(policy);
-      publish();
+      if (!isFinish) publish();
       return true;
     });
+    // An end wants the life that it ends.
+    if (isFinish) publish();
     if (policy.publishers === "shared") this.#stay.prolong();
     this.#missPublishers();
     // While it is live that is seen to when all is sent.

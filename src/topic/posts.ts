@@ -44,7 +44,12 @@ export interface PostedParts {
 
 /** What was decided: where it will be, or why not. */
 type Decided =
-  | { readonly type: "taken"; readonly cursor: Promise<Cursor> }
+  | {
+      readonly type: "taken";
+      readonly cursor: Promise<Cursor>;
+      /** Who was there before the end, where it was one. */
+      readonly leaving?: number;
+    }
   | Exclude<PostAnswer, { readonly type: "published" }>;
 
 /** The posts of one topic. */
@@ -61,10 +66,16 @@ export class Posts {
   }
 
   /** Takes a post; answers when an ack would be given. */
-  async publish({ admission: text, id, after, messages }: Post): Promise<PostAnswer> {
+  async publish({
+    admission: text,
+    id,
+    after,
+    messages,
+    isFinish = false,
+  }: Post): Promise<PostAnswer> {
     const admission = this.#read(text);
     const publish: PublisherFrame = {
-      type: "publish",
+      type: isFinish ? "finish" : "publish",
       id,
       messages: unpackMessages(messages),
       ...(after !== undefined && { after }),
@@ -72,7 +83,7 @@ export class Posts {
     const decided = await this.#decide(admission, publish);
     if (decided.type !== "taken") return decided;
     const cursor = formatCursor(await decided.cursor);
-    const subscribers = this.#parts.members.subscribers.size;
+    const subscribers = decided.leaving ?? this.#parts.members.subscribers.size;
     return { type: "published", cursor, count: publish.messages.length, subscribers };
   }
 
@@ -99,6 +110,7 @@ export class Posts {
       const { policy, policyAtMs: atMs } = admission;
       const { refusal } = this.#comes(admission, { policy, atMs }, Date.now());
       if (refusal?.type === "refused") return refusal;
+      if (this.#endsNothing(publish, policy)) return NOT_LIVE;
     }
     return this.#parts.entrance.enter<Decided>(admission, (judged) =>
       judged.role === "publisher" ? this.#admit(judged, publish) : TOPIC_UNAVAILABLE,
@@ -114,7 +126,7 @@ export class Posts {
 
   /** Decides without a pause; all that can be refused comes before anything begins. */
   #admit(admission: PublisherAdmission, publish: PublisherFrame): Decided {
-    const { entrance, keyWatch, lifecycle, log, publishes } = this.#parts;
+    const { entrance, keyWatch, lifecycle, log, members, publishes } = this.#parts;
     const nowMs = Date.now();
     const ended = refusalOfEnded(admission.grant, nowMs);
     if (ended !== null) return ended;
@@ -133,16 +145,22 @@ export class Posts {
     if ((this.#unanswered.get(owner) ?? 0) >= MAX_IDS_EACH) return unpublished(TOO_MANY_UNANSWERED);
     const judged = publishes.judge(owner, publish, policy);
     if (judged.type === "refused") return unpublished(judged.problem);
+    if (this.#endsNothing(publish, policy)) return NOT_LIVE;
     const overRate = this.#spend(owner, publish.messages.length, policy, nowMs);
     if (overRate !== null) return unpublished(overRate);
     const isVacant = lifecycle.state.phase === "vacant";
     const { promise, resolve } = Promise.withResolvers<Cursor>();
     keyWatch.lookIfDue(nowMs);
-    lifecycle.post(state, dated, () => this.#take(owner, judged, resolve));
+    const leaving = judged.isFinish ? { leaving: members.subscribers.size } : {};
+    lifecycle.post(state, dated, {
+      publish: () => this.#take(owner, judged, resolve),
+      isFinish: judged.isFinish,
+    });
     if (isVacant) entrance.lifeBegan();
     const keyId = admission.grant?.keyId ?? null;
-    keyWatch.ensureRegistered(keyId === null ? [] : [keyId]);
-    return { type: "taken", cursor: promise };
+    // Of a life that is over by now the domain is to know nothing.
+    if (lifecycle.life !== null) keyWatch.ensureRegistered(keyId === null ? [] : [keyId]);
+    return { type: "taken", cursor: promise, ...leaving };
   }
 
   /** Answers who repeats an id, before anything is asked or begun; `null`: it is new. */
@@ -169,6 +187,12 @@ export class Posts {
       else this.#unanswered.delete(owner);
       answer(cursor);
     });
+  }
+
+  /** Whether it says that nothing follows, of a topic that nobody has begun, and nothing else. */
+  #endsNothing({ type, messages }: PublisherFrame, { publishers }: Policy): boolean {
+    const isVacant = this.#parts.lifecycle.state.phase === "vacant";
+    return isVacant && publishers === "exclusive" && type === "finish" && messages.length === 0;
   }
 
   /** What its coming means for the topic. */
@@ -198,6 +222,7 @@ export class Posts {
 /** What is known already was taken by the rules of its time. */
 const ANY: PublishRules = { maxMessageBytes: Infinity, publishers: "exclusive" };
 
+const NOT_LIVE: Answer = { type: "refused", slug: "topic-not-live" };
 const TOPIC_UNAVAILABLE: Answer = { type: "refused", slug: "topic-unavailable" };
 
 function unpublished(problem: Problem): Decided {

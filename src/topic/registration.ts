@@ -85,7 +85,8 @@ export class Registration {
 
   /** Strikes a life that is over, with all of its keys but those in use; rejects when the domain cannot be reached. */
   async leave(life: string, keyIdsInUse: readonly number[]): Promise<void> {
-    this.#life = null;
+    // Another one may have begun in the same step.
+    if (this.#life === life) this.#life = null;
     await this.#tell((domain, topic) =>
       domain.leave(`topic/${topic}`, life, keyIdsInUse).catch((error: unknown) => {
         if (!lacksMethod(error)) throw error;

@@ -323,3 +323,46 @@ async function keysOf(domain: string): Promise<number[]> {
   const rows = await sql("select id from apikeys where domain = $1", [domain]);
   return rows.map(({ id }) => Number(id));
 }
+
+describe.runIf(isLocal)("the last post", () => {
+  test("17.14 ends its topic, and may be sent again", async () => {
+    const place = await freshPlace({ history_seconds: 3600, history_delay_ms: 0 });
+    const key = authorization(place);
+    const first = await curl("-H", key, "-d", "a", place.messages);
+    expect(first.status).toBe(200);
+    const reader = await StreamSubscriber.open(`${place.sub}?since=earliest`);
+    expect(await reader.messages(1)).toEqual(["a"]);
+    const last = [
+      "-H",
+      key,
+      "-H",
+      "Idempotency-Key: last",
+      "-d",
+      "b",
+      `${place.messages}?finish=1`,
+    ];
+    const ended = await curl(...last);
+    expect(ended).toMatchObject({ status: 200, body: { count: 1, subscribers: 1 } });
+    expect(await reader.rest()).toEqual(["b"]);
+    const { cursor, count } = ended.body;
+    expect(await curl(...last)).toMatchObject({ status: 200, body: { cursor, count } });
+    const page = await curl(place.messages);
+    expect(page.body).toMatchObject({ messages: ["a", "b"], end: "finished", more: false });
+    const again = await curl("-H", key, "-X", "POST", `${place.messages}?finish=1`);
+    expect([again.status, again.body["type"]]).toEqual([
+      404,
+      "urn:wspubsub:problem:topic-not-live",
+    ]);
+    const wrong = await curl("-H", key, "-d", "a", `${place.messages}?finish=yes`);
+    expect(wrong).toMatchObject({ status: 400, body: { detail: '"finish" must be 0 or 1' } });
+  });
+
+  test("17.14 of a shared topic is none", async () => {
+    const place = await freshPlace(SHARED);
+    const answer = await curl("-H", authorization(place), "-d", "a", `${place.messages}?finish=1`);
+    expect([answer.status, answer.body["type"]]).toEqual([
+      409,
+      "urn:wspubsub:problem:topic-shared",
+    ]);
+  });
+});

@@ -163,7 +163,7 @@ describe("17.4 a frame", () => {
   test.each([
     ["{", "Expected JSON, found a fault at position 1"],
     ["[]", "Expected a JSON object"],
-    ['{"type":"ack"}', 'Expected "type" to be "publish"'],
+    ['{"type":"ack"}', 'Expected "type" to be "publish" or "finish"'],
     [
       '{"type":"publish","id":"a","messages":["a",1]}',
       'Expected "messages[1]" to be a text or {"base64":"…"}, padded',

@@ -12,13 +12,20 @@ export interface PostOptions extends Partial<Omit<PublisherAdmission, "v" | "rol
   readonly id?: string;
   readonly after?: string;
   readonly messages?: readonly Message[];
+  readonly isFinish?: boolean;
 }
 
 /** Posts; answers with what the topic answers. */
 export async function post(
   topic: DurableObjectStub<Topic>,
   policy: Partial<Policy> = {},
-  { id = crypto.randomUUID(), after, messages = ["posted"], ...options }: PostOptions = {},
+  {
+    id = crypto.randomUUID(),
+    after,
+    messages = ["posted"],
+    isFinish,
+    ...options
+  }: PostOptions = {},
 ): Promise<PostAnswer> {
   return topic.publish({
     admission: formatAdmission(publisher(policy, { grant: keyGrant(), ...options })),
@@ -26,6 +33,7 @@ export async function post(
     id,
     messages: packMessages(messages),
     ...(after !== undefined && { after }),
+    ...(isFinish !== undefined && { isFinish }),
   });
 }
 

@@ -217,6 +217,10 @@ describe.each([
       await atRest();
       expect(await phaseOf(topic)).toBe("vacant");
       expect(await topicsOf(domain)).toEqual([]);
+      const holding = await runInDurableObject(domain, (_, { storage }) =>
+        Array.from(storage.kv.list({ prefix: "holding:" })),
+      );
+      expect(holding).toEqual([]);
     }
     await open(topic, publisher(policy, { grant: keyGrant() }));
     const reader = await open(topic, subscriber(null, { since: "earliest" }));
