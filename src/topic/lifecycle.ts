@@ -55,7 +55,7 @@ export interface LivingParts {
 /** What somebody posts. */
 export interface Posting {
   /** Takes it. */
-  publish(): void;
+  readonly publish: () => void;
   /** Whether the topic ends behind it. */
   readonly isFinish: boolean;
 }
