@@ -77,6 +77,20 @@ const KEY_ENTRIES = {
   missed: v.optional(v.nullable(CountSchema), null),
 };
 
+/** A topic that was ended. */
+export interface TopicEnded {
+  readonly domain: string;
+  readonly topic: string;
+  readonly ended: true;
+}
+
+/** Reads that. */
+export const TopicEndedSchema: v.GenericSchema<unknown, TopicEnded> = v.object({
+  domain: v.string(),
+  topic: v.string(),
+  ended: v.literal(true),
+});
+
 /** Reads a page of topics. */
 export const TopicListSchema: v.GenericSchema<unknown, TopicList> = v.object({
   domain: v.string(),

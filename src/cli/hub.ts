@@ -15,11 +15,13 @@ import {
   ProblemSchema,
   RevokedSchema,
   SocketListSchema,
+  TopicEndedSchema,
   TopicListSchema,
   TopicSchema,
   type DomainSync,
   type KeySync,
   type SocketList,
+  type TopicEnded,
   type TopicList,
   type TopicStatus,
 } from "./hub-answers.ts";
@@ -67,6 +69,12 @@ export class Hub {
   showTopic(domain: string, topic: string): Answer<TopicStatus> {
     const path = `${domainPath(domain)}/topics/${encodeURIComponent(topic)}`;
     return this.#ask("GET", path, { 200: TopicSchema });
+  }
+
+  /** Ends a topic, whoever is there; an older hub cannot (not found), nor where nothing is there. */
+  endTopic(domain: string, topic: string): Answer<TopicEnded> {
+    const path = `${domainPath(domain)}/topics/${encodeURIComponent(topic)}`;
+    return this.#ask("DELETE", path, { 200: TopicEndedSchema });
   }
 
   /** Looks at who is connected to a topic, at most so many; an older hub cannot (not found). */

@@ -34,6 +34,8 @@ export const KEY_REJECTED: Close = { code: 4501, reason: "key-rejected" };
 export const TOKEN_REQUIRED: Close = { code: 4501, reason: "token-required" };
 /** The domain takes no tokens of publishers any more. */
 export const TOKEN_PUBLISHERS_OFF: Close = { code: 4503, reason: "token-publishers-off" };
+/** The topic was deleted, which its publishers are not to undo by coming back at once. */
+export const PUBLISHER_DELETED: Close = { code: 4504, reason: "topic-deleted" };
 /** Another publisher of the domain took the topic over. */
 export const PUBLISHER_DISPLACED: Close = { code: 4509, reason: "publisher-displaced" };
 /** What a subscriber asked for with `?since=` is gone, and it asked for `?gap=close`. */

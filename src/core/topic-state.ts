@@ -106,6 +106,8 @@ export type TopicEvent =
     }
   /** A publisher says that nothing follows. */
   | { readonly type: "publisher-finishes" }
+  /** Somebody deletes the topic, with whoever is there. */
+  | { readonly type: "topic-deleted" }
   /** Nothing but the clock went on. */
   | { readonly type: "time-passes" };
 
@@ -143,6 +145,8 @@ export function transition(state: TopicState, event: TopicEvent, nowMs: number):
       return publisherLeaves(state, event.remaining, nowMs);
     case "publisher-finishes":
       return publisherFinishes(state);
+    case "topic-deleted":
+      return go(VACANT, { type: "end-topic", reason: "deleted" });
     case "subscriber-connects":
       return { state, effects: [], refusal: refuseSubscriber(state, event) };
     case "policy-changes":

@@ -17,6 +17,7 @@ import { problemResponse } from "./problem-response.ts";
 import { rawParam } from "./raw-param.ts";
 import { parseAddressParams, parseDomainParam } from "./route-address.ts";
 import { syncDomain } from "./sync-domain.ts";
+import { endTopic } from "./end-topic.ts";
 import { describeTopic, listSockets, listTopics } from "./topic-reports.ts";
 
 type AdminContext = Context<{ Bindings: Env }>;
@@ -59,6 +60,15 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
       if (!address.ok) return address;
       const allowed = await requireDomain(caller, authorization, address.value.domain);
       return allowed.ok ? succeed(200, await describeTopic(caller, address.value)) : allowed;
+    }),
+  );
+
+  admin.delete("/domains/:domain/topics/:topic", (c) =>
+    respond(c, async (caller, authorization) => {
+      const address = parseAddressParams(c);
+      if (!address.ok) return address;
+      const allowed = await requireDomain(caller, authorization, address.value.domain);
+      return allowed.ok ? succeed(200, await endTopic(caller, address.value)) : allowed;
     }),
   );
 

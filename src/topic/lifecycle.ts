@@ -6,6 +6,7 @@
 import type { PolicyChange, TopicBound } from "../core/change.ts";
 import { mayPrecede } from "../core/clock.ts";
 import {
+  PUBLISHER_DELETED,
   PUBLISHER_DISPLACED,
   TOKEN_PUBLISHERS_OFF,
   TOKEN_REQUIRED,
@@ -288,6 +289,16 @@ export class Lifecycle {
     this.#finish(answer);
   }
 
+  /** Ends what is there, for everybody who is there; `false`: there is nothing. */
+  delete(): boolean {
+    this.passTime();
+    const { subscribers } = this.#parts.members;
+    // Those who wait on a vacant shared topic are there for it.
+    if (this.#state.phase === "vacant" && subscribers.size === 0) return false;
+    this.#endBy({ type: "topic-deleted" }, PUBLISHER_DELETED, () => {});
+    return true;
+  }
+
   /** The same said again: ends a life in which nothing was published since, which was begun to say it. */
   finishAgain(answer: () => void): void {
     const { finished, log } = this.#parts;
@@ -354,14 +365,22 @@ export class Lifecycle {
 
   /** What is stored comes before the answer, as for any other, and that before the close, which would cut it off. */
   #finish(answer: () => void): void {
+    this.#endBy({ type: "publisher-finishes" }, TOPIC_FINISHED, answer);
+  }
+
+  /** Ends a life, if an event does; its publishers have left before, so that none of them begins a grace. */
+  #endBy(
+    event: Extract<TopicEvent, { type: "publisher-finishes" | "topic-deleted" }>,
+    close: Close,
+    answer: () => void,
+  ): void {
     const { members, sockets } = this.#parts;
-    const event: TopicEvent = { type: "publisher-finishes" };
     const isEnd = transition(this.#state, event, Date.now()).state.phase === "vacant";
     const publishers = isEnd ? [...members.publishers.keys()] : [];
     for (const socket of publishers) members.remove(socket);
     this.#apply(event);
     answer();
-    sockets.dismissAll(publishers, TOPIC_FINISHED);
+    sockets.dismissAll(publishers, close);
   }
 
   /** Sends subscribers away, each as soon as it has all there is; they are not the next life's. */

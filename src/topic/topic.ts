@@ -197,6 +197,11 @@ export class Topic extends DurableObject<Env> {
     return { closed, isLive: this.#lifecycle.state.phase !== "vacant" };
   }
 
+  /** Ends the topic, whoever is there; `false`: there was nothing to end. */
+  end(): boolean {
+    return this.#lifecycle.delete();
+  }
+
   /** Says how the topic is, for the operator. */
   describe(): TopicDescription {
     const { life, state } = this.#lifecycle;

@@ -215,3 +215,40 @@ describe.runIf(sqlEndpoint !== null)("README's pages with curl", () => {
     expect(pages.map((page) => JSON.parse(page).messages)).toEqual([["1", "2"], ["3"]]);
   });
 });
+
+describe.runIf(sqlEndpoint !== null)("a topic that is deleted", () => {
+  test("15.10 by a key of its domain, or the admin, and by nobody else", async () => {
+    const place = await freshPlace({ ...KEPT, token_secret: SECRET, token_publishers: true });
+    const path = `${place.domain}/topics/${place.topic}`;
+    expect((await admin("DELETE", path, place.key)).status).toBe(404);
+    const publisher = await open(place.pub, [], bearer(place.key));
+    const subscriber = await open(place.sub);
+    const token = await new SignJWT({
+      authorization_details: [{ type: "wspubsub", actions: ["publish"], topics: [place.topic] }],
+    })
+      .setProtectedHeader({ alg: "HS256" })
+      .setAudience(`wspubsub:${place.domain}`)
+      .setSubject("user")
+      .setExpirationTime("1m")
+      .sign(new TextEncoder().encode(SECRET));
+    for (const credential of [null, token, "another key"]) {
+      expect((await admin("DELETE", path, credential)).status).toBe(401);
+    }
+    const { status, headers, body } = await admin("DELETE", path, place.key);
+    expect([status, body]).toEqual([
+      200,
+      { domain: place.domain, topic: place.topic, ended: true },
+    ]);
+    expect(headers.get("Access-Control-Allow-Origin")).toBeNull();
+    expect(await publisher.next()).toMatchObject({
+      type: "close",
+      code: 4504,
+      reason: "topic-deleted",
+    });
+    expect(await subscriber.next()).toMatchObject({
+      type: "close",
+      code: 1000,
+      reason: "topic-deleted",
+    });
+  });
+});

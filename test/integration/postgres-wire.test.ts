@@ -36,8 +36,8 @@ afterAll(() => postgres.stop());
 
 describe("psql", needs("postgresql"), () => {
   test("opens the printed URL", async () => {
-    const { stdout } = await psql("-Atc", "select domain from apikeys");
-    expect(stdout).toBe("test\n");
+    const { stdout } = await psql("-Atc", "select domain from apikeys order by domain");
+    expect(stdout).toBe("shared\ntest\n");
   });
 
   test("describes a table", async () => {

@@ -3,6 +3,7 @@
  */
 import { Argument, Option, type Command } from "commander";
 import { domainArgument, parsed, parseInteger, parseTopicName } from "../input/arguments.ts";
+import { endTopic } from "./end-topic.ts";
 import { listSockets } from "./list-sockets.ts";
 import { listTopics, type ListTopicsOptions } from "./list-topics.ts";
 import type { Session } from "../session.ts";
@@ -63,5 +64,22 @@ Examples:
 Examples:
   wspubsub topics show example news
   wspubsub topics show example news --sockets --limit 20`,
+    );
+
+  topics
+    .command("end")
+    .description(
+      "end a topic: its publishers are closed for good, its subscribers get what they are owed",
+    )
+    .addArgument(domainArgument())
+    .addArgument(new Argument("<topic>", "the topic").argParser(parsed(parseTopicName)))
+    .action((domain: string, topic: string) => endTopic(session, domain, topic))
+    .addHelpText(
+      "after",
+      `
+Its log is kept as the policy says. Who may publish can start it again.
+
+Example:
+  wspubsub topics end example news`,
     );
 }

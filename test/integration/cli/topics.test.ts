@@ -125,6 +125,15 @@ describe("topics", () => {
     },
   );
 
+  test("end", async () => {
+    const body = { domain: "x", topic: "b/c", ended: true };
+    const hub = await startFakeHub({ status: 200, body });
+    const { stdout } = await cli(["topics", "end", "x", "b/c"], hub);
+    expect(stdout).toBe('Ended "b/c" of "x".\n');
+    expect(await json(["topics", "end", "x", "b/c"], hub)).toEqual(body);
+    expect(hub.seen[0]).toEqual(authorized("DELETE /v1/domains/x/topics/b%2Fc"));
+  });
+
   test("show --sockets of a hub that cannot", async () => {
     const hub = await startFakeHub({ status: 404, body: { title: "Nothing is here" } });
     expectFailure(await cli(["topics", "show", "x", "y", "--sockets"], hub), "a version before");
