@@ -56,7 +56,7 @@ export class Domain extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const { kv } = ctx.storage;
-    this.#changes = new Changes(kv);
+    this.#changes = new Changes(ctx.storage);
     this.#register = new Register(kv);
     this.#tickets = new Tickets(kv);
     this.#topics = new TopicStubs(env, () => this.#name);
