@@ -193,7 +193,8 @@ export class OperatorWorld {
 
   /** Waits until all that is under way has arrived. */
   async drain(): Promise<void> {
-    if (this.isDisturbed) await this.#wakeDomain();
+    // What a domain that died had under way is forgotten when it is made anew.
+    if (this.isDisturbed) await this.domain.alarmMs();
     await atRest();
     await waitReally(2);
     await this.desk.idle();
@@ -253,11 +254,6 @@ export class OperatorWorld {
       if (!this.isDisturbed) throw error;
       return null;
     }
-  }
-
-  /** What a domain that died had under way is forgotten when it is made anew. */
-  async #wakeDomain(): Promise<void> {
-    await this.domain.alarmMs().catch(() => this.domain.alarmMs());
   }
 
   #surroundings({ ledger, publications }: TopicSite) {
