@@ -236,11 +236,9 @@ export class Changes {
     const before = Array.from(this.#kv.list({ prefix: REVOCATION }), ([, value]) =>
       v.parse(BeforeSchema, value),
     );
-    this.#storage.transactionSync(() => {
-      for (const { keyId, atMs, isTold } of before) {
-        if (!isTold) this.#putKey(keyId, { type: "dead" }, atMs, nowMs);
-      }
-    });
+    for (const { keyId, atMs, isTold } of before) {
+      if (!isTold) this.#putKey(keyId, { type: "dead" }, atMs, nowMs);
+    }
     return before.length > 0;
   }
 
