@@ -73,6 +73,20 @@ test.each([
   void source;
 });
 
+test("what is owed is told soon after an alarm that failed, though somebody enters meanwhile", async () => {
+  const { domain, topic: topicOf } = freshDomain();
+  // Alarms stand on whole steps of five seconds.
+  using clock = new Clock({ startMs: Math.ceil(Date.now() / 5000) * 5000 + 3_600_000 });
+  await open(topicOf(), publisher({}, { grant: keyGrant() }));
+  failNextWrite(domain, { method: "kv.put", matching: "pending:", after: 1, times: 2 });
+  await expect(changePolicy(domain)).rejects.toThrow(FULL);
+  const firings = await clock.advance(5000, domain);
+  expect(String(firings.at(-1)?.error)).toContain(FULL);
+  await open(topicOf("other"), publisher({}, { grant: keyGrant() }));
+  await clock.advance(10_000, domain);
+  expect(await rowsOf(domain, "pending:")).toEqual([]);
+});
+
 test("15.5 a revocation is held on where storage fails as Postgres has it", async () => {
   const { domain } = freshDomain();
   using clock = new Clock();
