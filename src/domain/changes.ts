@@ -76,12 +76,14 @@ export interface Pending {
   readonly after: string | null;
 }
 
-/** A domain's changes. */
+/** A domain's changes. Each is recorded wholly or not at all: storage may fail between two rows. */
 export class Changes {
+  readonly #storage: DurableObjectStorage;
   readonly #kv: SyncKvStorage;
 
-  constructor(kv: SyncKvStorage) {
-    this.#kv = kv;
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#kv = storage.kv;
   }
 
   /** A number that no change or entry had before. */
@@ -106,7 +108,8 @@ export class Changes {
   /** Records what the key store says of a key; `null` when something newer is known. */
   recordKey(keyId: number, standing: KeyStanding, atMs: number, nowMs: number): KeyChange | null {
     const known = this.ofKey(keyId);
-    return known !== null && known.atMs > atMs ? null : this.#putKey(keyId, standing, atMs, nowMs);
+    if (known !== null && known.atMs > atMs) return null;
+    return this.#storage.transactionSync(() => this.#putKey(keyId, standing, atMs, nowMs));
   }
 
   /** Whether a key's last change may be the later one of the two, and says something else. */
@@ -135,11 +138,13 @@ export class Changes {
   recordPolicy(policy: Policy, atMs: number, nowMs: number): PolicyChange | null {
     const known = this.ofPolicy();
     if (known !== null && known.atMs > atMs) return null;
-    const change: PolicyChange = { type: "policy", policy, atMs, number: this.nextNumber(nowMs) };
-    if (known !== null) this.#abandon(known.number);
-    this.#kv.put(POLICY, { change, changedMs: nowMs });
-    this.#begin(change, nowMs);
-    return change;
+    return this.#storage.transactionSync(() => {
+      const change: PolicyChange = { type: "policy", policy, atMs, number: this.nextNumber(nowMs) };
+      if (known !== null) this.#abandon(known.number);
+      this.#kv.put(POLICY, { change, changedMs: nowMs });
+      this.#begin(change, nowMs);
+      return change;
+    });
   }
 
   /** The change that is pending, `null` when a newer one has taken its place. */
@@ -202,8 +207,10 @@ export class Changes {
 
   /** Holds a key's revocation, later than all that the key store says, until `release`. */
   hold(keyId: number, nowMs: number): KeyChange {
-    if (!this.isHeld(keyId)) this.#kv.put(HELD + keyId, { keyId, sinceMs: nowMs });
-    return this.#putKey(keyId, { type: "dead" }, HELD_AT_MS, nowMs);
+    return this.#storage.transactionSync(() => {
+      if (!this.isHeld(keyId)) this.#kv.put(HELD + keyId, { keyId, sinceMs: nowMs });
+      return this.#putKey(keyId, { type: "dead" }, HELD_AT_MS, nowMs);
+    });
   }
 
   /** Whether a revocation waits for the key store, so that what that says of the key counts for nothing. */
@@ -213,8 +220,10 @@ export class Changes {
 
   /** The key store has a revocation that was held. */
   release(keyId: number, atMs: number, nowMs: number): KeyChange {
-    this.#kv.delete(HELD + keyId);
-    return this.#putKey(keyId, { type: "dead" }, atMs, nowMs);
+    return this.#storage.transactionSync(() => {
+      this.#kv.delete(HELD + keyId);
+      return this.#putKey(keyId, { type: "dead" }, atMs, nowMs);
+    });
   }
 
   /** Keys whose revocation the key store has not got yet. */

@@ -56,7 +56,7 @@ export class Domain extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const { kv } = ctx.storage;
-    this.#changes = new Changes(kv);
+    this.#changes = new Changes(ctx.storage);
     this.#register = new Register(kv);
     this.#tickets = new Tickets(kv);
     this.#topics = new TopicStubs(env, () => this.#name);
@@ -176,18 +176,13 @@ export class Domain extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     this.#alarmAtMs = null;
-    await Promise.all([this.#tellPending(), this.#deliverHeld(), this.#sweepDaily()]);
-    const nowMs = Date.now();
-    if (nowMs >= (this.#expiryAtMs ?? 0)) this.#expiryAtMs = this.#changes.expire(nowMs);
-    const due = [
-      this.#tickets.expire(nowMs),
-      this.#expiryAtMs,
-      ...this.#changes.pending().map(({ sinceMs }) => retryAt(sinceMs, nowMs)),
-      ...this.#changes.held().map(({ sinceMs }) => retryAt(sinceMs, nowMs)),
-      this.#register.all("", 1).length > 0 ? this.#nextSweepMs : null,
-    ].filter((atMs) => atMs !== null);
-    if (due.length > 0) await this.#wakeBy(Math.min(...due));
-    await this.#forgetIfEmpty();
+    try {
+      await this.#seeToAll();
+    } catch (error) {
+      // The platform tries again, unless another alarm is set meanwhile: that one must not be a day away.
+      await this.#wakeBy(Date.now() + FIRST_RETRY_MS);
+      throw error;
+    }
   }
 
   /** Version 0.1: uses a ticket up for good. */
@@ -221,6 +216,22 @@ export class Domain extends DurableObject<Env> {
   /** Version 0.1: `reportDeadKey`. */
   async reportDead(keyId: number, checkedAtMs: number): Promise<void> {
     await this.reportDeadKey(keyId, checkedAtMs);
+  }
+
+  /** Does what is due, and sets the alarm for what is due next. */
+  async #seeToAll(): Promise<void> {
+    await Promise.all([this.#tellPending(), this.#deliverHeld(), this.#sweepDaily()]);
+    const nowMs = Date.now();
+    if (nowMs >= (this.#expiryAtMs ?? 0)) this.#expiryAtMs = this.#changes.expire(nowMs);
+    const due = [
+      this.#tickets.expire(nowMs),
+      this.#expiryAtMs,
+      ...this.#changes.pending().map(({ sinceMs }) => retryAt(sinceMs, nowMs)),
+      ...this.#changes.held().map(({ sinceMs }) => retryAt(sinceMs, nowMs)),
+      this.#register.all("", 1).length > 0 ? this.#nextSweepMs : null,
+    ].filter((atMs) => atMs !== null);
+    if (due.length > 0) await this.#wakeBy(Math.min(...due));
+    await this.#forgetIfEmpty();
   }
 
   get #name(): string {

@@ -5,12 +5,16 @@ import type { DatedPolicy, Policy } from "../core/policy.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
 
-/** That of a subscriber: the topic's policy; on a vacant one the newest that is known, `null` if none is. */
+/**
+ * That of a subscriber: the topic's policy. A vacant topic is not told of changes, and what it has heard may be long
+ * ago: there the edge says what it remembers, `null` where it has not, and the newer of the two counts.
+ */
 export function policyFor(
   { policy, policyAtMs }: SubscriberAdmission,
   { state, knownPolicy }: Lifecycle,
 ): Policy | null {
   if (state.phase !== "vacant") return state.policy;
+  if (policy === null) return null;
   return knownPolicy !== null && knownPolicy.atMs > policyAtMs ? knownPolicy.policy : policy;
 }
 

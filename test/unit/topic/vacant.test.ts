@@ -1,13 +1,14 @@
 /** What a shared topic without publishers keeps, asleep and awake, and what a look from outside may change. */
 import { expect, test } from "vitest";
 import type { KeyStanding } from "../../../src/core/change.ts";
-import type { Policy } from "../../../src/core/policy.ts";
+import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { atRest } from "../../support-in-workerd/at-rest.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
 import { tokenGrant } from "../support/grants.ts";
-import { open, publisher, subscriber, type Client } from "../support/sockets.ts";
-import { crash, evict, freshTopic } from "../support/topics.ts";
+import { later } from "../support/later.ts";
+import { answerOf, ask, open, publisher, subscriber, type Client } from "../support/sockets.ts";
+import { crash, evict, freshDomain, freshTopic } from "../support/topics.ts";
 
 const SHARED: Partial<Policy> = { publishers: "shared" };
 
@@ -151,6 +152,25 @@ test("9.8 a log that has outlived its time leaves an epoch that those who wait s
   const { cursor } = await frame(await listen(topic));
   await evict(topic);
   expect(await frame(await listen(topic, cursor))).toMatchObject({ cursor, recovered: true });
+});
+
+test("16.1 12.10 what a vacant topic has heard of its domain is no answer by itself", async () => {
+  const { domain, topic: topicOf } = freshDomain();
+  const topic = topicOf();
+  const source = await open(topic, publisher(SHARED));
+  // It keeps the object in memory.
+  const reader = await open(topic, subscriber(null, { grant: tokenGrant(Date.now() + 3_600_000) }));
+  const [before, atMs] = [later(), later()];
+  await domain.changePolicy({ ...DEFAULT_POLICY, ...SHARED, subscribers: "token" }, atMs);
+  await leave(source);
+  expect(await topic.describe()).toMatchObject({ phase: "vacant", subscribers: 1 });
+  const joining = (policyAtMs: number): ReturnType<typeof subscriber> =>
+    subscriber(SHARED, { policyAtMs, isFresh: false });
+  expect(await answerOf(ask(topic, subscriber()))).toBe("needs policy");
+  expect(await answerOf(ask(topic, joining(before)))).toBe("token-required");
+  // An operator has opened it since, by hand.
+  expect(await answerOf(ask(topic, joining(atMs + 1)))).toBe(null);
+  void reader;
 });
 
 test("5.8 an operator's look does not begin the grace after a restart; the first client does", async () => {

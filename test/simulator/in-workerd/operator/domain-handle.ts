@@ -7,6 +7,8 @@ import { orDeath } from "../topic-handle.ts";
 
 /** An eviction that takes longer never ends (topic-handle.ts). */
 const EVICTION_MS = 1_000;
+/** More deaths than are ordered. */
+const MAX_DEATHS = 20;
 /** What waits to be told, and for the key store. */
 const OWING = ["pending:", "missed:", "held:"];
 
@@ -41,26 +43,38 @@ export class DomainHandle {
 
   /** Lets an alarm that failed fire again, unless one is set. */
   async repeatAlarm(atMs: number): Promise<void> {
-    await runInDurableObject(this.stub, async (_, { storage }) => {
+    await this.#inside(async (storage) => {
       if ((await storage.getAlarm()) === null) await storage.setAlarm(atMs);
     });
   }
 
   /** When its alarm is due. */
   alarmMs(): Promise<number | null> {
-    return runInDurableObject(this.stub, (_, { storage }) => storage.getAlarm());
+    return this.#inside((storage) => storage.getAlarm());
   }
 
   /** All that it stores. */
   rows(): Promise<string[]> {
-    return runInDurableObject(this.stub, (_, { storage }) =>
-      Array.from(storage.kv.list(), ([row]) => row),
-    );
+    return this.#inside((storage) => Array.from(storage.kv.list(), ([row]) => row));
   }
 
   /** The rows that say that something has not arrived. */
   async owing(): Promise<string[]> {
     const rows = await this.rows();
     return rows.filter((row) => OWING.some((prefix) => row.startsWith(prefix)));
+  }
+
+  /** Looks into its storage, which wakes it: as often as it dies of that, since several such faults may be ordered. */
+  async #inside<T>(look: (storage: DurableObjectStorage) => T | Promise<T>): Promise<T> {
+    for (let deaths = 0; deaths < MAX_DEATHS; deaths++) {
+      const seen = await orDeath(
+        async () => ({
+          value: await runInDurableObject(this.stub, (_, { storage }) => look(storage)),
+        }),
+        null,
+      );
+      if (seen !== null) return seen.value;
+    }
+    throw new Error("The domain dies whenever it wakes");
   }
 }

@@ -12,6 +12,8 @@ export interface Credential {
   readonly checkedAtMs: number;
   /** When its token ends. */
   readonly endsAtMs: number | null;
+  /** The oldest policy that a vacant topic may have judged it by; `Infinity` where the topic was live. */
+  readonly vacantPolicy: number;
 }
 
 /** A publisher. */

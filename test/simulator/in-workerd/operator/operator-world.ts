@@ -15,6 +15,7 @@ import { SubscriberConnection } from "../subscriber-connection.ts";
 import { KEYS, TOPICS, type Join } from "./actions.ts";
 import { judgeAdmission } from "./checkers/admitted-rightly.ts";
 import { judgeClose } from "./checkers/closed-rightly.ts";
+import { oldestSaid } from "./checkers/policies.ts";
 import { judgeRefusal } from "./checkers/refused-rightly.ts";
 import { DeskModel } from "./desk-model.ts";
 import { DomainHandle } from "./domain-handle.ts";
@@ -87,6 +88,7 @@ export class OperatorWorld {
   /** Somebody comes, and is let in or not. */
   async join(wish: Join): Promise<Outcome> {
     const site = this.site(wish.topic);
+    const isLive = site.openPublishers.length > 0;
     const outcome = await admit(site.topic, wish, this.store);
     const { answer, said } = outcome;
     const credential: Credential = {
@@ -95,6 +97,7 @@ export class OperatorWorld {
       by: wish.type === "publisher" ? wish.key : wish.by,
       checkedAtMs: said?.grant?.checkedAtMs ?? this.store.nowMs,
       endsAtMs: said?.grant?.keyId === null ? said.grant.expiresAtMs : null,
+      vacantPolicy: isLive ? Infinity : oldestSaid(this, said),
     };
     const name = `${wish.type} by ${credential.by} on topic ${wish.topic}`;
     if (typeof answer === "string") {
@@ -193,7 +196,8 @@ export class OperatorWorld {
 
   /** Waits until all that is under way has arrived. */
   async drain(): Promise<void> {
-    if (this.isDisturbed) await this.#wakeDomain();
+    // What a domain that died had under way is forgotten when it is made anew.
+    if (this.isDisturbed) await this.domain.alarmMs();
     await atRest();
     await waitReally(2);
     await this.desk.idle();
@@ -253,11 +257,6 @@ export class OperatorWorld {
       if (!this.isDisturbed) throw error;
       return null;
     }
-  }
-
-  /** What a domain that died had under way is forgotten when it is made anew. */
-  async #wakeDomain(): Promise<void> {
-    await this.domain.alarmMs().catch(() => this.domain.alarmMs());
   }
 
   #surroundings({ ledger, publications }: TopicSite) {

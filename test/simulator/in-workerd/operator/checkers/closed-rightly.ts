@@ -1,5 +1,6 @@
 /** Nobody is closed whose key is live, who may be there without one, or who was not displaced (12.7, 16.3). */
 import { formatList } from "./policies.ts";
+import type { Policy } from "../../../../../src/core/policy.ts";
 import { Violation } from "../../violation.ts";
 import type { Credential } from "../guest.ts";
 import type { OperatorWorld } from "../operator-world.ts";
@@ -9,11 +10,12 @@ import { hasEnded, wasDeadSince } from "./was-dead.ts";
 /** Judges how somebody was closed; false where that is not for the operator's scenarios to say. */
 export function judgeClose(
   world: OperatorWorld,
-  { topic, by, checkedAtMs, endsAtMs }: Credential,
+  { topic, by, checkedAtMs, endsAtMs, vacantPolicy }: Credential,
   code: number,
   reason: string,
 ): boolean {
-  const policies = policiesSince(world, topic, world.force.policyOn(topic));
+  const inForce = world.force.policyOn(topic);
+  const policies = policiesSince(world, topic, inForce);
   switch (`${code} ${reason}`) {
     case "4501 key-rejected":
       if (typeof by !== "number") throw new Violation(`"${by}" was closed for a key (12.7)`);
@@ -29,12 +31,20 @@ export function judgeClose(
       if (endsAtMs !== null && endsAtMs <= world.clock.nowMs) return true;
       throw new Violation("A token was closed before its end (13.6)");
     case "4509 publisher-displaced":
+      if (policies.some(isExclusive)) return true;
+      throw new Violation("A publisher was displaced on a shared topic (5.7)");
     case "1000 topic-ended":
-      if (policies.some(({ publishers }) => publishers === "exclusive")) return true;
-      throw new Violation(`"${reason}" came on a shared topic (5.7)`);
+      // Who came to a vacant topic was judged by what the edge remembered (16.1).
+      if (policiesSince(world, topic, Math.min(inForce, vacantPolicy)).some(isExclusive))
+        return true;
+      throw new Violation("A shared topic ended (5.7)");
   }
   if (code === 1006 && !world.site(topic).mayLoseSockets) {
     throw new Violation("It was lost, and nothing had happened to its topic (5.8)");
   }
   return false;
+}
+
+function isExclusive({ publishers }: Policy): boolean {
+  return publishers === "exclusive";
 }

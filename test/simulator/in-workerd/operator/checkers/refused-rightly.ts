@@ -5,8 +5,7 @@ import type { Join } from "../actions.ts";
 import type { Outcome } from "../edge-model.ts";
 import type { Credential } from "../guest.ts";
 import type { OperatorWorld } from "../operator-world.ts";
-import { policiesSince } from "./policies.ts";
-import { TOLERANCE_MS } from "./tolerance.ts";
+import { oldestSaid, policiesSince } from "./policies.ts";
 import { hasEnded, wasDeadSince } from "./was-dead.ts";
 
 /** Judges a refusal. */
@@ -16,11 +15,7 @@ export function judgeRefusal(
   { topic, by, checkedAtMs, endsAtMs }: Credential,
   { answer, said }: Outcome,
 ): void {
-  const saidIndex =
-    said?.policyAtMs === undefined || said.policy === null
-      ? Infinity
-      : world.store.policyAt(Math.max(0, said.policyAtMs - TOLERANCE_MS)).index;
-  const index = Math.min(world.force.policyOn(topic), saidIndex);
+  const index = Math.min(world.force.policyOn(topic), oldestSaid(world, said));
   const isAny = (allows: (policy: Policy) => boolean): boolean =>
     policiesSince(world, topic, index).some(allows);
   const isRight = ((): boolean => {
