@@ -27,7 +27,7 @@ const TEXT_TYPES: readonly string[] = ["application/json", "application/x-www-fo
 
 /** A media type and its parameters (RFC 9110, section 8.3.1). */
 const MEDIA_TYPE = /^([\w!#$&^.+-]+\/[\w!#$&^.+-]+)[\t ]*(;.*)?$/;
-const CHARSET = /;[\t ]*charset=("?)([^";]*)\1/i;
+const CHARSET = /;[\t ]*charset=("?)([^";]*)\1/gi;
 /** UTF-8's names that are in use. */
 const UTF8 = /^utf-?8$/i;
 
@@ -40,9 +40,10 @@ export function readBodyKind(headers: Headers): Result<BodyKind, Problem> {
   const [, written, parameters = ""] = MEDIA_TYPE.exec(contentType) ?? [];
   if (written === undefined) return refuse("The Content-Type is not a media type");
   const kind = kindOf(written.toLowerCase());
-  const [, , charset = "utf-8"] = CHARSET.exec(parameters) ?? [];
+  const charsets = [...parameters.matchAll(CHARSET)].map(([, , charset = ""]) => charset.trim());
   // What is not read as text has no charset that would matter.
-  if (kind !== "bytes" && !UTF8.test(charset.trim())) return refuse("Send text in UTF-8");
+  const isForeign = kind !== "bytes" && charsets.some((charset) => !UTF8.test(charset));
+  if (isForeign) return refuse("Send text in UTF-8");
   return ok(kind);
 }
 

@@ -14,8 +14,8 @@ import { MAX_IDS_EACH, RecentIds } from "./recent-ids.ts";
 
 /** How long it is remembered: a job that failed may be run again hours later, and a row costs the same for any time. */
 const REMEMBERED_MS = 86_400_000;
-/** Publishes that are remembered of it beside: all together as many as one socket may leave unanswered. */
-export const FINISHED_IDS: number = MAX_IDS_EACH - 1;
+/** Publishes that are remembered of it, and what finished it: all together as many as one socket may leave unanswered. */
+export const FINISHED_IDS: number = MAX_IDS_EACH;
 
 const KEY = "finished";
 
@@ -59,7 +59,10 @@ export class FinishedLife {
 
   /** A life is finished, at a place in its log; instead of one that was before. */
   remember({ id, owner, fingerprint }: PublishName, position: LogPosition, nowMs: number): void {
-    const ids = [...position.ids, [id, position.offset, fingerprint, owner] as const];
+    // The log may have taken it already, with its messages or beside others.
+    const others = position.ids.filter((one) => one[0] !== id || (one[3] ?? 0) !== owner);
+    const before = others.slice(-(FINISHED_IDS - 1));
+    const ids = [...before, [id, position.offset, fingerprint, owner] as const];
     this.#know({ v: 1, position: { ...position, ids }, untilMs: nowMs + REMEMBERED_MS });
     this.#isStored = false;
   }

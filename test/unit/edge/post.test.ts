@@ -60,6 +60,7 @@ describe("17.2 a body", () => {
 
   test.each([
     ["text/plain; charset=iso-8859-1", {}],
+    ["text/plain; charset=utf-8; charset=latin1", {}],
     ["application/json;charset=utf-16", {}],
     ["application/x-ndjson; charset=latin1", {}],
     ["plain", {}],

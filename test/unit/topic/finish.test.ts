@@ -382,6 +382,24 @@ describe("finish", () => {
     expect(await finish(next, { id: "end" })).toBe(cursor);
   });
 
+  test("10.14 as many are remembered as may be unanswered, the finish among them", async () => {
+    const topic = freshTopic();
+    const first = await openPublisher(topic);
+    const ids = Array.from({ length: 999 }, (_, n) => `id-${n}`);
+    await noteMemory(topic);
+    // In one go, so that the last ones share a batch.
+    for (const id of ids) first.send(formatPublish({ id, messages: [id] }));
+    first.send(formatFinish({ id: "end", messages: [] }));
+    const cursors: string[] = [];
+    for (const id of ids) cursors.push(await ackOf(first, id));
+    await ackOf(first, "end");
+    expect(await first.next()).toEqual(TOPIC_FINISHED);
+    await untilReset(topic);
+    const next = await openPublisher(topic);
+    expect(await publish(next, "id-0", "id-0")).toBe(cursors[0]);
+    expect(await finish(next, { id: "end" })).toBe(cursors[998]);
+  });
+
   test.each(LOGS)(
     "10.14 is remembered for a day, and then nothing is stored: $log",
     async (each) => {
