@@ -58,8 +58,8 @@ async function endGrace(
   const { graceSeconds } = world.policy;
   publisher.leave();
   world.happened("publisher-left");
-  if (graceSeconds === 0) return;
   await within(publisher.gone, () => `${publisher.name} got no answer to its close (8.2)`);
+  if (graceSeconds === 0) return;
   if (isAlarmLost) {
     const atMs = await world.topic.loseAlarm();
     if (await evict(world)) await world.topic.wake();
