@@ -42,13 +42,16 @@ async function freshPlace(policy: Parameters<typeof freshDomain>[0] = KEPT): Pro
 interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  // oxlint-disable-next-line typescript/no-explicit-any
-  readonly body: any;
+  readonly body: Record<string, unknown>;
 }
 
 async function get(to: string, headers: Record<string, string> = {}): Promise<Answer> {
   const response = await fetch(to, { headers: { "CF-Connecting-IP": ownAddress(), ...headers } });
-  return { status: response.status, headers: response.headers, body: await response.json() };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Record<string, unknown>,
+  };
 }
 
 /** How many subscribers the topic has, as the operator sees it. */
@@ -89,7 +92,7 @@ describe.runIf(sqlEndpoint !== null)("a page", () => {
       headers: Record<string, string> = {},
     ): Promise<unknown> => {
       const { status, body } = await get(place.messages + query, headers);
-      return `${status} ${String(body.type).split(":").at(-1)}: ${body.detail}`;
+      return `${status} ${String(body["type"]).split(":").at(-1)}: ${String(body["detail"])}`;
     };
     expect(await problem("")).toMatch(/^404 topic-not-live/);
     expect(await problem("?since=yesterday")).toMatch(/^400 invalid-parameter: "since" must be/);
@@ -186,7 +189,7 @@ describe.runIf(sqlEndpoint !== null)("a page", () => {
     const place = await freshPlace({ ...KEPT, publishers: "shared", max_subscribers: 1 });
     await open(place.sub);
     const { status, body } = await get(`${place.messages}?wait=1`);
-    expect([status, body.type]).toEqual([503, "urn:wspubsub:problem:too-many-subscribers"]);
+    expect([status, body["type"]]).toEqual([503, "urn:wspubsub:problem:too-many-subscribers"]);
     expect((await get(place.messages)).status).toBe(200);
   });
 

@@ -3,7 +3,7 @@
  * closed apart from whoever comes next. How many at a time: slices.test.ts.
  */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
@@ -12,6 +12,7 @@ import { later } from "../support/later.ts";
 import { hubSockets, open, publisher, subscriber, type Client } from "../support/sockets.ts";
 import { NOTHING, storedIn } from "../support/stored.ts";
 import { evict, freshDomain, freshTopic, wake } from "../support/topics.ts";
+import { useWaitingBytes } from "../support/waiting-bytes.ts";
 
 const TOPIC_ENDED = { code: 1000, reason: "topic-ended" };
 const SERVICE_RESTART = { code: 1012, reason: "service-restart" };
@@ -29,25 +30,8 @@ function message(n: number, filler = "x"): string {
   return String(n).padEnd(UNITS, filler);
 }
 
-/** As if so much waited for each subscriber: more than a replay lets wait, and less than closes anybody. */
-let waitingBytes = 0;
-const { bufferedAmount } = Object.getOwnPropertyDescriptors(WebSocket.prototype);
-
-beforeAll(() => {
-  Object.defineProperty(WebSocket.prototype, "bufferedAmount", {
-    get: () => waitingBytes,
-    configurable: true,
-  });
-});
-
-beforeEach(() => {
-  waitingBytes = 0;
-});
-
-afterAll(() => {
-  if (bufferedAmount === undefined) Reflect.deleteProperty(WebSocket.prototype, "bufferedAmount");
-  else Object.defineProperty(WebSocket.prototype, "bufferedAmount", bufferedAmount);
-});
+/** More than a replay lets wait, and less than closes anybody, where a test says so. */
+const waiting = useWaitingBytes();
 
 type Frame = { code: number } | { type: string } | { cursor: string; messages: string[] };
 
@@ -88,14 +72,14 @@ class Reader {
   }
 }
 
-/** A topic that is full of messages, and a reader in the middle of them, who gets no more until `waitingBytes` is 0. */
+/** A topic that is full of messages, and a reader in the middle of them, who gets no more until `waiting.each` is 0. */
 async function topicWithReader(
   policy: Partial<Policy>,
   topic: DurableObjectStub<Topic> = freshTopic(),
   options: Parameters<typeof subscriber>[1] = {},
   filler = "x",
 ): Promise<{ topic: DurableObjectStub<Topic>; source: Client; reader: Reader }> {
-  const isOnlyReader = waitingBytes === 0;
+  const isOnlyReader = waiting.each === 0;
   const source = await open(topic, publisher(policy));
   const watcher = await open(topic, subscriber());
   for (let n = 1; n <= MESSAGES; n++) source.send(message(n, filler));
@@ -107,7 +91,7 @@ async function topicWithReader(
   await watcher.next();
   // From here on a log that is durable is in its rows alone.
   if (policy !== AT_ONCE && isOnlyReader) await evict(topic);
-  waitingBytes = 600_000;
+  waiting.each = 600_000;
   const late = subscriber(null, { protocol: "stream", since: "earliest", ...options });
   const reader = new Reader(await open(topic, late));
   await reader.next();
@@ -135,7 +119,7 @@ test.each([
     for (let n = 1; n <= 3; n++) next.send("new");
     expect(await follower.take(3)).toEqual(["new", "new", "new"]);
     expect(await topic.describe()).toMatchObject({ phase: "live", subscribers: 1 });
-    waitingBytes = 0;
+    waiting.each = 0;
     await reader.readTo(MESSAGES + 1);
     const large = Array.from({ length: MESSAGES }, (_, n) => message(n + 1));
     expect(reader.messages).toEqual([...large, TAIL]);
@@ -163,7 +147,7 @@ test.each([
       await leave(next);
       expect(await follower.next()).toEqual(TOPIC_ENDED);
     }
-    waitingBytes = 0;
+    waiting.each = 0;
     await reader.readTo(MESSAGES + 1);
     const large = Array.from({ length: MESSAGES }, (_, n) => message(n + 1));
     expect(reader.messages).toEqual([...large, TAIL]);
@@ -177,7 +161,7 @@ test("5.9 what may wait for those who are leaving is what their own life allowed
   await leave(source);
   await open(topic, publisher({ ...HISTORY, maxBacklogBytes: 65_536 }));
   // More than half of what the next life allows.
-  waitingBytes = 100_000;
+  waiting.each = 100_000;
   await reader.readTo(MESSAGES + 1);
   expect(await reader.next()).toEqual({ type: "end", reason: "abandoned" });
 });
@@ -188,7 +172,7 @@ test("5.9 two lives may be ending at once, each with its own log", async () => {
   const second = await topicWithReader(HISTORY, first.topic, {}, "y");
   second.source.send("last");
   await leave(second.source);
-  waitingBytes = 0;
+  waiting.each = 0;
   for (const [{ reader }, count] of [
     [first, MESSAGES + 1],
     [second, MESSAGES + 2],
@@ -225,7 +209,7 @@ async function outliveLog(
   // What is over is not due before they are gone.
   const alarm = await runInDurableObject(topic, (_, { storage }) => storage.getAlarm());
   expect(alarm ?? Infinity).toBeGreaterThan(clock.nowMs);
-  waitingBytes = 0;
+  waiting.each = 0;
   await reader.readTo(MESSAGES + 1);
   expect(await reader.next()).toEqual({ type: "end", reason: "abandoned" });
   await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));

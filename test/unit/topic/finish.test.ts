@@ -3,15 +3,14 @@
  * Every test of the first part runs with each kind of log, awake and evicted between its steps.
  */
 import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
 import { formatFinish, formatPublish, type PublishFrame } from "../../../src/core/client-frame.ts";
 import type { Grant } from "../../../src/core/grant.ts";
-import { parseHubFrame, type HubFrame } from "../../../src/core/hub-frame.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
 import { failNextWrite } from "../../support-in-workerd/faults.ts";
+import { freshStub } from "../../support-in-workerd/fresh-stub.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
 import { later } from "../support/later.ts";
 import {
@@ -23,6 +22,7 @@ import {
   subscriber,
   type Client,
 } from "../support/sockets.ts";
+import { nextFrame } from "../support/next-frame.ts";
 import { NOTHING, storedIn } from "../support/stored.ts";
 import { crash, evict, freshDomain, freshTopic, wake } from "../support/topics.ts";
 
@@ -37,31 +37,24 @@ const seen: WeakSet<Topic> = new WeakSet();
 
 type Finish = Omit<PublishFrame, "messages"> & Partial<Pick<PublishFrame, "messages">>;
 
-/** A topic whose object may have left memory: a stub of one that was reset is of no use. */
-function again(topic: DurableObjectStub<Topic>): DurableObjectStub<Topic> {
-  return env.TOPIC.get(topic.id);
-}
-
 function openPublisher(
   topic: DurableObjectStub<Topic>,
   policy: Partial<Policy> = {},
   grant: Grant | null = null,
 ): Promise<Client> {
-  return open(again(topic), publisher(policy, { protocol: "stream", grant }));
+  return open(freshStub(topic), publisher(policy, { protocol: "stream", grant }));
+}
+
+/** How large its storage is, in bytes. */
+function sizeOf(topic: DurableObjectStub<Topic>): Promise<number> {
+  return runInDurableObject(freshStub(topic), (_, { storage }) => storage.sql.databaseSize);
 }
 
 /** A stream subscriber that has had its `open`. */
 async function openReader(topic: DurableObjectStub<Topic>): Promise<Client> {
-  const reader = await open(again(topic), subscriber(null, { protocol: "stream" }));
+  const reader = await open(freshStub(topic), subscriber(null, { protocol: "stream" }));
   expect(await nextFrame(reader)).toMatchObject({ type: "open" });
   return reader;
-}
-
-async function nextFrame(client: Client): Promise<HubFrame> {
-  const received = await client.next();
-  const frame = typeof received === "string" ? parseHubFrame(received) : null;
-  if (frame?.ok !== true) throw new Error(`Not a frame: ${JSON.stringify(received)}`);
-  return frame.value;
 }
 
 /** The cursor of the ack that must come next. */
@@ -92,13 +85,13 @@ async function finish(client: Client, frame: Finish): Promise<string> {
 }
 
 async function noteMemory(topic: DurableObjectStub<Topic>): Promise<void> {
-  await runInDurableObject(again(topic), (instance: Topic) => void seen.add(instance));
+  await runInDurableObject(freshStub(topic), (instance: Topic) => void seen.add(instance));
 }
 
 /** Waits until the object has left memory, as it does when the last socket of a topic that is over is gone. */
 async function untilReset(topic: DurableObjectStub<Topic>): Promise<void> {
   await vi.waitFor(() =>
-    runInDurableObject(again(topic), (instance: Topic) => {
+    runInDurableObject(freshStub(topic), (instance: Topic) => {
       if (seen.has(instance)) throw new Error("It is in memory");
     }),
   );
@@ -153,7 +146,7 @@ describe.each(
     expect(last).toBe(cursor);
     expect(await reader.next()).toEqual(TOPIC_FINISHED);
     await vi.waitFor(async () =>
-      expect(await again(topic).describe()).toMatchObject({ phase: "vacant" }),
+      expect(await freshStub(topic).describe()).toMatchObject({ phase: "vacant" }),
     );
   });
 
@@ -171,17 +164,17 @@ describe.each(
     await publish(first, "1", "a");
     const cursor = await finishLast(topic, first, { id: "end", messages: ["b"] });
     for (let time = 0; time < 2; time++) {
-      await settle(again(topic));
+      await settle(freshStub(topic));
       const next = await openPublisher(topic, policy);
       // Whoever came meanwhile has missed nothing.
       const reader = await openReader(topic);
-      await settle(again(topic));
+      await settle(freshStub(topic));
       await noteMemory(topic);
       expect(await finish(next, { id: "end", messages: ["b"] })).toBe(cursor);
       expect(await nextFrame(reader)).toEqual(FINISHED);
       expect(await reader.next()).toEqual(TOPIC_FINISHED);
       await untilReset(topic);
-      expect(await again(topic).describe()).toMatchObject({ phase: "vacant" });
+      expect(await freshStub(topic).describe()).toMatchObject({ phase: "vacant" });
     }
   });
 
@@ -190,9 +183,9 @@ describe.each(
     const first = await openPublisher(topic, policy);
     const cursors = [await publish(first, "1", "a"), await publish(first, "2", "b", "c")];
     cursors.push(await finishLast(topic, first, { id: "end", after: "2" }));
-    await settle(again(topic));
+    await settle(freshStub(topic));
     const next = await openPublisher(topic, policy);
-    const raw = await open(again(topic), subscriber());
+    const raw = await open(freshStub(topic), subscriber());
     next.send(formatPublish({ id: "1", messages: ["a"] }));
     next.send(formatPublish({ id: "2", after: "1", messages: ["b", "c"] }));
     next.send(formatFinish({ id: "end", after: "2", messages: [] }));
@@ -206,13 +199,13 @@ describe.each(
     const topic = freshTopic();
     const first = await openPublisher(topic, policy);
     const cursor = await finishLast(topic, first, { id: "end", messages: ["a"] });
-    await settle(again(topic));
+    await settle(freshStub(topic));
     const next = await openPublisher(topic, policy);
-    const raw = await open(again(topic), subscriber());
+    const raw = await open(freshStub(topic), subscriber());
     await publish(next, "2", "b");
-    await settle(again(topic));
+    await settle(freshStub(topic));
     expect(await finish(next, { id: "end", messages: ["a"] })).toBe(cursor);
-    expect(await again(topic).describe()).toMatchObject({ phase: "grace", subscribers: 1 });
+    expect(await freshStub(topic).describe()).toMatchObject({ phase: "grace", subscribers: 1 });
     const successor = await openPublisher(topic, policy);
     await publish(successor, "3", "c");
     expect(await raw.take(2)).toEqual(["b", "c"]);
@@ -223,7 +216,7 @@ describe.each(
     const first = await openPublisher(topic, policy, keyGrant());
     await publish(first, "1", "a");
     await finishLast(topic, first, { id: "end", messages: ["b"] });
-    await settle(again(topic));
+    await settle(freshStub(topic));
     const next = await openPublisher(topic, policy, keyGrant());
     for (const messages of [[], ["b", "b"], ["a"]]) {
       next.send(formatFinish({ id: "end", messages }));
@@ -318,7 +311,7 @@ describe("finish", () => {
     await ackOf(source, "end");
     expect(await source.next()).toEqual(TOPIC_FINISHED);
     await vi.waitFor(async () =>
-      expect(await again(topic).describe()).toMatchObject({ phase: "vacant" }),
+      expect(await freshStub(topic).describe()).toMatchObject({ phase: "vacant" }),
     );
   });
 
@@ -346,7 +339,7 @@ describe("finish", () => {
     const first = await openPublisher(topic);
     const published = await publish(first, "1", "a");
     const finished = await finishLast(topic, first, { id: "end", after: "1" });
-    await crash(again(topic));
+    await crash(freshStub(topic));
     const next = await openPublisher(topic);
     expect(await publish(next, "1", "a")).toBe(published);
     expect(await finish(next, { id: "end", after: "1" })).toBe(finished);
@@ -372,7 +365,7 @@ describe("finish", () => {
     const cursors: string[] = [];
     for (const id of ids) cursors.push(await ackOf(first, id));
     const cursor = await finishLast(topic, first, { id: "end" });
-    await crash(again(topic));
+    await crash(freshStub(topic));
     const next = await openPublisher(topic);
     expect(await publish(next, "id-1", "id-1")).toBe(cursors[1]);
     expect(await publish(next, "id-999", "id-999")).toBe(cursor);
@@ -407,17 +400,19 @@ describe("finish", () => {
       const topic = freshTopic();
       const first = await openPublisher(topic, each.policy);
       const cursor = await finishLast(topic, first, { id: "end", messages: ["a"] });
-      await clock.advance(DAY_MS - 1000, again(topic));
+      await clock.advance(DAY_MS - 1000, freshStub(topic));
 
       const next = await openPublisher(topic, each.policy);
       expect(await finishLast(topic, next, { id: "end", messages: ["a"] })).toBe(cursor);
       expect((await storedIn(topic)).keys).toContain("finished");
-      await clock.advance(1000, again(topic));
+      await clock.advance(1000, freshStub(topic));
       expect((await storedIn(topic)).keys).not.toContain("finished");
       // The log of the life that was begun to say it again is kept as any other.
-      await clock.advance(2 * HOUR_MS, again(topic));
+      await clock.advance(2 * HOUR_MS, freshStub(topic));
       expect(await storedIn(topic)).toEqual(NOTHING);
-      const alarm = await runInDurableObject(again(topic), (_, { storage }) => storage.getAlarm());
+      const alarm = await runInDurableObject(freshStub(topic), (_, { storage }) =>
+        storage.getAlarm(),
+      );
       expect(alarm).toBeNull();
     },
   );
@@ -432,7 +427,7 @@ describe("finish", () => {
     const reader = await openReader(topic);
     source.close(1000);
     await source.next();
-    await clock.advance(5000, again(topic));
+    await clock.advance(5000, freshStub(topic));
     expect(await nextFrame(reader)).toEqual({ type: "end", reason: "abandoned" });
     expect(await reader.next()).toEqual(TOPIC_ENDED);
     const next = await openPublisher(topic);
@@ -446,29 +441,27 @@ describe("finish", () => {
     clock.set(startMs + 10 * DAY_MS);
     await finishLast(topic, await openPublisher(topic), { id: "end" });
     clock.set(startMs);
-    await evict(again(topic));
-    await clock.advance(DAY_MS - 1, again(topic));
+    await evict(freshStub(topic));
+    await clock.advance(DAY_MS - 1, freshStub(topic));
     expect((await storedIn(topic)).keys).toContain("finished");
-    await evict(again(topic));
-    await clock.advance(1, again(topic));
+    await evict(freshStub(topic));
+    await clock.advance(1, freshStub(topic));
     expect(await storedIn(topic)).toEqual(NOTHING);
   });
 
   test("10.14 what is forgotten leaves no more behind than what never was", async () => {
     using clock = new Clock();
     const topic = freshTopic();
-    const sizeOf = (each: DurableObjectStub<Topic>): Promise<number> =>
-      runInDurableObject(again(each), (_, { storage }) => storage.sql.databaseSize);
     const before = await sizeOf(freshTopic());
     await finishLast(topic, await openPublisher(topic), { id: "end" });
     expect(await sizeOf(topic)).toBeGreaterThan(before);
-    await clock.advance(DAY_MS, again(topic));
+    await clock.advance(DAY_MS, freshStub(topic));
     expect(await sizeOf(topic)).toBe(before);
   });
 
   test("5.2 after it a subscriber meets nobody", async () => {
     const topic = freshTopic();
     await finishLast(topic, await openPublisher(topic), { id: "end" });
-    expect(await answerOf(ask(again(topic), subscriber({})))).toBe("topic-not-live");
+    expect(await answerOf(ask(freshStub(topic), subscriber({})))).toBe("topic-not-live");
   });
 });

@@ -3,15 +3,15 @@
  * middle of it gets it all, whatever begins meanwhile.
  */
 import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { formatFinish } from "../../../src/core/client-frame.ts";
 import type { EndReason } from "../../../src/core/end-reason.ts";
-import { parseHubFrame, type HubFrame } from "../../../src/core/hub-frame.ts";
+import type { HubFrame } from "../../../src/core/hub-frame.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
 import { expectReached } from "../../support-in-workerd/expect-reached.ts";
+import { freshStub } from "../../support-in-workerd/fresh-stub.ts";
 import { keyGrant, tokenGrant } from "../support/grants.ts";
 import { later } from "../support/later.ts";
 import {
@@ -23,8 +23,10 @@ import {
   subscriber,
   type Client,
 } from "../support/sockets.ts";
+import { nextFrame } from "../support/next-frame.ts";
 import { NOTHING, storedIn } from "../support/stored.ts";
 import { crash, evict, freshDomain, freshTopic, wake } from "../support/topics.ts";
+import { useWaitingBytes } from "../support/waiting-bytes.ts";
 
 const TOPIC_FINISHED = { code: 1000, reason: "topic-finished" };
 const TOPIC_ENDED = { code: 1000, reason: "topic-ended" };
@@ -36,37 +38,8 @@ const DAY_MS = 24 * HOUR_MS;
 type Stub = DurableObjectStub<Topic>;
 type ReaderOptions = Parameters<typeof subscriber>[1];
 
-/** As if so much waited for each subscriber: more than a replay lets wait, and less than closes anybody. */
-let waitingBytes = 0;
-const { bufferedAmount } = Object.getOwnPropertyDescriptors(WebSocket.prototype);
-
-beforeAll(() => {
-  Object.defineProperty(WebSocket.prototype, "bufferedAmount", {
-    get: () => waitingBytes,
-    configurable: true,
-  });
-});
-
-beforeEach(() => {
-  waitingBytes = 0;
-});
-
-afterAll(() => {
-  if (bufferedAmount === undefined) Reflect.deleteProperty(WebSocket.prototype, "bufferedAmount");
-  else Object.defineProperty(WebSocket.prototype, "bufferedAmount", bufferedAmount);
-});
-
-/** A stub that is of use though the object may have left memory. */
-function again(topic: Stub): Stub {
-  return env.TOPIC.get(topic.id);
-}
-
-async function nextFrame(client: Client): Promise<HubFrame> {
-  const received = await client.next();
-  const frame = typeof received === "string" ? parseHubFrame(received) : null;
-  if (frame?.ok !== true) throw new Error(`Not a frame: ${JSON.stringify(received)}`);
-  return frame.value;
-}
+/** More than a replay lets wait, and less than closes anybody, where a test says so. */
+const waiting = useWaitingBytes();
 
 /** Objects that were in memory when their topic ended. */
 const seen: WeakSet<Topic> = new WeakSet();
@@ -74,7 +47,7 @@ const seen: WeakSet<Topic> = new WeakSet();
 /** Waits until an object that was seen has left memory, as it does when the topic is over and the last socket gone. */
 async function untilReset(topic: Stub): Promise<void> {
   await vi.waitFor(() =>
-    runInDurableObject(again(topic), (instance: Topic) => {
+    runInDurableObject(freshStub(topic), (instance: Topic) => {
       if (seen.has(instance)) throw new Error("It is in memory");
     }),
   );
@@ -87,8 +60,8 @@ async function live(
   reason: EndReason = "finished",
   policy: Partial<Policy> = KEPT,
 ): Promise<void> {
-  const source = await open(again(topic), publisher(policy, { protocol: "stream" }));
-  await runInDurableObject(again(topic), (instance: Topic) => void seen.add(instance));
+  const source = await open(freshStub(topic), publisher(policy, { protocol: "stream" }));
+  await runInDurableObject(freshStub(topic), (instance: Topic) => void seen.add(instance));
   for (const text of messages) {
     source.send(JSON.stringify({ type: "publish", id: crypto.randomUUID(), messages: [text] }));
     await ackOf(source);
@@ -116,7 +89,7 @@ function admission(since: string | null, policy = KEPT, options: ReaderOptions =
 }
 
 function openReader(topic: Stub, since: string, options: ReaderOptions = {}): Promise<Client> {
-  return open(again(topic), admission(since, KEPT, options));
+  return open(freshStub(topic), admission(since, KEPT, options));
 }
 
 /** All that a reader gets: messages, and the frames before and behind them. */
@@ -140,7 +113,7 @@ async function readToClose(
   since: string,
 ): Promise<Awaited<ReturnType<typeof readAll>> & { close: unknown }> {
   const reader = await openReader(topic, since);
-  await runInDurableObject(again(topic), (instance: Topic) => void seen.add(instance));
+  await runInDurableObject(freshStub(topic), (instance: Topic) => void seen.add(instance));
   const read = await readAll(reader);
   const close = await reader.next();
   await untilReset(topic);
@@ -166,7 +139,7 @@ describe("what is kept of a topic that is over", () => {
         close,
       });
     }
-    const raw = await open(again(topic), subscriber(KEPT, { since: "-2" }));
+    const raw = await open(freshStub(topic), subscriber(KEPT, { since: "-2" }));
     expect(await raw.take(3)).toEqual(["b", "c", close]);
   });
 
@@ -215,12 +188,12 @@ describe("what is kept of a topic that is over", () => {
     using clock = new Clock();
     const topic = freshTopic();
     await live(topic, ["a"]);
-    const source = await open(again(topic), publisher(KEPT, { protocol: "stream" }));
+    const source = await open(freshStub(topic), publisher(KEPT, { protocol: "stream" }));
     source.send(JSON.stringify({ type: "publish", id: "1", messages: ["b"] }));
     await nextFrame(source);
-    await crash(again(topic));
-    await wake(again(topic));
-    await clock.advance(1000, again(topic));
+    await crash(freshStub(topic));
+    await wake(freshStub(topic));
+    await clock.advance(1000, freshStub(topic));
     const reader = await openReader(topic, "earliest");
     expect(await readAll(reader)).toMatchObject({
       messages: ["a", "b"],
@@ -233,9 +206,9 @@ describe("a topic that is over and kept", () => {
   test("9.11 is 404 without `since`, and needs its policy", async () => {
     const topic = freshTopic();
     await live(topic, ["a"]);
-    expect(await answerOf(ask(again(topic), admission(null)))).toBe("topic-not-live");
+    expect(await answerOf(ask(freshStub(topic), admission(null)))).toBe("topic-not-live");
     const unasked = subscriber(null, { protocol: "stream", since: "earliest" });
-    expect(await answerOf(ask(again(topic), unasked))).toBe("needs policy");
+    expect(await answerOf(ask(freshStub(topic), unasked))).toBe("needs policy");
   });
 
   test.each([
@@ -245,7 +218,9 @@ describe("a topic that is over and kept", () => {
   ] as const)("9.11 is 404 where %s", async (_, messages, policy) => {
     const topic = freshTopic();
     await live(topic, messages, "finished", policy);
-    expect(await answerOf(ask(again(topic), admission("earliest", policy)))).toBe("topic-not-live");
+    expect(await answerOf(ask(freshStub(topic), admission("earliest", policy)))).toBe(
+      "topic-not-live",
+    );
   });
 
   test("9.11 is 404 when its time is over, or what was published in it is too old", async () => {
@@ -253,9 +228,9 @@ describe("a topic that is over and kept", () => {
     const topic = freshTopic();
     await live(topic, ["a"]);
     await clock.advance(HOUR_MS - 1);
-    expect(await answerOf(ask(again(topic), admission("earliest")))).toBeNull();
+    expect(await answerOf(ask(freshStub(topic), admission("earliest")))).toBeNull();
     await clock.advance(2);
-    expect(await answerOf(ask(again(topic), admission("earliest")))).toBe("topic-not-live");
+    expect(await answerOf(ask(freshStub(topic), admission("earliest")))).toBe("topic-not-live");
 
     const silent = freshTopic();
     const source = await open(silent, publisher(KEPT));
@@ -268,18 +243,18 @@ describe("a topic that is over and kept", () => {
     source.close(1000);
     await source.next();
     expect(await watcher.next()).toEqual(TOPIC_ENDED);
-    expect(await answerOf(ask(again(silent), admission("earliest")))).toBe("topic-not-live");
+    expect(await answerOf(ask(freshStub(silent), admission("earliest")))).toBe("topic-not-live");
   });
 
   test("9.11 of a version before, which kept no reason, was abandoned", async () => {
     const topic = freshTopic();
     await live(topic, ["a"]);
-    await runInDurableObject(again(topic), (_, { storage }) => {
+    await runInDurableObject(freshStub(topic), (_, { storage }) => {
       const { ended, ...before } = storage.kv.get<Record<string, unknown>>("log") ?? {};
       expect(ended).toBe("finished");
       storage.kv.put("log", before);
     });
-    await evict(again(topic));
+    await evict(freshStub(topic));
     const reader = await openReader(topic, "earliest");
     expect(await readAll(reader)).toMatchObject({
       messages: ["a"],
@@ -304,7 +279,7 @@ describe("a topic that is over and kept", () => {
       last: { type: "end", reason: "abandoned" },
     });
     await clock.advance(1);
-    expect(await answerOf(ask(again(topic), admission("earliest", byNumber)))).toBe(
+    expect(await answerOf(ask(freshStub(topic), admission("earliest", byNumber)))).toBe(
       "topic-not-live",
     );
   });
@@ -313,9 +288,11 @@ describe("a topic that is over and kept", () => {
     const topic = freshTopic();
     await live(topic, ["a"]);
     const policy: Partial<Policy> = { ...KEPT, subscribers: "token" };
-    expect(await answerOf(ask(again(topic), admission("earliest", policy)))).toBe("token-required");
+    expect(await answerOf(ask(freshStub(topic), admission("earliest", policy)))).toBe(
+      "token-required",
+    );
     const token = tokenGrant(Date.now() + HOUR_MS);
-    const reader = await open(again(topic), admission("earliest", policy, { grant: token }));
+    const reader = await open(freshStub(topic), admission("earliest", policy, { grant: token }));
     expect((await readAll(reader)).messages).toEqual(["a"]);
   });
 
@@ -331,7 +308,7 @@ describe("a topic that is over and kept", () => {
       await reader.next();
     }
     if (before.keys.length === 0) throw new Error("Nothing was stored");
-    await clock.advance(DAY_MS, again(topic));
+    await clock.advance(DAY_MS, freshStub(topic));
     await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
   });
 });
@@ -345,12 +322,12 @@ function message(n: number): string {
 
 const ALL = Array.from({ length: MESSAGES }, (_, n) => message(n + 1));
 
-/** A reader in the middle of a topic that is over, who gets no more until `waitingBytes` is 0. */
+/** A reader in the middle of a topic that is over, who gets no more until `waiting.each` is 0. */
 async function openSlowReader(
   topic: Stub,
   options: ReaderOptions = {},
 ): Promise<{ reader: Client; messages: unknown[] }> {
-  waitingBytes = 600_000;
+  waiting.each = 600_000;
   const reader = await openReader(topic, "earliest", options);
   expect(await nextFrame(reader)).toMatchObject({ type: "open" });
   const frame = await nextFrame(reader);
@@ -360,7 +337,7 @@ async function openSlowReader(
 
 /** What is still to come, and the end. */
 async function readRest(reader: Client, messages: unknown[]): Promise<HubFrame> {
-  waitingBytes = 0;
+  waiting.each = 0;
   for (;;) {
     const frame = await nextFrame(reader);
     if (frame.type !== "messages") return frame;
@@ -404,7 +381,7 @@ async function sleepingReader(
 
 async function liveLarge(topic: Stub, policy: Partial<Policy> = KEPT): Promise<void> {
   await live(topic, ALL, "finished", policy);
-  await evict(again(topic));
+  await evict(freshStub(topic));
 }
 
 describe("who is in the middle of a topic that is over", () => {
