@@ -9,6 +9,7 @@ import { ok, type Result } from "../core/result.ts";
 import { logError } from "../log.ts";
 import type { Caller } from "./caller.ts";
 import { checkPlace } from "./check-place.ts";
+import { countEmptyRead } from "./empty-reads.ts";
 import { countFailure } from "./failed-credentials.ts";
 import type { Handshake } from "./handshake.ts";
 import { joinTopic } from "./join-topic.ts";
@@ -30,8 +31,15 @@ export interface Asked<T> {
   readonly value: T;
 }
 
+/** What a socket will bring, nobody can know here. */
+const isEmpty = (): boolean => false;
+
 /** Asks a topic until it takes the socket or does not. */
-export async function admit(
+export function admit(handshake: Handshake, caller: Caller): Promise<Result<Response, Problem>> {
+  return countEmptyRead(handshake, caller, () => admitCounted(handshake, caller), isEmpty);
+}
+
+async function admitCounted(
   handshake: Handshake,
   caller: Caller,
 ): Promise<Result<Response, Problem>> {

@@ -11,11 +11,25 @@ const BLOCK_MS = 10_000;
 /** Clients; the library keeps up to twice as many. */
 const MAX_CLIENTS = 10_000;
 
+/** How seldom it is told that nobody can be counted. */
+const TELL_MS = 60_000;
+
+/** The rate limits that the hub is bound to. */
+type Binding = {
+  [Name in keyof Env]: Env[Name] extends RateLimit ? Name : never;
+}[keyof Env];
+
 /** One limit. */
 export class ClientLimit {
+  readonly #binding: Binding;
   readonly #blockedUntilMs: QuickLRU<string, number> = new QuickLRU({ maxSize: MAX_CLIENTS });
   /** Until when any of them is blocked. */
   #anyUntilMs = 0;
+  #toldMs = -Infinity;
+
+  constructor(binding: Binding) {
+    this.#binding = binding;
+  }
 
   /** Whether a client has tried too much of late; its name is not asked for while nobody has. */
   isOver(caller: { readonly client: string }): boolean {
@@ -24,10 +38,14 @@ export class ClientLimit {
   }
 
   /** Counts one try of a client that was in vain. */
-  async count(counter: RateLimit | undefined, client: string): Promise<void> {
+  async count({ env, client }: { readonly env: Env; readonly client: string }): Promise<void> {
+    const counter: RateLimit | undefined = env[this.#binding];
+    const nowMs = Date.now();
     if (counter === undefined) {
       // wrangler's environments inherit no bindings. Whoever asked is answered as ever, and nobody is counted.
-      logError({ event: "rate-limit-missing" });
+      if (nowMs - this.#toldMs < TELL_MS) return;
+      this.#toldMs = nowMs;
+      logError({ event: "rate-limit-missing", binding: this.#binding });
       return;
     }
     const { success } = await counter.limit({ key: client });

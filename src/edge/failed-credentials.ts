@@ -6,7 +6,7 @@ import type { Problem } from "../core/problem.ts";
 import type { Caller } from "./caller.ts";
 import { ClientLimit } from "./client-limit.ts";
 
-const limit = new ClientLimit();
+const limit = new ClientLimit("FAILED_CREDENTIALS");
 
 /** Whether a client has tried too much of late. */
 export function isBlocked(caller: Caller): boolean {
@@ -14,8 +14,8 @@ export function isBlocked(caller: Caller): boolean {
 }
 
 /** Counts a credential of a client that opened nothing. */
-export function countFailure({ env, client }: Caller): Promise<void> {
-  return limit.count(env.FAILED_CREDENTIALS, client);
+export function countFailure(caller: Caller): Promise<void> {
+  return limit.count(caller);
 }
 
 /** The answer to a client that is blocked, whatever it presents. */

@@ -6,7 +6,7 @@ import type { Problem } from "../core/problem.ts";
 import type { Caller } from "./caller.ts";
 import { ClientLimit } from "./client-limit.ts";
 
-const limit = new ClientLimit();
+const limit = new ClientLimit("FUTILE_LOOKUPS");
 
 /** Whether a client has asked for too many of late. */
 export function mayNotLookUp(caller: Caller): boolean {
@@ -14,8 +14,8 @@ export function mayNotLookUp(caller: Caller): boolean {
 }
 
 /** Counts a query of a client's for a domain that nobody knows. */
-export function countFutileLookup({ env, client }: Caller): Promise<void> {
-  return limit.count(env.FUTILE_LOOKUPS, client);
+export function countFutileLookup(caller: Caller): Promise<void> {
+  return limit.count(caller);
 }
 
 /** The answer to a client that is over the limit where the key store would have to be asked. */

@@ -20,6 +20,7 @@ import type { Caller } from "./caller.ts";
 import { checkKeyWithDomain } from "./check-credential.ts";
 import { checkPlace } from "./check-place.ts";
 import { readSubscriberCredential } from "./credential.ts";
+import { countEmptyRead } from "./empty-reads.ts";
 import type { SubscriberHandshake } from "./handshake.ts";
 import { lateBody } from "./late-body.ts";
 import { prepare } from "./prepare-admission.ts";
@@ -72,14 +73,15 @@ export async function getPage(
     const turns = await takeTurns(handshake, caller, prepared.value.admission, ask);
     return turns.ok ? turns.value : turns;
   };
-  const page = await read();
-  if (!page.ok || waitSeconds === 0 || !page.value.isEmpty) return page;
+  const waits = waitSeconds > 0;
+  const page = await countEmptyRead(handshake, caller, read, ({ isEmpty }) => isEmpty && !waits);
+  if (!page.ok || !waits || !page.value.isEmpty) return page;
   const options = { since: page.value.cursor, gap: "skip" } as const;
   const waiting = await waitForMessages({ ...handshake, options }, caller, waitSeconds);
   if (!waiting.ok) return waiting;
   const { over, stop } = waiting.value;
   const whole = over.then(async () => {
-    const later = await read();
+    const later = await countEmptyRead(handshake, caller, read, ({ isEmpty }) => isEmpty);
     // What it is refused by now it is told when it asks again.
     return later.ok ? later.value.body : page.value.body;
   });

@@ -23,6 +23,7 @@ import { readBodyKind, type BodyKind } from "./media-type.ts";
 import { parsePost } from "./parse-post.ts";
 import { prepare, type Prepared } from "./prepare-admission.ts";
 import { withBody } from "./read-body.ts";
+import { countRefusedPost } from "./refused-posts.ts";
 import { OUTDATED_TOPIC } from "./topic-reports.ts";
 
 /** What is told of a post that was published. */
@@ -62,9 +63,12 @@ export async function post(
   if (!place.ok) return place;
   const head = readHead(request, address);
   if (!head.ok) return head;
-  const prepared = await prepare(head.value.handshake, caller);
-  if (!prepared.ok) return prepared;
-  return withBody(request, (bytes) => publish(bytes, head.value, caller, prepared.value));
+  const { handshake } = head.value;
+  return countRefusedPost(handshake.credential, caller, async () => {
+    const prepared = await prepare(handshake, caller);
+    if (!prepared.ok) return prepared;
+    return withBody(request, (bytes) => publish(bytes, head.value, caller, prepared.value));
+  });
 }
 
 function readHead({ url, headers }: Request, address: Address): Result<PostHead, Problem> {

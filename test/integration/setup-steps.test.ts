@@ -347,6 +347,14 @@ simple = { limit = 1, period = 10 }
 name = "FUTILE_LOOKUPS"
 namespace_id = "8"
 simple = { limit = 1, period = 10 }
+[[env.staging.ratelimits]]
+name = "EMPTY_READS"
+namespace_id = "9"
+simple = { limit = 1, period = 10 }
+[[env.staging.ratelimits]]
+name = "REFUSED_POSTS"
+namespace_id = "10"
+simple = { limit = 1, period = 10 }
 [env.staging.vars]
 HOME_REGION = "weur"
 JURISDICTION = ""
@@ -387,11 +395,13 @@ required = ["DATABASE_URL", "ADMIN_TOKEN"]
     const ids = [hub, staging, other].flatMap((config) =>
       config?.ratelimits.map(({ namespace_id }) => namespace_id),
     );
-    expect(new Set(ids).size).toBe(6);
+    expect(new Set(ids).size).toBe(12);
     expect(other?.name).toBe("wspubsub-other");
     expect(other?.ratelimits.map(({ simple }) => simple)).toEqual([
       { limit: 30, period: 60 },
       { limit: 30, period: 60 },
+      { limit: 1200, period: 60 },
+      { limit: 600, period: 60 },
     ]);
     expect(other?.secrets.required).toEqual(["DATABASE_URL", "ADMIN_TOKEN"]);
     expect(other?.observability).toEqual(hub?.observability);

@@ -95,7 +95,7 @@ function workerOf(
       ({ binding, className }) =>
         `(name = ${quote(binding)}, durableObjectNamespace = (className = ${quote(className)}, serviceName = ${quote(homeOf(className))}))`,
     ),
-    ...["FAILED_CREDENTIALS", "FUTILE_LOOKUPS"].map(
+    ...["FAILED_CREDENTIALS", "FUTILE_LOOKUPS", "EMPTY_READS", "REFUSED_POSTS"].map(
       (name) => `(name = ${quote(name)}, service = (name = "limiter", entrypoint = "Limiter"))`,
     ),
     ...Object.entries(texts).map(

@@ -83,7 +83,8 @@ describe("15.9 GET /v1/health", () => {
 
     test("asks neither Postgres nor an object, and is not counted", async () => {
       const untouchable = new Proxy({}, { get: () => expect.unreachable("a binding was used") });
-      const names = ["TOPIC", "DOMAIN", "FAILED_CREDENTIALS", "FUTILE_LOOKUPS"];
+      const limits = ["FAILED_CREDENTIALS", "FUTILE_LOOKUPS", "EMPTY_READS", "REFUSED_POSTS"];
+      const names = ["TOPIC", "DOMAIN", ...limits];
       const bindings = Object.fromEntries(names.map((name) => [name, untouchable]));
       for (let n = 0; n < 3; n += 1) expect((await health({ bindings })).status).toBe(200);
       expect(postgres.asked).toEqual([]);

@@ -1,6 +1,7 @@
 /** PROTOCOL.md, section 17: what the edge makes of a post's headers and body, and what it tells of a topic's answer. */
 import { env } from "cloudflare:workers";
 import fc from "fast-check";
+import { SignJWT } from "jose";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { Message } from "../../../src/core/message.ts";
 import { formatPublish } from "../../../src/core/client-frame.ts";
@@ -344,13 +345,69 @@ describe("17.9 who posts", () => {
     expect((await posting.post({ headers: client })).status).toBe(200);
   });
 
+  describe("14.15 by a token, refused for what it is,", () => {
+    const SECRET = "a secret of at least 32 characters, for tests";
+    const CONFLICT = { type: "refused", slug: "publisher-conflict" };
+    let posting: Posting;
+    let client: string;
+    let token: string;
+
+    beforeEach(async () => {
+      await leaveRoomInMinute();
+      posting = new Posting({ tokenSecret: SECRET, tokenPublishers: true });
+      client = crypto.randomUUID();
+      token = await new SignJWT({
+        authorization_details: [{ type: "wspubsub", actions: ["publish"], topics: ["*"] }],
+      })
+        .setProtectedHeader({ alg: "HS256" })
+        .setAudience(`wspubsub:${posting.domain}`)
+        .setSubject("user")
+        .setExpirationTime("2h")
+        .sign(new TextEncoder().encode(SECRET));
+      const asked = Array.from({ length: 599 }, () => env.REFUSED_POSTS.limit({ key: client }));
+      await Promise.all(asked);
+    });
+
+    async function post(answer: unknown, { credential = token, type = "text/plain" } = {}) {
+      const { namespace: TOPIC } = new ScriptedPosts(answer);
+      const headers = {
+        "CF-Connecting-IP": client,
+        Authorization: `Bearer ${credential}`,
+        "Content-Type": type,
+      };
+      return (await posting.post({ headers, env: { TOPIC }, body: "" })).status;
+    }
+
+    test("is counted, by its topic's answer or by its body; then no topic is asked", async () => {
+      expect(await post(CONFLICT)).toBe(409);
+      expect(await post(PUBLISHED, { type: "application/x-ndjson" })).toBe(400);
+      expect(await post(new Error("was asked"))).toBe(429);
+      expect(await post(PUBLISHED, { credential: "key" })).toBe(200);
+    });
+
+    test("is another's, or one by a key, or what was published, and is not counted", async () => {
+      expect(await post(CONFLICT)).toBe(409);
+      for (let n = 0; n < 3; n += 1) {
+        expect(await post(PUBLISHED)).toBe(200);
+        expect(await post({ type: "unpublished", problem: BUSY })).toBe(503);
+        expect(await post(CONFLICT, { credential: "key" })).toBe(409);
+      }
+      expect(await post(CONFLICT)).toBe(409);
+      expect(await post(PUBLISHED)).toBe(429);
+      client = crypto.randomUUID();
+      expect(await post(PUBLISHED)).toBe(200);
+    });
+  });
+
   test("14.1 a limit whose binding is missing is logged, and nobody is refused for it", async () => {
     const logged = vi.spyOn(console, "error").mockImplementation(() => {});
     const bindings = { FAILED_CREDENTIALS: undefined } as unknown as Partial<Env>;
     const headers = { Authorization: "Bearer wrong" };
     const posted = await new Posting().post({ headers, env: bindings });
     expect(posted).toMatchObject({ status: 401, word: "key-rejected" });
-    expect(logged.mock.calls.flat().join()).toContain("rate-limit-missing");
+    await new Posting().post({ headers, env: bindings });
+    const lines = logged.mock.calls.flat().filter((line) => String(line).includes("rate-limit"));
+    expect(lines).toEqual([expect.stringContaining("FAILED_CREDENTIALS")]);
     logged.mockRestore();
   });
 });

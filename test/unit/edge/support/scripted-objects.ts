@@ -7,22 +7,40 @@ import { formatAnswer, parseAdmission, ADMISSION_HEADER } from "../../../../src/
 import type { Admission } from "../../../../src/core/admission.ts";
 import type { Post } from "../../../../src/core/post.ts";
 import type { Domain } from "../../../../src/domain/domain.ts";
+import type { PageAnswer } from "../../../../src/topic/pages.ts";
 import type { Topic } from "../../../../src/topic/topic.ts";
 
-/** A topic; the last answer of the script is given for ever. `"admitted"` is a 101. */
+/** A page of a topic's. */
+export type PageScript = Extract<PageAnswer, { readonly type: "page" }>;
+
+type Scripted = Answer | PageScript | "admitted" | "closed" | Response | Error;
+
+/** A topic; the last answer of the script is given for ever. `"admitted"` is a 101, `"closed"` one that is over at once. */
 export class ScriptedTopic {
   /** What it was told, in order. */
   readonly heard: Admission[] = [];
-  readonly #script: (Answer | "admitted" | Response | Error)[];
+  readonly #script: Scripted[];
 
   /** An error is thrown. */
-  constructor(...script: (Answer | "admitted" | Response | Error)[]) {
+  constructor(...script: Scripted[]) {
     this.#script = script;
   }
 
   /** Stands for all topics. */
   get namespace(): DurableObjectNamespace<Topic> {
-    return namespaceOf({ fetch: this.#fetch });
+    return namespaceOf({ fetch: this.#fetch, page: this.#page });
+  }
+
+  readonly #page = async (admission: string): Promise<unknown> => {
+    this.heard.push(parseAdmission(admission));
+    return this.#next();
+  };
+
+  #next(): Exclude<Scripted, Error> {
+    const answer = this.#script.length > 1 ? this.#script.shift() : this.#script[0];
+    if (answer === undefined) throw new Error("Nothing is in the script");
+    if (answer instanceof Error) throw answer;
+    return answer;
   }
 
   readonly #fetch = async (
@@ -30,14 +48,15 @@ export class ScriptedTopic {
     { headers }: { headers: Record<string, string> },
   ): Promise<Response> => {
     this.heard.push(parseAdmission(headers[ADMISSION_HEADER] ?? null));
-    const answer = this.#script.length > 1 ? this.#script.shift() : this.#script[0];
-    if (answer === undefined) throw new Error("Nothing is in the script");
-    if (answer instanceof Error) throw answer;
+    const answer = this.#next();
     if (answer instanceof Response) return answer;
-    if (answer !== "admitted")
+    if (typeof answer === "object" && answer.type === "page")
+      throw new Error("No socket is a page");
+    if (typeof answer === "object")
       return new Response(null, { status: 409, headers: formatAnswer(answer) });
     const { 0: client, 1: server } = new WebSocketPair();
     server.accept();
+    if (answer === "closed") server.close(1000);
     return new Response(null, { status: 101, webSocket: client });
   };
 }
