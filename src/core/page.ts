@@ -25,8 +25,8 @@ export interface Page {
   readonly list: string;
 }
 
-/** Writes a page as JSON. */
+/** Writes a page as JSON, and a line's end: many read it in a terminal. */
 export function formatPage({ cursor, gap, more, end, at, list }: Page): string {
   const head = JSON.stringify({ cursor, gap, more, end }).slice(0, -1);
-  return `${head},"at":${formatSpans(at)},"messages":${list}}`;
+  return `${head},"at":${formatSpans(at)},"messages":${list}}\n`;
 }

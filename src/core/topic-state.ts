@@ -35,6 +35,8 @@ export interface LiveState extends Life {
 export interface GraceState extends Life {
   readonly phase: "grace";
   readonly deadlineMs: number;
+  /** How long it is at most, in milliseconds: no longer for a clock that was ahead when it began. */
+  readonly graceMs?: number | undefined;
 }
 
 // Version 0.1 stored neither of the optional ones.
@@ -48,7 +50,13 @@ const LIFE_ENTRIES = {
 export const TopicStateSchema: v.GenericSchema<unknown, TopicState> = v.variant("phase", [
   v.object({ phase: v.literal("vacant") }),
   v.object({ phase: v.literal("live"), ...LIFE_ENTRIES }),
-  v.object({ phase: v.literal("grace"), ...LIFE_ENTRIES, deadlineMs: v.number() }),
+  v.object({
+    phase: v.literal("grace"),
+    ...LIFE_ENTRIES,
+    deadlineMs: v.number(),
+    // Version 0.1 stored none.
+    graceMs: v.optional(v.number()),
+  }),
 ]);
 
 /** The state of a topic that nobody has started. */
@@ -131,7 +139,8 @@ export interface Transition {
 }
 
 /** Applies an event at a time, in milliseconds since the epoch. */
-export function transition(state: TopicState, event: TopicEvent, nowMs: number): Transition {
+export function transition(stored: TopicState, event: TopicEvent, nowMs: number): Transition {
+  const state = stored.phase === "grace" ? bringForward(stored, nowMs) : stored;
   if (state.phase === "grace" && nowMs >= state.deadlineMs) {
     const after = transition(VACANT, event, nowMs);
     return { ...after, effects: [ABANDON, ...after.effects] };
@@ -154,6 +163,12 @@ export function transition(state: TopicState, event: TopicEvent, nowMs: number):
     case "time-passes":
       return go(state);
   }
+}
+
+/** The clock was set back since the grace began. */
+function bringForward(state: GraceState, nowMs: number): GraceState {
+  const { deadlineMs, graceMs = Infinity } = state;
+  return deadlineMs - nowMs > graceMs ? { ...state, deadlineMs: nowMs + graceMs } : state;
 }
 
 function publisherConnects(
@@ -193,9 +208,10 @@ function post(
     case "grace": {
       // To whole seconds, so that many in a second store one deadline.
       const deadlineMs = Math.ceil((nowMs + policy.graceSeconds * 1000) / 1000) * 1000;
+      const graceMs = (policy.graceSeconds + 1) * 1000;
       if (policy.graceSeconds === 0)
         return go({ phase: "live", life: state.life, policy, policyAtMs });
-      return go(deadlineMs === state.deadlineMs ? state : { ...state, deadlineMs });
+      return go(deadlineMs === state.deadlineMs ? state : { ...state, deadlineMs, graceMs });
     }
   }
 }
@@ -225,7 +241,7 @@ function publisherLeaves(state: TopicState, remaining: number, nowMs: number): T
   const graceMs = state.policy.graceSeconds * 1000;
   if (graceMs === 0) return go(VACANT, ABANDON);
   const deadlineMs = nowMs + graceMs;
-  return go({ ...state, phase: "grace", deadlineMs });
+  return go({ ...state, phase: "grace", deadlineMs, graceMs });
 }
 
 function publisherFinishes(state: TopicState): Transition {

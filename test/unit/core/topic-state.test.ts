@@ -56,7 +56,12 @@ const alarm: TopicEvent = { type: "time-passes" };
 const displace = { type: "displace-publishers" } as const;
 const abandon = { type: "end-topic", reason: "abandoned" } as const;
 const finish = { type: "end-topic", reason: "finished" } as const;
-const graceBegins: TopicState = { phase: "grace", ...life, deadlineMs: NOW + 10_000 };
+const graceBegins: TopicState = {
+  phase: "grace",
+  ...life,
+  deadlineMs: NOW + 10_000,
+  graceMs: 10_000,
+};
 
 function refusalOf({ refusal }: Transition): string | null {
   if (refusal === null) return null;
@@ -235,6 +240,15 @@ describe("transition", () => {
       effects: [],
       refusal: null,
     });
+  });
+
+  test("a grace is no longer for a clock that was ahead when it began", () => {
+    const setBack = NOW - 3_600_000;
+    const { state } = transition(graceBegins, subscribe, setBack);
+    expect(state).toEqual({ ...graceBegins, deadlineMs: setBack + 10_000 });
+    expect(transition(graceBegins, alarm, NOW).state).toBe(graceBegins);
+    // One of a version that did not say how long it is.
+    expect(transition(grace, alarm, setBack).state).toBe(grace);
   });
 
   test("a grace never outlives its deadline, whatever the events", () => {
