@@ -27,6 +27,7 @@ export const MARKS = [
   "progress-begun-by-clock",
   "replay-waits-for-room",
   "replay-of-another-epoch",
+  "past-forgotten",
   "current-and-behind",
   "topic-waited-to-be-read",
   "topic-read-meanwhile",

@@ -61,10 +61,13 @@ export class Audience {
 
   /** Its subscribers, those in replay first, each with the offset up to which it has all, as far as is known. */
   *places(): Generator<readonly [Subscriber, number | null]> {
+    const { epoch } = this.#log.head;
     for (const { subscriber, offset } of this.#replay.places) {
-      yield [subscriber, subscriber.acknowledged ?? offset];
+      yield [subscriber, subscriber.acknowledgedIn(epoch) ?? offset];
     }
-    for (const subscriber of this.fanOut.subscribers) yield [subscriber, subscriber.acknowledged];
+    for (const subscriber of this.fanOut.subscribers) {
+      yield [subscriber, subscriber.acknowledgedIn(epoch)];
+    }
   }
 
   /** Takes a socket that was admitted, and lets it begin where it asked to; `null`: with what comes now. */
@@ -107,7 +110,7 @@ export class Audience {
     if (ack.ok) {
       const { epoch } = ending ?? this.#log.head;
       if (ack.value.epoch === epoch) subscriber.acknowledge(ack.value);
-      else reached("ack-of-another-epoch");
+      else subscriber.acknowledgeBefore(ack.value);
       return;
     }
     const { id, detail } = ack.error;

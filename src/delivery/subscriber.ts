@@ -2,6 +2,7 @@
  * One subscriber's socket: what is sent to it in its own protocol, and how far it is behind.
  */
 import { byteLengthOf } from "../core/byte-size.ts";
+import { reached } from "../core/coverage-mark.ts";
 import { formatCursor, type Cursor } from "../core/cursor.ts";
 import type { EndReason } from "../core/end-reason.ts";
 import { formatEnd, formatGap, formatOpen } from "../core/hub-frame.ts";
@@ -49,8 +50,8 @@ export class Subscriber {
   readonly #queue: SendQueue;
   /** Whether the runtime tells what it holds, as far as was looked. */
   #isQueueKnown = true;
-  /** The last offset that it has acknowledged, `null` until it does. */
-  #acknowledged: number | null = null;
+  /** What it has acknowledged last, `null` until it does. */
+  #acknowledged: Cursor | null = null;
 
   constructor(kept: SubscriberSocket) {
     this.#kept = kept;
@@ -107,20 +108,26 @@ export class Subscriber {
   }
 
   /** Takes its word for what it has received; from the first time on what it has not counts. */
-  acknowledge({ epoch, offset }: Cursor): void {
-    this.#acknowledged = offset;
+  acknowledge(cursor: Cursor): void {
+    const { epoch, offset } = cursor;
+    this.#acknowledged = cursor;
     const rest = (this.#unacknowledged ??= []);
     // What it was sent of an epoch before, it has as well.
     const kept = rest.findIndex((sent) => sent.epoch === epoch && sent.offset > offset);
-    for (const { bytes } of rest.splice(0, kept < 0 ? rest.length : kept)) {
-      this.#unacknowledgedBytes -= bytes;
-      this.#excusedBytes = Math.max(0, this.#excusedBytes - bytes);
-    }
+    this.#release(rest, kept < 0 ? rest.length : kept);
   }
 
-  /** The last offset that it says it has, `null` where it has said nothing since the object woke. */
-  get acknowledged(): number | null {
-    return this.#acknowledged;
+  /** The same of another epoch than the one that goes on, as far as it was sent anything of that. */
+  acknowledgeBefore({ epoch, offset }: Cursor): void {
+    const rest = this.#unacknowledged ?? [];
+    const last = rest.findLastIndex((sent) => sent.epoch === epoch && sent.offset <= offset);
+    if (last < 0) reached("ack-of-another-epoch");
+    this.#release(rest, last + 1);
+  }
+
+  /** The last offset that it says it has of an epoch, `null` where it has said nothing since the object woke. */
+  acknowledgedIn(epoch: string): number | null {
+    return this.#acknowledged?.epoch === epoch ? this.#acknowledged.offset : null;
   }
 
   /** Looks at its socket; what is said of its size is as it was then, and as it was added to since. */
@@ -166,6 +173,13 @@ export class Subscriber {
   goLive(): void {
     this.#excusedBytes = this.#unacknowledgedBytes;
     this.rememberPlace(null);
+  }
+
+  #release(sent: Unacknowledged[], count: number): void {
+    for (const { bytes } of sent.splice(0, count)) {
+      this.#unacknowledgedBytes -= bytes;
+      this.#excusedBytes = Math.max(0, this.#excusedBytes - bytes);
+    }
   }
 
   get #queueBytes(): number {

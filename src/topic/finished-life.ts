@@ -83,10 +83,16 @@ export class FinishedLife {
   /** Forgets it, if its time is over; whether it was. */
   expire(nowMs: number): boolean {
     if (this.#known === null || nowMs < this.#known.untilMs) return false;
+    this.forget();
+    return true;
+  }
+
+  /** Forgets it, be it stored or not. */
+  forget(): void {
     this.#known = null;
     this.#ids = new RecentIds();
-    if (this.#isStored) this.#kv.delete(KEY);
-    return true;
+    this.#isStored = false;
+    this.#kv.delete(KEY);
   }
 
   /** An owner's publish of that life, or what finished it; `null` when it is not known. */

@@ -8,7 +8,6 @@ import { epochOf, type Cursor } from "../core/cursor.ts";
 import type { EndReason } from "../core/end-reason.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Since } from "../core/since.ts";
-import { joinMessageLists } from "../core/stream.ts";
 import { Batch } from "../delivery/batch.ts";
 import type { LogView, Resumption } from "../delivery/log-view.ts";
 import { RecentBatches } from "../delivery/recent-batches.ts";
@@ -16,11 +15,11 @@ import { DurableHistory } from "./durable-history.ts";
 import { historyBoundsOf, isSameHistory, keepsLess, type HistoryBounds } from "./history-bounds.ts";
 import type { History } from "./history.ts";
 import { deleteLogMeta, loadLogMeta, storeLogMeta, type LogPosition } from "./log-meta.ts";
-import { dropRowsSetAside } from "./log-rows.ts";
+import { dropRows, dropRowsSetAside } from "./log-rows.ts";
 import { MemoryHistory } from "./memory-history.ts";
 import type { Owner } from "./owner.ts";
 import { PastLog } from "./past-log.ts";
-import type { Publication } from "./publication.ts";
+import { listOf, type Publication } from "./publication.ts";
 import { RecentIds, type PublishedId } from "./recent-ids.ts";
 import { ReplayReads } from "./replay-reads.ts";
 import { resume } from "./resume.ts";
@@ -67,6 +66,8 @@ export class Log implements LogView {
   /** Whether its place is known: it was restored, or something has happened here since. */
   #isPlaced = false;
   #reads: ReplayReads = new ReplayReads();
+  /** Where it began anew when it was told to forget, `null`: it never was. */
+  #forgottenAt: Cursor | null = null;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -221,7 +222,12 @@ export class Log implements LogView {
   /** Whether anything is left of a life that is over, to be read. */
   hasPast(nowMs: number): boolean {
     if (this.#keepUntilMs === null || nowMs >= this.#keepUntilMs) return false;
-    return this.resume({ type: "earliest" }, nowMs).cursor.offset < this.#head;
+    return this.countReadable(nowMs) > 0;
+  }
+
+  /** How many messages whoever may read gets at most. */
+  countReadable(nowMs: number): number {
+    return this.#head - this.resume({ type: "earliest" }, nowMs).cursor.offset;
   }
 
   /** The log of a life that is over, which is kept for a time, to be read until it is discarded. */
@@ -257,6 +263,34 @@ export class Log implements LogView {
 
   /** Forgets everything, in memory; nothing that was said of the old epoch holds for the new one. */
   reset(): void {
+    this.#beginAnew();
+    this.#holds.clear();
+    this.#keptBehind = Infinity;
+  }
+
+  /**
+   * Forgets everything that was published, wherever it is kept. `goesOn`: what is published next is kept as before.
+   * Where it throws memory and storage differ. Replays hold what they held until they look: too much, never too little.
+   */
+  forget({ goesOn }: { readonly goesOn: boolean }): void {
+    const { bounds } = this.#history;
+    const { sql } = this.#storage;
+    deleteLogMeta(this.#storage);
+    dropRows(sql);
+    dropRowsSetAside(sql);
+    this.#beginAnew();
+    this.#forgottenAt = this.head;
+    if (!goesOn || bounds === null) return;
+    this.#history = this.#openDurable(bounds, [], "none");
+    this.store();
+  }
+
+  /** Where the log began anew when it last had to forget; another object each time, `null`: it never had to. */
+  get forgottenAt(): Cursor | null {
+    return this.#forgottenAt;
+  }
+
+  #beginAnew(): void {
     this.#isPlaced = true;
     this.#epoch = newEpoch();
     this.#head = 0;
@@ -268,8 +302,6 @@ export class Log implements LogView {
     this.#keepUntilMs = null;
     this.#ended = null;
     this.#unstored = 0;
-    this.#holds.clear();
-    this.#keptBehind = Infinity;
     this.#reads = new ReplayReads();
   }
 
@@ -413,17 +445,6 @@ export class Log implements LogView {
     this.#history = new MemoryHistory(this.#recent);
     this.#keepUntilMs = null;
   }
-}
-
-/** The list of all messages, `null` where not all were written. */
-function listOf(publications: readonly Publication[]): string | null {
-  const lists: string[] = [];
-  for (const { messages, list } of publications) {
-    if (messages.length === 0) continue;
-    if (list === undefined) return null;
-    lists.push(list);
-  }
-  return joinMessageLists(lists);
 }
 
 function newEpoch(): string {

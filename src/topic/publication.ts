@@ -1,6 +1,7 @@
 /** What a publisher hands over at once, and who waits to hear that it is in the log. */
 import type { Cursor } from "../core/cursor.ts";
 import type { Message } from "../core/message.ts";
+import { joinMessageLists } from "../core/stream.ts";
 import type { Owner } from "./owner.ts";
 
 /** Messages that stay together: one raw frame, or one `publish` of the stream. */
@@ -27,4 +28,15 @@ export interface Receipt {
   readonly name: PublishName | null;
   /** All that was published before it is in the log, and itself, up to a cursor. */
   ack(cursor: Cursor): void;
+}
+
+/** The list of all messages, `null` where not all were written. */
+export function listOf(publications: readonly Publication[]): string | null {
+  const lists: string[] = [];
+  for (const { messages, list } of publications) {
+    if (messages.length === 0) continue;
+    if (list === undefined) return null;
+    lists.push(list);
+  }
+  return joinMessageLists(lists);
 }

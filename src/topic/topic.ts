@@ -16,6 +16,7 @@ import { logError } from "../log.ts";
 import { Alarm } from "./alarm.ts";
 import { Entrance } from "./entrance.ts";
 import { FinishedLife } from "./finished-life.ts";
+import { Forgetting } from "./forgetting.ts";
 import { Intake } from "./intake.ts";
 import { Joins } from "./joins.ts";
 import { KeyWatch } from "./key-watch.ts";
@@ -52,6 +53,7 @@ export class Topic extends DurableObject<Env> {
   readonly #alarm: Alarm;
   readonly #audience: Audience;
   readonly #entrance: Entrance;
+  readonly #forgetting: Forgetting;
   readonly #intake: Intake;
   readonly #joins: Joins;
   readonly #keyWatch: KeyWatch;
@@ -95,8 +97,8 @@ export class Topic extends DurableObject<Env> {
     const finished = new FinishedLife(storage.kv);
     const publishes = new Publishes(log, sequencer, {
       findFinished: (owner, id) => finished.find(owner, id),
-      finish: (by, answer) => this.#finish(() => this.#lifecycle.finish(by, answer)),
-      finishAgain: (answer) => this.#finish(() => this.#lifecycle.finishAgain(answer)),
+      finish: (by, answer) => this.#insist(() => this.#lifecycle.finish(by, answer)),
+      finishAgain: (answer) => this.#insist(() => this.#lifecycle.finishAgain(answer)),
     });
     this.#intake = new Intake(publishes, sequencer);
     const members = (this.#members = new Members(audience, sockets));
@@ -136,6 +138,7 @@ export class Topic extends DurableObject<Env> {
     this.#joins = new Joins({ ...parts, entrance, lifecycle, vacancy });
     this.#posts = new Posts({ ...parts, entrance, lifecycle, publishes });
     this.#pages = new Pages({ ...parts, lifecycle });
+    this.#forgetting = new Forgetting({ ...parts, lifecycle, storage, vacancy });
     void ctx.blockConcurrencyWhile(async () => {
       try {
         address.load();
@@ -200,6 +203,11 @@ export class Topic extends DurableObject<Env> {
   /** Ends the topic, whoever is there; `false`: there was nothing to end. */
   end(): boolean {
     return this.#lifecycle.delete();
+  }
+
+  /** Forgets what was published, and lets the topic go on; says how many messages could be read. */
+  forgetMessages(): number {
+    return this.#insist(() => this.#forgetting.forget());
   }
 
   /** Says how the topic is, for the operator. */
@@ -288,9 +296,9 @@ export class Topic extends DurableObject<Env> {
   }
 
   /** Nobody is answered whose word could not be stored. */
-  #finish(finish: () => void): void {
+  #insist<T>(act: () => T): T {
     try {
-      finish();
+      return act();
     } catch (error) {
       // SQLITE_FULL and the like.
       this.#fail("log-failed", error);

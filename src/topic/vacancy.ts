@@ -124,6 +124,11 @@ export class Vacancy {
     if (isLogOver || (isForgotten && log.keepUntilMs === null)) this.#deleteAll();
   }
 
+  /** All that was kept is forgotten: nothing is stored, but for those who are leaving, who see to it then. */
+  empty(): void {
+    if (this.#parts.isVacant() && this.#parts.members.leaving === 0) this.#deleteAll();
+  }
+
   /** Nothing that those who waited on a vacant topic had stored outlives them. */
   forgetAddress(): void {
     const { address, keyWatch, log } = this.#parts;

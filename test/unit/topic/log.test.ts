@@ -523,3 +523,40 @@ test.each([
     expect(new LogRows(storage, []).after(0, 128 * 1024, log.head.epoch)).toHaveLength(4);
   }),
 );
+
+describe("a log that forgets", () => {
+  test("15.11 holds what its readers held until they let go, not less", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 2 });
+      append(log, 3, START_MS);
+      log.keepBehind(1, READER);
+      log.forget({ goesOn: true });
+      // Who comes now relies on what the replay has held all the time.
+      append(log, 2000, START_MS);
+      expect(readAll(log, 1)).toHaveLength(1999);
+      log.keepBehind(Infinity, READER);
+      append(log, 2000, START_MS);
+      expect(log.gone).toBeGreaterThan(1);
+    }));
+
+  test.each([{ historyMessages: 9 }, {}])("15.11 tells each time by another place: %j", (policy) =>
+    onStorage((storage) => {
+      const log = openLog(storage, policy);
+      expect(log.forgottenAt).toBeNull();
+      append(log, 2, START_MS);
+      const { epoch } = log.head;
+      log.forget({ goesOn: true });
+      const first = log.forgottenAt;
+      expect(first).toEqual(log.head);
+      expect(first).toMatchObject({ offset: 0 });
+      expect(first?.epoch).not.toBe(epoch);
+      expect([log.isDurable, log.countReadable(START_MS)]).toEqual([
+        "historyMessages" in policy,
+        0,
+      ]);
+      log.forget({ goesOn: false });
+      expect(log.forgottenAt).not.toEqual(first);
+      expect(log.isDurable).toBe(false);
+    }),
+  );
+});

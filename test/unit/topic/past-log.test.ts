@@ -7,13 +7,17 @@ const READER = {};
 
 /** A log that tells what it is asked to keep, and what it has, of which a past log sees less. */
 function createLog(messages: readonly string[]): {
-  log: ConstructorParameters<typeof PastLog>[0] & { head: { epoch: string; offset: number } };
+  log: ConstructorParameters<typeof PastLog>[0] & {
+    head: { epoch: string; offset: number };
+    forgottenAt: { epoch: string; offset: number } | null;
+  };
   history: ConstructorParameters<typeof PastLog>[1] & { first: number | null };
   kept: number[];
 } {
   const kept: number[] = [];
   const log = {
     head: { epoch: "one", offset: messages.length },
+    forgottenAt: null,
     keepBehind: (offset: number) => void kept.push(offset),
   };
   const history = {
@@ -55,4 +59,20 @@ test("9.5 its readers keep what they need of the same epoch, and nothing of the 
   log.head = { epoch: "two", offset: 0 };
   past.keepBehind(2, READER);
   expect(kept).toEqual([1]);
+});
+
+test("15.11 what is forgotten is nowhere, and what it was read of begins anew", () => {
+  const { log, history, kept } = createLog(["a", "b", "c"]);
+  log.forgottenAt = { epoch: "zero", offset: 0 };
+  const past = new PastLog(log, history);
+  expect(past.read(1)).not.toBeNull();
+  const next = { epoch: "two", offset: 0 };
+  log.forgottenAt = next;
+  log.head = { epoch: "two", offset: 9 };
+  expect(past.read(1)).toBeNull();
+  expect(past.read(0)).toBeNull();
+  expect([past.head, past.gone]).toEqual([next, 0]);
+  // Its readers hold what they held until they let go of it.
+  past.keepBehind(Infinity, READER);
+  expect(kept).toEqual([Infinity]);
 });

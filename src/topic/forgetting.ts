@@ -1,0 +1,52 @@
+/**
+ * Forgetting: all that was published on a topic goes, in storage and in memory, and what comes next has a new epoch.
+ * Who publishes and who receives stays. Knows no HTTP, and not who may have it done.
+ * Invariant: storage forgets all of it in one step; after a crash it is all there, or nothing is.
+ */
+import type { Alarm } from "./alarm.ts";
+import type { FinishedLife } from "./finished-life.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { Log } from "./log.ts";
+import type { Members } from "./members.ts";
+import type { Vacancy } from "./vacancy.ts";
+
+/** The parts of a topic that have anything to forget. */
+export interface ForgettingParts {
+  readonly alarm: Alarm;
+  readonly finished: FinishedLife;
+  readonly lifecycle: Lifecycle;
+  readonly log: Log;
+  readonly members: Members;
+  readonly storage: DurableObjectStorage;
+  readonly vacancy: Vacancy;
+}
+
+/** The forgetting of one topic. */
+export class Forgetting {
+  readonly #parts: ForgettingParts;
+
+  constructor(parts: ForgettingParts) {
+    this.#parts = parts;
+  }
+
+  /** Forgets what was published; says how many messages could be read. Where it throws the object must begin anew. */
+  forget(): number {
+    const { alarm, finished, lifecycle, log, members, storage, vacancy } = this.#parts;
+    const nowMs = Date.now();
+    lifecycle.passTime(nowMs);
+    const messages = log.countReadable(nowMs);
+    const goesOn = lifecycle.state.phase !== "vacant";
+    const isKept = log.keepUntilMs !== null || finished.untilMs !== null;
+    // It holds ids, too.
+    members.dropLog();
+    storage.transactionSync(() => {
+      finished.forget();
+      log.forget({ goesOn });
+    });
+    // With the database, and what its free pages still hold.
+    if (isKept) vacancy.empty();
+    lifecycle.rememberLog();
+    alarm.rearm();
+    return messages;
+  }
+}
