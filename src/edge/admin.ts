@@ -18,6 +18,7 @@ import { rawParam } from "./raw-param.ts";
 import { parseAddressParams, parseDomainParam } from "./route-address.ts";
 import { syncDomain } from "./sync-domain.ts";
 import { endTopic } from "./end-topic.ts";
+import { forgetMessages } from "./forget-messages.ts";
 import { describeTopic, listSockets, listTopics } from "./topic-reports.ts";
 
 type AdminContext = Context<{ Bindings: Env }>;
@@ -69,6 +70,16 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
       if (!address.ok) return address;
       const allowed = await requireDomain(caller, authorization, address.value.domain);
       return allowed.ok ? succeed(200, await endTopic(caller, address.value)) : allowed;
+    }),
+  );
+
+  admin.delete("/domains/:domain/topics/:topic/messages", (c) =>
+    respond(c, async (caller, authorization) => {
+      const address = parseAddressParams(c);
+      if (!address.ok) return address;
+      // A key that leaked, or stands in a page, must not destroy a history.
+      const allowed = await requireAdmin(caller, authorization);
+      return allowed.ok ? succeed(200, await forgetMessages(caller, address.value)) : allowed;
     }),
   );
 

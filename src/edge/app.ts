@@ -17,8 +17,9 @@ export function createApp(): Hono<{ Bindings: Env }> {
 
   app.all("/ws/*", (c) => upgrade(c.req.raw, c.env, c.executionCtx));
 
-  app.route("/v1", createMessages());
+  // First, since it has one method of the other's path.
   app.route("/v1", createAdmin());
+  app.route("/v1", createMessages());
 
   app.notFound((c) => {
     noteRefusal(c.req.raw, c.env, "not-found");

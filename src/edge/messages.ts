@@ -1,12 +1,14 @@
 /**
  * The route of a topic's messages, `/v1/domains/{Domain}/topics/{Topic}/messages` (PROTOCOL.md, section 17): its
- * methods, who may ask from where, and how answers look. Owns nothing of what the methods do.
+ * methods, who may ask from where, and how answers look. Owns nothing of what the methods do. DELETE, which no page of
+ * elsewhere may ask for, is the admin's (admin.ts).
  */
 import { Hono, type Context } from "hono";
 import type { Address } from "../core/address.ts";
 import type { Problem } from "../core/problem.ts";
 import type { Result } from "../core/result.ts";
 import { callerOf, posterOf, type Caller } from "./caller.ts";
+import { describeFailure } from "./describe-failure.ts";
 import { noteDomain, noteRefusal } from "./note-refusal.ts";
 import { getPage, type PageBody } from "./page.ts";
 import { post, type Posted } from "./post.ts";
@@ -17,7 +19,7 @@ type MessagesContext = Context<{ Bindings: Env }>;
 
 const PATH = "/domains/:domain/topics/:topic/messages";
 const METHODS = "GET, HEAD, POST";
-const ALLOW: Readonly<Record<string, string>> = { Allow: `${METHODS}, OPTIONS` };
+const ALLOW: Readonly<Record<string, string>> = { Allow: `${METHODS}, DELETE, OPTIONS` };
 
 /**
  * From any page: the credential is in a header, which no page can make another one's browser send. Written here and not
@@ -57,9 +59,9 @@ export function createMessages(): Hono<{ Bindings: Env }> {
     switch (c.req.method) {
       case "GET":
       case "HEAD":
-        return answerPage(c);
+        return orFailure(c, answerPage(c), OF_A_KIND);
       case "POST":
-        return answerPost(c);
+        return orFailure(c, answerPost(c));
       case "OPTIONS":
         return new Response(null, { status: 204, headers: PREFLIGHT });
       default:
@@ -67,6 +69,21 @@ export function createMessages(): Hono<{ Bindings: Env }> {
     }
   });
   return messages;
+}
+
+/** What the router's handler of errors does, but so that a page can read it. */
+async function orFailure(
+  c: MessagesContext,
+  answer: Promise<Response>,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  try {
+    return await answer;
+  } catch (error) {
+    // What nobody has foreseen, and what is neither of the hub's doing nor of the client's.
+    if (!(error instanceof Error)) throw error;
+    return refuse(c, describeFailure(error), headers);
+  }
 }
 
 async function answerPage(c: MessagesContext): Promise<Response> {

@@ -196,7 +196,10 @@ describe.runIf(sqlEndpoint !== null)("a page", () => {
   test("18.4 another method is told which there are, a page elsewhere may ask", async () => {
     const place = await freshPlace();
     const put = await fetch(place.messages, { method: "PUT" });
-    expect([put.status, put.headers.get("Allow")]).toEqual([405, "GET, HEAD, POST, OPTIONS"]);
+    expect([put.status, put.headers.get("Allow")]).toEqual([
+      405,
+      "GET, HEAD, POST, DELETE, OPTIONS",
+    ]);
     const asks = { Origin: "https://page.example", "Access-Control-Request-Method": "GET" };
     const options = await fetch(place.messages, { method: "OPTIONS", headers: asks });
     expect(options.status).toBe(204);

@@ -143,7 +143,7 @@ describe.runIf(isLocal)("curl", () => {
     const place = await freshPlace();
     const program = startProgram("curl", ["-sSi", "-X", "OPTIONS", place.messages]);
     await program.exited;
-    expect(program.output()).toMatch(/^Allow: GET, HEAD, POST, OPTIONS\r?$/m);
+    expect(program.output()).toMatch(/^Allow: GET, HEAD, POST, DELETE, OPTIONS\r?$/m);
     expect(await curl("-X", "PATCH", place.messages)).toMatchObject({ status: 405 });
   });
 });
