@@ -91,6 +91,21 @@ export const TopicEndedSchema: v.GenericSchema<unknown, TopicEnded> = v.object({
   ended: v.literal(true),
 });
 
+/** A topic whose messages were forgotten. */
+export interface MessagesForgotten {
+  readonly domain: string;
+  readonly topic: string;
+  /** How many could be read. */
+  readonly messages: number;
+}
+
+/** Reads that. */
+export const MessagesForgottenSchema: v.GenericSchema<unknown, MessagesForgotten> = v.object({
+  domain: v.string(),
+  topic: v.string(),
+  messages: CountSchema,
+});
+
 /** Reads a page of topics. */
 export const TopicListSchema: v.GenericSchema<unknown, TopicList> = v.object({
   domain: v.string(),

@@ -12,6 +12,7 @@ import {
   DomainSyncSchema,
   HeldSchema,
   KeySyncSchema,
+  MessagesForgottenSchema,
   ProblemSchema,
   RevokedSchema,
   SocketListSchema,
@@ -20,6 +21,7 @@ import {
   TopicSchema,
   type DomainSync,
   type KeySync,
+  type MessagesForgotten,
   type SocketList,
   type TopicEnded,
   type TopicList,
@@ -33,7 +35,7 @@ const TIMEOUT_MS = 10_000;
 export interface HubFailure {
   /** A sentence without its full stop. */
   readonly message: string;
-  /** The hub answers that there is no such thing, or no such route. */
+  /** The hub answers that there is no such thing, or no such route or method. */
   readonly isNotFound: boolean;
 }
 
@@ -75,6 +77,12 @@ export class Hub {
   endTopic(domain: string, topic: string): Answer<TopicEnded> {
     const path = `${domainPath(domain)}/topics/${encodeURIComponent(topic)}`;
     return this.#ask("DELETE", path, { 200: TopicEndedSchema });
+  }
+
+  /** Has a topic forget what was published; an older hub cannot. */
+  forgetMessages(domain: string, topic: string): Answer<MessagesForgotten> {
+    const path = `${domainPath(domain)}/topics/${encodeURIComponent(topic)}/messages`;
+    return this.#ask("DELETE", path, { 200: MessagesForgottenSchema });
   }
 
   /** Looks at who is connected to a topic, at most so many; an older hub cannot (not found). */
@@ -127,7 +135,7 @@ export class Hub {
     }
     return err({
       message: describeProblem(status, problem.output),
-      isNotFound: status === 404,
+      isNotFound: status === 404 || status === 405,
     });
   }
 }

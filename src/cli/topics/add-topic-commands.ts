@@ -4,6 +4,7 @@
 import { Argument, Option, type Command } from "commander";
 import { domainArgument, parsed, parseInteger, parseTopicName } from "../input/arguments.ts";
 import { endTopic } from "./end-topic.ts";
+import { forgetMessages } from "./forget-messages.ts";
 import { listSockets } from "./list-sockets.ts";
 import { listTopics, type ListTopicsOptions } from "./list-topics.ts";
 import type { Session } from "../session.ts";
@@ -81,5 +82,21 @@ Its log is kept as the policy says. Who may publish can start it again.
 
 Example:
   wspubsub topics end example news`,
+    );
+
+  topics
+    .command("forget")
+    .description("forget what was published on a topic; who is there stays, and goes on")
+    .addArgument(domainArgument())
+    .addArgument(new Argument("<topic>", "the topic").argParser(parsed(parseTopicName)))
+    .action((domain: string, topic: string) => forgetMessages(session, domain, topic))
+    .addHelpText(
+      "after",
+      `
+Readers of its past are told that something is missing. What is sent again is
+published again. SECURITY.md says for how long Cloudflare can restore it.
+
+Example:
+  wspubsub topics forget example news`,
     );
 }

@@ -66,6 +66,8 @@ describe("help", () => {
     "tokens mint",
     "topics list",
     "topics show",
+    "topics end",
+    "topics forget",
   ])("of %s: its options, those of all, and an example that names it", async (command) => {
     const { code, stdout, stderr } = await cli([...command.split(" "), "--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

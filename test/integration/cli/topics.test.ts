@@ -134,6 +134,27 @@ describe("topics", () => {
     expect(hub.seen[0]).toEqual(authorized("DELETE /v1/domains/x/topics/b%2Fc"));
   });
 
+  test.each([
+    [0, 'Forgot no message of "b/c" of "x".\n'],
+    [1, 'Forgot 1 message of "b/c" of "x".\n'],
+    [20, 'Forgot 20 messages of "b/c" of "x".\n'],
+  ])("forget: %i", async (messages, told) => {
+    const body = { domain: "x", topic: "b/c", messages };
+    const hub = await startFakeHub({ status: 200, body });
+    const { code, stdout } = await cli(["topics", "forget", "x", "b/c"], hub);
+    expect([code, stdout]).toEqual([0, told]);
+    expect(await json(["topics", "forget", "x", "b/c"], hub)).toEqual(body);
+    expect(hub.seen[0]).toEqual(authorized("DELETE /v1/domains/x/topics/b%2Fc/messages"));
+  });
+
+  test.each([
+    [404, "Nothing is here"],
+    [405, "This method is not allowed here"],
+  ])("forget of a hub that cannot: %i", async (status, title) => {
+    const hub = await startFakeHub({ status, body: { title } });
+    expectFailure(await cli(["topics", "forget", "x", "y"], hub), "a version before");
+  });
+
   test("show --sockets of a hub that cannot", async () => {
     const hub = await startFakeHub({ status: 404, body: { title: "Nothing is here" } });
     expectFailure(await cli(["topics", "show", "x", "y", "--sockets"], hub), "a version before");
