@@ -410,6 +410,25 @@ describe.runIf(inject("hub").sqlEndpoint !== null)("posts to mixed versions", ()
       );
     },
   );
+
+  test.concurrent.each(MIXTURES)(
+    "15.11 are forgotten where edge and topic can, else nothing is: edge $edge, topic $topic, domain $domain",
+    async (mixture) => {
+      const hub = hubOf(mixture);
+      const { domain, pub, sub } = await newTenant(hub, { history_messages: 10 });
+      const publisher = await StreamPublisher.open(pub("t"));
+      await publisher.publish(["one"]);
+      const { status, body } = await hub.admin("DELETE", `${domain}/topics/t/messages`);
+      const isForgotten = isTaken(mixture);
+      const refusal = mixture.edge === "current" ? 503 : 404;
+      expect([status, body["messages"]]).toEqual(isForgotten ? [200, 1] : [refusal, undefined]);
+      await publisher.publish(["two"]);
+      const reader = await StreamSubscriber.open(`${sub("t")}?since=earliest`);
+      expect(await reader.messages(isForgotten ? 1 : 2)).toEqual(
+        isForgotten ? ["two"] : ["one", "two"],
+      );
+    },
+  );
 });
 
 /** Whether a token may publish there. */

@@ -39,6 +39,19 @@ describe("with the running hub", () => {
     await pub.closed();
   });
 
+  test("a topic forgets what was published, and its publisher stays", async () => {
+    const { key } = await json(["keys", "create", "forgetful"]);
+    const pub = await publish(`${hub.url}/ws/pub/${String(key)}/forgetful/n%2Fews`);
+    const sub = await open(`${hub.url}/ws/sub/forgetful/n%2Fews?since=earliest`);
+    expect(await sub.texts(1)).toEqual(["hello"]);
+    const forgotten = await json(["topics", "forget", "forgetful", "n/ews"]);
+    expect(forgotten).toEqual({ domain: "forgetful", topic: "n/ews", messages: 1 });
+    pub.send("two");
+    expect(await sub.texts(1)).toEqual(["two"]);
+    const later = await open(`${hub.url}/ws/sub/forgetful/n%2Fews?since=earliest`);
+    expect(await later.texts(1)).toEqual(["two"]);
+  });
+
   test("a key that is switched off closes its publishers, one that was switched on opens", async () => {
     const { id, key } = await json(["keys", "create", "switched", "--inactive"]);
     const url = `${hub.url}/ws/pub/${String(key)}/switched/news`;
