@@ -77,7 +77,7 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
     respond(c, async (caller, authorization) => {
       const address = parseAddressParams(c);
       if (!address.ok) return address;
-      // A key that leaked, or stands in a page, must not destroy a history.
+      // A history cannot be made again: no key that stands in a page, or leaked, may destroy it.
       const allowed = await requireAdmin(caller, authorization);
       return allowed.ok ? succeed(200, await forgetMessages(caller, address.value)) : allowed;
     }),

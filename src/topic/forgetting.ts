@@ -1,6 +1,6 @@
 /**
  * Forgetting: all that was published on a topic goes, in storage and in memory, and what comes next has a new epoch.
- * Who publishes and who receives stays. Knows no HTTP, and not who may have it done.
+ * Publishers and subscribers stay. Knows no HTTP, and nothing of rights.
  * Invariant: storage forgets all of it in one step; after a crash it is all there, or nothing is.
  */
 import type { Alarm } from "./alarm.ts";

@@ -225,7 +225,7 @@ export class Log implements LogView {
     return this.countReadable(nowMs) > 0;
   }
 
-  /** How many messages whoever may read gets at most. */
+  /** How many messages can be read. */
   countReadable(nowMs: number): number {
     return this.#head - this.resume({ type: "earliest" }, nowMs).cursor.offset;
   }

@@ -56,7 +56,7 @@ export class PastLog implements ReplayedLog {
     if (this.#log.head.epoch === this.head.epoch) this.#log.keepBehind(offset, holder);
   }
 
-  /** Whoever reads it looks first: so nobody has to keep a list of those that are read. */
+  /** Before each look at the rest: so nobody keeps a list of what is read. */
   #lookIfForgotten(): void {
     const { forgottenAt } = this.#log;
     if (forgottenAt === null || forgottenAt === this.#forgottenAt) return;

@@ -539,6 +539,16 @@ describe("a log that forgets", () => {
       expect(log.gone).toBeGreaterThan(1);
     }));
 
+  test("15.11 costs what is stored of it, however many rows go", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, { historyMessages: 9000 });
+      append(log, 2000, START_MS);
+      const rowsWritten = countRowsWritten(storage);
+      log.forget({ goesOn: true });
+      expect(rowsWritten()).toBeLessThan(5);
+      expect(earliest(log, START_MS)).toBe(0);
+    }));
+
   test.each([{ historyMessages: 9 }, {}])("15.11 tells each time by another place: %j", (policy) =>
     onStorage((storage) => {
       const log = openLog(storage, policy);
