@@ -7,18 +7,16 @@ import type { Alarm } from "./alarm.ts";
 import type { FinishedLife } from "./finished-life.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
-import type { Members } from "./members.ts";
 import type { Vacancy } from "./vacancy.ts";
 
 /** The parts of a topic that have anything to forget. */
 export interface ForgettingParts {
-  readonly alarm: Alarm;
+  readonly alarm: Pick<Alarm, "rearm">;
   readonly finished: FinishedLife;
-  readonly lifecycle: Lifecycle;
+  readonly lifecycle: Pick<Lifecycle, "passTime" | "rememberLog" | "state">;
   readonly log: Log;
-  readonly members: Members;
   readonly storage: DurableObjectStorage;
-  readonly vacancy: Vacancy;
+  readonly vacancy: Pick<Vacancy, "empty">;
 }
 
 /** The forgetting of one topic. */
@@ -31,20 +29,16 @@ export class Forgetting {
 
   /** Forgets what was published; says how many messages could be read. Where it throws the object must begin anew. */
   forget(): number {
-    const { alarm, finished, lifecycle, log, members, storage, vacancy } = this.#parts;
+    const { alarm, finished, lifecycle, log, storage, vacancy } = this.#parts;
     const nowMs = Date.now();
     lifecycle.passTime(nowMs);
     const messages = log.countReadable(nowMs);
     const goesOn = lifecycle.state.phase !== "vacant";
-    const isKept = log.keepUntilMs !== null || finished.untilMs !== null;
-    // It holds ids, too.
-    members.dropLog();
     storage.transactionSync(() => {
       finished.forget();
       log.forget({ goesOn });
     });
-    // With the database, and what its free pages still hold.
-    if (isKept) vacancy.empty();
+    vacancy.empty();
     lifecycle.rememberLog();
     alarm.rearm();
     return messages;

@@ -124,7 +124,10 @@ export class Vacancy {
     if (isLogOver || (isForgotten && log.keepUntilMs === null)) this.#deleteAll();
   }
 
-  /** All that was kept is forgotten: nothing is stored, but for those who are leaving, who see to it then. */
+  /**
+   * All that was kept is forgotten: the database of a vacant topic goes, and with it what its free pages still hold. As
+   * long as somebody is leaving that waits (`finish`).
+   */
   empty(): void {
     if (this.#parts.isVacant() && this.#parts.members.leaving === 0) this.#deleteAll();
   }

@@ -10,12 +10,17 @@ import { formatFinish, formatPublish } from "../../../src/core/client-frame.ts";
 import { hasEnded } from "../../../src/core/fresh-stub.ts";
 import type { HubFrame } from "../../../src/core/hub-frame.ts";
 import type { Policy } from "../../../src/core/policy.ts";
+import { VACANT } from "../../../src/core/topic-state.ts";
+import { FinishedLife } from "../../../src/topic/finished-life.ts";
+import { Forgetting } from "../../../src/topic/forgetting.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
 import { Clock } from "../../support-in-workerd/clock.ts";
 import { expectReached } from "../../support-in-workerd/expect-reached.ts";
 import { failNextWrite } from "../../support-in-workerd/faults.ts";
 import { freshStub } from "../../support-in-workerd/fresh-stub.ts";
-import { keyGrant } from "../support/grants.ts";
+import { keyGrant, tokenGrant } from "../support/grants.ts";
+import { breakSql, onStorage, START_MS } from "../support/log-storage.ts";
+import { openLog, raw } from "../support/logs.ts";
 import { nextFrame } from "../support/next-frame.ts";
 import { cursorOf, post } from "../support/posts.ts";
 import { answerOf, ask, open, publisher, subscriber, type Client } from "../support/sockets.ts";
@@ -100,6 +105,10 @@ function storedText(topic: Stub): Promise<string> {
   });
 }
 
+function alarmOf(topic: Stub): Promise<number | null> {
+  return runInDurableObject(freshStub(topic), (_, { storage }) => storage.getAlarm());
+}
+
 /** All that sockets carry. */
 function carriedText(topic: Stub): Promise<string> {
   return runInDurableObject(freshStub(topic), (_, ctx) =>
@@ -168,7 +177,9 @@ describe.each([
     const before = cursorOf(await post(topic, policy, { id: "id-one", messages: ["secret"] }));
     await settle(topic);
     await freshStub(topic).forgetMessages();
-    expect(await storedText(topic)).not.toMatch(/secret|id-one/);
+    const stored = await storedText(topic);
+    expect(stored).not.toMatch(/secret|id-one/);
+    expect(stored.includes('"history":{')).toBe("historyMessages" in policy);
     await settle(topic);
     expect(await freshStub(topic).describe()).toMatchObject({ phase: "grace" });
     const empty = await pageOf(topic, policy);
@@ -185,6 +196,8 @@ describe.each([
     expect(await pageOf(topic, KEPT)).toMatchObject({ messages: ["secret"] });
     expect(await freshStub(topic).forgetMessages()).toBe(1);
     expect(await storedIn(topic)).toEqual(NOTHING);
+    // Not even that something was to end.
+    expect(await alarmOf(topic)).toBeNull();
     await settle(topic);
     expect(await pageOf(topic, KEPT)).toMatchObject({ type: "refused", slug: "topic-not-live" });
     expect(await freshStub(topic).forgetMessages()).toBe(0);
@@ -289,6 +302,28 @@ describe("what is forgotten", () => {
     vi.restoreAllMocks();
   });
 
+  test("15.11 is all stored still where storage fails in the middle, whatever becomes of the object", () =>
+    onStorage((storage) => {
+      const log = openLog(storage, KEPT);
+      log.append(raw("secret"), START_MS);
+      const finished = new FinishedLife(storage.kv);
+      finished.remember({ id: "1", owner: 1, fingerprint: 7 }, log.position, START_MS);
+      finished.store({ isEmptied: false });
+      const stored = (): unknown => [...storage.kv.list()];
+      const before = stored();
+      const forgetting = new Forgetting({
+        alarm: { rearm: () => {} },
+        finished,
+        lifecycle: { passTime: () => {}, rememberLog: () => {}, state: VACANT },
+        log,
+        storage,
+        vacancy: { empty: () => {} },
+      });
+      breakSql(storage);
+      expect(() => forgetting.forget()).toThrow("SQLITE_IOERR");
+      expect(stored()).toEqual(before);
+    }));
+
   test("15.11 is not what has not its place yet: it comes after", async () => {
     const topic = freshTopic();
     const source = await openSource(topic, { historyMessages: 10, historyDelayMs: 1000 });
@@ -381,7 +416,8 @@ describe("who reads what is forgotten", () => {
     await ackOf(source, "end");
     expect(await topic.describe()).toMatchObject({ phase: "vacant" });
     await freshStub(topic).forgetMessages();
-    expect(await storedText(topic)).not.toContain("xxx");
+    // That they are leaving must be known after a sleep.
+    expect(await storedIn(topic)).toEqual({ ...NOTHING, keys: ["leaving"] });
     await expectReached("past-forgotten", async () => {
       waiting.each = 0;
       const [gap, end] = await readUpTo(reader, "end");
@@ -413,6 +449,29 @@ describe("who reads what is forgotten", () => {
       { type: "end", reason: "finished" },
     ]);
     expect(await pageOf(topic, {})).toMatchObject({ messages: ["after"] });
+  });
+
+  test("15.11 13.6 a token ends in time of which only the alarm knows", async () => {
+    using clock = new Clock();
+    const policy = { ...SHARED, ...KEPT };
+    const topic = freshTopic();
+    const source = await openSource(topic, policy);
+    const grant = tokenGrant(Date.now() + 60_000);
+    const waiter = await open(topic, subscriber(policy, { grant }));
+    source.close(1000);
+    await source.next();
+    await topic.forgetMessages();
+    await clock.advance(60_001, topic);
+    expect(await waiter.next()).toMatchObject({ code: 4401 });
+  });
+
+  test("15.11 a grace that has passed is over, though nobody has noticed", async () => {
+    using clock = new Clock();
+    const topic = freshTopic();
+    await post(topic, { ...KEPT, graceSeconds: 1 }, { messages: ["secret"] });
+    await clock.advance(2001);
+    expect(await topic.forgetMessages()).toBe(1);
+    expect(await storedIn(topic)).toEqual(NOTHING);
   });
 
   test("15.11 what is kept for a time does not end sooner or later for it", async () => {
