@@ -539,6 +539,17 @@ describe("a log that forgets", () => {
       expect(log.gone).toBeGreaterThan(1);
     }));
 
+  test("15.11 has in rows what memory alone had before it had to", () =>
+    onStorage((storage) => {
+      const log = openLog(storage);
+      append(log, 3000, START_MS);
+      log.configure({ ...DEFAULT_POLICY, historyMessages: 9000 }, START_MS);
+      log.forget({ goesOn: true });
+      append(log, 1500, START_MS);
+      expect(earliest(log, START_MS)).toBe(0);
+      expect(readAll(log, 0)).toHaveLength(1500);
+    }));
+
   test("15.11 costs what is stored of it, however many rows go", () =>
     onStorage((storage) => {
       const log = openLog(storage, { historyMessages: 9000 });
@@ -558,7 +569,8 @@ describe("a log that forgets", () => {
       log.forget({ goesOn: true });
       const first = log.forgottenAt;
       expect(first).toEqual(log.head);
-      expect(first).toMatchObject({ offset: 0 });
+      // Nor when anything was published last.
+      expect(log.position).toEqual({ ...first, offset: 0, atMs: 0, ids: [] });
       expect(first?.epoch).not.toBe(epoch);
       expect([log.isDurable, log.countReadable(START_MS)]).toEqual([
         "historyMessages" in policy,
