@@ -1,7 +1,7 @@
 /** PROTOCOL.md, 15.11 on the edge: who may have messages forgotten, and that no page of elsewhere may ask for it. */
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { createApp } from "../../../src/edge/app.ts";
 import { post } from "../support/posts.ts";
 import { FakePostgres } from "./support/fake-postgres.ts";
@@ -87,12 +87,10 @@ describe("15.11 DELETE …/topics/{Topic}/messages", () => {
   });
 
   test("any other failure is one", async () => {
-    vi.spyOn(console, "error").mockImplementation(() => {});
     const fails = { forgetMessages: () => Promise.reject(new Error("A fault")) };
     const response = await ask({ headers: PAGE, bindings: { TOPIC: { getByName: () => fails } } });
     expect(response.status).toBe(500);
     expectNoPageReads(response);
-    vi.restoreAllMocks();
   });
 
   test("no preflight allows it, nor that a topic is ended", async () => {
@@ -112,7 +110,6 @@ describe("17.1 18.1 a failure of the hub's own", () => {
     ["POST", new Error("A fault"), 500],
     ["POST", Object.assign(new Error("Overloaded"), { overloaded: true }), 503],
   ])("can be read by a page of elsewhere: %s, %s", async (method, error, status) => {
-    vi.spyOn(console, "error").mockImplementation(() => {});
     const postgres = new FakePostgres();
     postgres.addKey({ keyId: 1, text: "key", domain: "acme" });
     const fail = (): Promise<never> => Promise.reject(error);
@@ -129,6 +126,5 @@ describe("17.1 18.1 a failure of the hub's own", () => {
     expect(response.headers.get("Access-Control-Allow-Origin")).toBe("*");
     expect(response.headers.get("Cache-Control")).toBe("no-store");
     expect(response.headers.get("Vary")).toBe(method === "GET" ? "Accept" : null);
-    vi.restoreAllMocks();
   });
 });

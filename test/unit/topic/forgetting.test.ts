@@ -290,7 +290,6 @@ describe("what is forgotten", () => {
     { method: "sql.exec", matching: "create table" },
     { method: "kv.put", matching: "log" },
   ])("15.11 is all there again where storage fails: %j", async (fault) => {
-    vi.spyOn(console, "error").mockImplementation(() => {});
     const topic = freshTopic();
     await post(topic, DURABLE, { id: "end", messages: ["secret"], isFinish: true });
     const source = await openSource(topic, KEPT);
@@ -306,7 +305,6 @@ describe("what is forgotten", () => {
     });
     expect((await storedIn(freshStub(topic))).keys).toContain("finished");
     expect(await freshStub(topic).forgetMessages()).toBe(2);
-    vi.restoreAllMocks();
   });
 
   test("15.11 is all stored still where storage fails in the middle, whatever becomes of the object", () =>
