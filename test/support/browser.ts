@@ -20,15 +20,24 @@ const FLAGS = [
 
 /** A running browser. */
 export interface Browser {
+  /** On a page that has nothing. */
   readonly page: Page;
+  /** Puts a page of this HTML beside it; returns its address. */
+  serve(html: string): string;
   stop(): Promise<void>;
 }
 
 /** Starts one; rejects with what to do when there is none. */
 export async function startBrowser(): Promise<Browser> {
   const executablePath = requireProgram("chromium");
-  // Any page of another origin: the hub serves everyone.
-  const site = createServer((_, response) => response.end("<!doctype html><title>client</title>"));
+  // Pages of another origin: the hub serves everyone. From a real server, since Chromium asks where a page comes from
+  // before it lets it connect to this machine.
+  const pages = new Map<string, string>();
+  const site = createServer((request, response) => {
+    response.setHeader("Content-Type", "text/html");
+    const [path = ""] = request.url?.split("?") ?? [];
+    response.end(pages.get(path) ?? "<!doctype html><title>client</title>");
+  });
   await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));
   const profile = await mkdtemp(join(tmpdir(), "wspubsub-chromium-"));
   const context = await chromium.launchPersistentContext(profile, {
@@ -36,9 +45,15 @@ export async function startBrowser(): Promise<Browser> {
     args: FLAGS,
   });
   const page = await context.newPage();
-  await page.goto(`http://127.0.0.1:${(site.address() as AddressInfo).port}/`);
+  const origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
+  await page.goto(`${origin}/`);
   return {
     page,
+    serve: (html) => {
+      const path = `/${pages.size}`;
+      pages.set(path, html);
+      return origin + path;
+    },
     stop: async () => {
       await context.close();
       site.close();

@@ -10,6 +10,8 @@ import { compileCache } from "./run-folder.ts";
 /** A started program. */
 export interface Program {
   readonly pid: number;
+  /** Gives it more to read. */
+  write(text: string): void;
   /** Everything it printed so far. */
   output(): string;
   /** The first line, past or to come, that matches; rejects when the program ends without it. */
@@ -40,6 +42,8 @@ export function startProgram(
     // Of its own and open: wscat ends when nobody could type any more.
     stdio: ["pipe", "pipe", "pipe"],
   });
+  // What is written to one that has ended is lost.
+  child.stdin.on("error", () => {});
   const lines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on("line", (line) => {
@@ -50,6 +54,7 @@ export function startProgram(
   const exited = once(child, "close").then(() => child.exitCode ?? child.signalCode);
   return {
     pid: child.pid ?? -1,
+    write: (text) => void child.stdin.write(text),
     output: () => lines.join("\n"),
     line: (pattern) => findLine(child, lines, exited, pattern),
     end: async (signal) => {
