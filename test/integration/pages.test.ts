@@ -1,12 +1,11 @@
 /** PROTOCOL.md, section 18, by Node's fetch: a topic's messages as pages, at once or after a wait. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { SignJWT } from "jose";
 import { describe, expect, inject, test } from "vitest";
 import { databaseUrl, freshDomain, freshKey } from "../support/addresses.ts";
 import { admin } from "../support/admin.ts";
 import { startBareHub } from "../support/bare-hub.ts";
 import { open, ownAddress } from "../support/client.ts";
+import { documentBlock } from "../support/document-block.ts";
 import { startProgram } from "../support/process.ts";
 import { noteSecret } from "../support/secrets.ts";
 import { StreamPublisher } from "../support/stream-client.ts";
@@ -209,8 +208,7 @@ describe.runIf(sqlEndpoint !== null)("a page", () => {
 
 describe.runIf(sqlEndpoint !== null)("README's pages with curl", () => {
   test("18.2 are what it says", async () => {
-    const readme = await readFile(join(import.meta.dirname, "../../README.md"), "utf8");
-    const [, script = ""] = /read without a socket[^]*?```sh\n([^]*?)```/.exec(readme) ?? [];
+    const script = await documentBlock("README.md", /read without a socket/);
     const place = await freshPlace({ ...KEPT, publishers: "shared" });
     const publisher = await StreamPublisher.open(place.pub, bearer(place.key));
     for (const message of ["1", "2", "3"]) await publisher.publish([message]);

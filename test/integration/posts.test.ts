@@ -1,15 +1,16 @@
 /** PROTOCOL.md, section 17: publishing by HTTP, with clients of others: curl itself, and Node's fetch. */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { afterEach, describe, expect, inject, test } from "vitest";
+import { afterEach, describe, expect, inject, onTestFinished, test } from "vitest";
 import { SignJWT } from "jose";
 import { databaseUrl, freshDomain, sql, topicUrls } from "../support/addresses.ts";
 import { admin } from "../support/admin.ts";
 import { startBareHub } from "../support/bare-hub.ts";
 import { open, ownAddress } from "../support/client.ts";
+import { documentBlock } from "../support/document-block.ts";
 import type { HubProcess } from "../support/hub-process.ts";
 import { startProgram } from "../support/process.ts";
 import { noteSecret } from "../support/secrets.ts";
@@ -79,28 +80,46 @@ function authorization({ key }: Pick<Place, "key">): string {
   return `Authorization: Bearer ${key}`;
 }
 
+/** A block of README, with the port as the only thing that differs. */
+async function blockAfter(words: RegExp): Promise<string> {
+  const block = await documentBlock("README.md", words);
+  return block.trim().replaceAll("localhost:8787", new URL(base).host);
+}
+
+/** What the hub answered, line by line. */
+async function answersTo(script: string): Promise<{ count: number; cursor: string }[]> {
+  const program = startProgram("sh", ["-ec", script]);
+  expect(await program.exited).toBe(0);
+  return (program.output().match(/\{"cursor".*\}/g) ?? []).map((line) => JSON.parse(line));
+}
+
 describe.runIf(isLocal)("README's minute with curl", () => {
   test("17.2 17.3 17.5 does what it says, line by line", async () => {
-    const readme = await readFile(join(import.meta.dirname, "../../README.md"), "utf8");
-    const [, script = ""] = /## A minute with curl[^]*?```sh\n([^]*?)```/.exec(readme) ?? [];
-    const lines = script.trim().split("\n");
-    expect(lines.pop()).toBe(
-      'npx wscat -c "ws://localhost:8787/ws/sub/shared/hello?since=earliest"',
-    );
-    // The port is the only thing that differs; the last one is sent again.
-    const words = [...lines, lines.at(-1)]
-      .join("\n")
-      .replaceAll("localhost:8787", new URL(base).host);
-    const program = startProgram("sh", ["-ec", words]);
-    expect(await program.exited).toBe(0);
-    const answers = (program.output().match(/\{"cursor".*\}/g) ?? []).map(
-      (line) => JSON.parse(line) as { count: number; cursor: string },
-    );
+    const lines = (await blockAfter(/## A minute with curl/)).split("\n");
+    const reading = lines.pop() ?? "";
+    // The last one is sent again.
+    const answers = await answersTo([...lines, lines.at(-1)].join("\n"));
     expect(answers.map(({ count }) => count)).toEqual([1, 1, 3, 1, 1]);
     expect(answers[4]).toEqual(answers[3]);
-    const reader = await StreamSubscriber.open(`${hub.url}/ws/sub/shared/hello?since=earliest`);
-    const posted = ["hello", '{"celsius":21.5}', "one", "two", "three", "paid"];
-    expect(await reader.messages(posted.length)).toEqual(posted);
+    const wscat = startProgram("sh", ["-ec", `exec ${reading}`]);
+    onTestFinished(async () => void (await wscat.end("SIGKILL")));
+    await wscat.line(/paid/);
+    // It may write more on a line than the message.
+    const read = wscat.output().match(/hello|\{"celsius":21\.5\}|one|two|three|paid/g);
+    expect(read).toEqual(["hello", '{"celsius":21.5}', "one", "two", "three", "paid"]);
+  });
+
+  test("17.14 finishes a topic, and tells those who are there", async () => {
+    const lines = (await blockAfter(/a topic can be finished/)).split("\n");
+    const last = lines.pop() ?? "";
+    expect(await answersTo(lines.join("\n"))).toMatchObject([{ count: 1, subscribers: 0 }]);
+    const reader = await StreamSubscriber.open(`${hub.url}/ws/sub/test/story?since=earliest`);
+    expect(await reader.messages(1)).toEqual(["once upon a time"]);
+    const setting = lines.filter((line) => line.includes("=") && !line.startsWith("curl"));
+    const ended = await answersTo([...setting, last].join("\n"));
+    expect(ended).toMatchObject([{ count: 1, subscribers: 1 }]);
+    expect(await reader.messages(1)).toEqual(["the end"]);
+    expect(await reader.end()).toBe("finished");
   });
 });
 

@@ -1,13 +1,14 @@
 /**
  * Where the programs are that some tests need and that a machine may lack. Knows the usual places on Linux, macOS and
- * Windows, and the environment variable that wins over them; starts nothing.
+ * Windows, and the environment variable that wins over them; starts nothing but a Python, to ask for its packages.
  */
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 
 /** Such a program. */
-export type ProgramName = "chromium" | "postgresql";
+export type ProgramName = "chromium" | "postgresql" | "python3-requests";
 
 interface Program {
   /** What people call it. */
@@ -79,10 +80,19 @@ const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
       ...windowsFolders().flatMap((root) => versionsIn(join(root, "PostgreSQL"), "")),
     ],
   },
+  "python3-requests": {
+    title: "Python with requests",
+    variable: "PYTHON",
+    expected: "the program file of a Python 3 that has the package requests",
+    remedy: "install Python 3 and its package requests, or set PYTHON to its program file",
+    // A machine may have several Pythons, and the package for one of them.
+    isAt: (path) => isProgramFile(path) && spawnSync(path, ["-c", "import requests"]).status === 0,
+    places: () => searchPath().map((folder) => join(folder, "python3")),
+  },
 };
 
 /**
- * Where a program is: of Chromium its file, of PostgreSQL the folder with its tools; `null` when there is none.
+ * Where a program is: its file, but of PostgreSQL the folder with its tools; `null` when there is none.
  * Throws when its environment variable names something else.
  */
 export function findProgram(name: ProgramName): string | null {

@@ -2,6 +2,6 @@
 import { findProgram, type ProgramName } from "./find-program.ts";
 
 // Each package is called as we call its program.
-const NAMES: readonly ProgramName[] = ["chromium", "postgresql"];
+const NAMES: readonly ProgramName[] = ["chromium", "postgresql", "python3-requests"];
 
 process.stdout.write(NAMES.filter((name) => findProgram(name) === null).join(" "));

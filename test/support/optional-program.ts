@@ -17,7 +17,7 @@ export function needs(program: ProgramName): TestOptions {
   return { skip: isMissing, meta: { needs: program } };
 }
 
-/** Where it is: of Chromium its file, of PostgreSQL the folder with initdb, pg_ctl, postgres and psql; throws without. */
+/** Where it is: its file, but of PostgreSQL the folder with initdb, pg_ctl, postgres and psql; throws without. */
 export function requireProgram(program: ProgramName): string {
   const path = findProgram(program);
   if (path === null) throw missing(program);

@@ -6,6 +6,7 @@ import { findProgram, remedyFor, saysMissing, type ProgramName } from "./find-pr
 const TESTS: Readonly<Record<ProgramName, string>> = {
   chromium: "browser tests",
   postgresql: "tests of an ordinary Postgres",
+  "python3-requests": "tests of Python clients",
 };
 
 /** Vitest's global setup; what it returns is the teardown. */
@@ -13,7 +14,7 @@ export default function setup({ vitest }: TestProject): () => void {
   return () => {
     const tests = vitest.state.getTestModules().flatMap((file) => [...file.children.allTests()]);
     const skipped = tests.filter((test) => test.result().state === "skipped");
-    for (const name of ["chromium", "postgresql"] as const) {
+    for (const name of ["chromium", "postgresql", "python3-requests"] as const) {
       const count = skipped.filter((test) => test.meta().needs === name).length;
       if (count === 0 || findProgram(name) !== null) continue;
       // Not on the standard output, which may be a report for a program.
