@@ -11,9 +11,6 @@ const BLOCK_MS = 10_000;
 /** Clients; the library keeps up to twice as many. */
 const MAX_CLIENTS = 10_000;
 
-/** How seldom it is told that nobody can be counted. */
-const TELL_MS = 60_000;
-
 /** The rate limits that the hub is bound to. */
 type Binding = {
   [Name in keyof Env]: Env[Name] extends RateLimit ? Name : never;
@@ -25,7 +22,6 @@ export class ClientLimit {
   readonly #blockedUntilMs: QuickLRU<string, number> = new QuickLRU({ maxSize: MAX_CLIENTS });
   /** Until when any of them is blocked. */
   #anyUntilMs = 0;
-  #toldMs = -Infinity;
 
   constructor(binding: Binding) {
     this.#binding = binding;
@@ -40,11 +36,8 @@ export class ClientLimit {
   /** Counts one try of a client that was in vain. */
   async count({ env, client }: { readonly env: Env; readonly client: string }): Promise<void> {
     const counter: RateLimit | undefined = env[this.#binding];
-    const nowMs = Date.now();
     if (counter === undefined) {
       // wrangler's environments inherit no bindings. Whoever asked is answered as ever, and nobody is counted.
-      if (nowMs - this.#toldMs < TELL_MS) return;
-      this.#toldMs = nowMs;
       logError({ event: "rate-limit-missing", binding: this.#binding });
       return;
     }

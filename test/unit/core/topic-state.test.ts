@@ -1,8 +1,10 @@
 /** PROTOCOL.md, section 5: every phase with every event, for both kinds of policy. */
 import fc from "fast-check";
+import * as v from "valibot";
 import { describe, expect, test } from "vitest";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
 import {
+  TopicStateSchema,
   transition,
   VACANT,
   type TopicEvent,
@@ -247,6 +249,20 @@ describe("transition", () => {
     const { state } = transition(graceBegins, subscribe, setBack);
     expect(state).toEqual({ ...graceBegins, deadlineMs: setBack + 10_000 });
     expect(transition(graceBegins, alarm, NOW).state).toBe(graceBegins);
+    expect(v.parse(TopicStateSchema, graceBegins)).toEqual(graceBegins);
+    const post: TopicEvent = {
+      type: "post",
+      life: "two",
+      policy: exclusive,
+      policyAtMs: AT,
+      publishers: 0,
+      isByToken: false,
+    };
+    const { state: prolonged } = transition(grace, post, NOW);
+    const graceMs = exclusive.graceSeconds * 1000 + 1000;
+    expect(transition(prolonged, alarm, setBack).state).toMatchObject({
+      deadlineMs: setBack + graceMs,
+    });
     // One of a version that did not say how long it is.
     expect(transition(grace, alarm, setBack).state).toBe(grace);
   });

@@ -405,7 +405,6 @@ describe("17.9 who posts", () => {
     const headers = { Authorization: "Bearer wrong" };
     const posted = await new Posting().post({ headers, env: bindings });
     expect(posted).toMatchObject({ status: 401, word: "key-rejected" });
-    await new Posting().post({ headers, env: bindings });
     const lines = logged.mock.calls.flat().filter((line) => String(line).includes("rate-limit"));
     expect(lines).toEqual([expect.stringContaining("FAILED_CREDENTIALS")]);
     logged.mockRestore();
