@@ -4,6 +4,7 @@
  * sides may run different versions during a deploy: each reads what the other's version writes.
  */
 import * as v from "valibot";
+import { MAX_WAIT_SECONDS } from "./connect-options.ts";
 import { GrantSchema, hasEnded, isTokenGrant, type Grant } from "./grant.ts";
 import { MAX_HEARTBEAT_SECONDS } from "./heartbeat.ts";
 import { PolicySchema, type Policy } from "./policy.ts";
@@ -47,6 +48,13 @@ export interface PublisherAdmission {
   readonly country?: string | undefined;
 }
 
+/** How a subscriber waits for its topic to start, where it is not live. */
+export interface Wait {
+  readonly seconds: number;
+  /** What its client's places are counted by: a number that many clients share, and that names none. */
+  readonly client: number;
+}
+
 /** That of a subscriber. */
 export interface SubscriberAdmission {
   readonly v: 1;
@@ -57,6 +65,8 @@ export interface SubscriberAdmission {
   readonly since: string | null;
   /** What becomes of it when there is a gap. */
   readonly gap: "skip" | "close";
+  /** None where it does not wait, and from an edge of the version before. */
+  readonly wait?: Wait | undefined;
   /** `null` while nobody has asked Postgres: a live topic knows its policy. */
   readonly policy: Policy | null;
   /** When the policy held, by the key store's clock. */
@@ -82,6 +92,14 @@ const CREDENTIAL_ENTRIES = {
   isRechecked: v.optional(v.boolean(), false),
   country: v.optional(v.string()),
 };
+
+/** Exclusive: clients are told apart by so many numbers. */
+export const CLIENT_NUMBERS = 65_536;
+
+const WaitSchema: v.GenericSchema<unknown, Wait> = v.object({
+  seconds: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_WAIT_SECONDS)),
+  client: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(CLIENT_NUMBERS - 1)),
+});
 
 /**
  * How a publisher by a token is written. Objects of the version before know neither what its domain allows nor whom it
@@ -111,6 +129,7 @@ const WrittenSchema = v.variant("role", [
     subprotocol: SubprotocolSchema,
     since: v.optional(v.nullable(v.string()), null),
     gap: v.optional(v.picklist(["skip", "close"]), "skip"),
+    wait: v.optional(WaitSchema),
     policy: v.nullable(PolicySchema),
     ...CREDENTIAL_ENTRIES,
   }),
@@ -155,6 +174,7 @@ const REFUSALS = [
   "topic-full",
   "topic-unavailable",
   "too-many-topics",
+  "too-many-waiting",
 ] as const;
 
 /** What an edge of the version before understands. */

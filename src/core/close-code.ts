@@ -22,6 +22,8 @@ export const MESSAGE_TOO_LARGE: Close = { code: 1009, reason: "message-too-large
 export const SERVICE_RESTART: Close = { code: 1012, reason: "service-restart" };
 /** The token that opened the socket has expired: renew it and come back. */
 export const TOKEN_EXPIRED: Close = { code: 4401, reason: "token-expired" };
+/** Nobody has started the topic for as long as a subscriber waited for it: reconnect. */
+export const TOPIC_NOT_LIVE: Close = { code: 4404, reason: "topic-not-live" };
 /** A subscriber does not read: reconnect with the last cursor. */
 export const SLOW_CONSUMER: Close = { code: 4408, reason: "slow-consumer" };
 /** A publisher sends more than its domain allows, and went on when it was told; or a subscriber sends too much. */
@@ -42,6 +44,8 @@ export const PUBLISHER_DISPLACED: Close = { code: 4509, reason: "publisher-displ
 export const HISTORY_GAP: Close = { code: 4510, reason: "history-gap" };
 /** The domain has as many topics as it allows, and was out of reach when this one was let in. */
 export const TOO_MANY_TOPICS: Close = { code: 4453, reason: "too-many-topics" };
+/** The topic that a subscriber waited for has started, and has as many as its domain allows. */
+export const TOO_MANY_SUBSCRIBERS: Close = { code: 4453, reason: "too-many-subscribers" };
 /** A subscriber has sent heartbeats, is silent, and its place is needed (PROTOCOL.md, 7.7): reconnect. */
 export const HEARTBEATS_MISSED: Close = { code: 4408, reason: "heartbeats-missed" };
 

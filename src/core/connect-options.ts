@@ -15,18 +15,24 @@ export interface PublisherOptions {
   readonly heartbeatSeconds: number | null;
 }
 
+/** Seconds that somebody may have the hub wait: beyond it proxies on the way would give up. */
+export const MAX_WAIT_SECONDS = 60;
+
 /** What a subscriber asks for when it connects. */
 export interface SubscriberOptions {
   /** Where in the past it begins, as text that `parseSince` accepts; `null`: in the present. */
   readonly since: string | null;
   /** Whether it is told of a gap or closed by it. */
   readonly gap: "skip" | "close";
+  /** How long it waits for its topic to start, `null`: not at all. */
+  readonly waitSeconds: number | null;
 }
 
 /** Reads `?takeover=` and `?heartbeat=`; the error is a sentence that says what would be right. */
 export function parsePublisherOptions(query: URLSearchParams): Result<PublisherOptions> {
   const takeover = query.get("takeover") ?? "0";
   if (takeover !== "0" && takeover !== "1") return err('"takeover" must be 0 or 1');
+  if (query.has("wait")) return err('"wait" is for subscribers: a publisher starts the topic');
 
   const heartbeat = query.get("heartbeat");
   if (heartbeat === null) return ok({ takeover: takeover === "1", heartbeatSeconds: null });
@@ -63,12 +69,18 @@ export function checkCredentials(query: URLSearchParams): Result<null> {
       );
 }
 
-/** Reads `?since=` and `?gap=`; the error is a sentence that says what would be right. */
+/** Reads `?since=`, `?gap=` and `?wait=`; the error is a sentence that says what would be right. */
 export function parseSubscriberOptions(query: URLSearchParams): Result<SubscriberOptions> {
   const since = query.get("since");
   const parsed = since === null ? null : parseSince(since);
   if (parsed?.ok === false) return parsed;
   const gap = query.get("gap") ?? "skip";
   if (gap !== "skip" && gap !== "close") return err('"gap" must be "skip" or "close"');
-  return ok({ since, gap });
+  const wait = query.get("wait");
+  if (wait === null) return ok({ since, gap, waitSeconds: null });
+  const waitSeconds = /^[1-9]\d?$/.test(wait) ? Number(wait) : NaN;
+  if (!(waitSeconds <= MAX_WAIT_SECONDS)) {
+    return err(`"wait" must be a whole number of seconds from 1 to ${MAX_WAIT_SECONDS}`);
+  }
+  return ok({ since, gap, waitSeconds });
 }

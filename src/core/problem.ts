@@ -42,7 +42,8 @@ export type ProblemSlug =
   | "token-lacks-subscribe"
   | "token-publishers-off"
   | "internal"
-  | "too-many-topics";
+  | "too-many-topics"
+  | "too-many-waiting";
 
 /** What all refusals of a slug have in common. */
 export interface ProblemKind {
@@ -232,6 +233,12 @@ export const PROBLEMS: Readonly<Record<ProblemSlug, ProblemKind>> = {
     status: 503,
     closeCode: 4453,
     title: "The domain has as many topics as it allows",
+    headers: { "Retry-After": "30" },
+  },
+  "too-many-waiting": {
+    status: 503,
+    closeCode: 4453,
+    title: "As many wait for the topic as may",
     headers: { "Retry-After": "30" },
   },
 };

@@ -40,3 +40,11 @@ export function parseSince(text: string): Result<Since> {
       `or -N for the last N messages (at most ${MAX_COUNT})`,
   );
 }
+
+/** The same of one that the edge has checked, `null` without one; throws on any other. */
+export function checkedSince(text: string | null): Since | null {
+  if (text === null) return null;
+  const parsed = parseSince(text);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.value;
+}

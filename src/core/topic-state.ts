@@ -103,7 +103,9 @@ export type TopicEvent =
       readonly isGranted: boolean;
       /** It asks for the past, and there is some of a life that is over. */
       readonly readsPast: boolean;
-      /** Those that are there and need not make room. */
+      /** It waits for the topic to start. */
+      readonly waits: boolean;
+      /** Those that are there, or wait or read likewise, and need not make room. */
       readonly subscribers: number;
     }
   | {
@@ -258,7 +260,7 @@ function refuseSubscriber(
   if (policy === null) return { type: "needs", what: "policy" };
   if (policy.subscribers === "token" && !event.isGranted) return refusal("token-required");
   const isOver = state.phase === "vacant" && policy.publishers === "exclusive";
-  if (isOver && !event.readsPast) return refusal("topic-not-live");
+  if (isOver && !event.readsPast && !event.waits) return refusal("topic-not-live");
   if (event.subscribers >= (policy.maxSubscribers ?? Infinity)) {
     return refusal("too-many-subscribers");
   }

@@ -1,7 +1,7 @@
 /**
  * A node's subscribers: from the handshake through the replay of the past to the fan-out of the present, and
  * what they say of how far they are. Knows nothing of phases, publishers or keys.
- * Invariant: a subscriber is in the replay or in the fan-out, never in both.
+ * Invariant: a subscriber is expected, in the replay or in the fan-out, never in two of them.
  */
 import { reached } from "../core/coverage-mark.ts";
 import { byteLengthOf } from "../core/byte-size.ts";
@@ -43,6 +43,8 @@ export class Audience {
   readonly #log: LogView;
   readonly #replay: Replay;
   readonly #backlogs: Backlogs;
+  /** Those for whom there is nothing yet: they are heard, and given nothing. */
+  readonly #expected: Map<WebSocket, Subscriber> = new Map();
   /** Those whose topic has ended, and who are still there. */
   readonly #endings: Set<Ending> = new Set();
 
@@ -68,6 +70,11 @@ export class Audience {
     for (const subscriber of this.fanOut.subscribers) {
       yield [subscriber, subscriber.acknowledgedIn(epoch)];
     }
+  }
+
+  /** Takes a socket that is to be accepted later; until then only what it sends counts. */
+  expect(socket: SubscriberSocket): void {
+    this.#expected.set(socket.socket, new Subscriber(socket));
   }
 
   /** Takes a socket that was admitted, and lets it begin where it asked to; `null`: with what comes now. */
@@ -96,7 +103,8 @@ export class Audience {
    */
   hear(socket: WebSocket, message: Message): void {
     const ending = this.#endings.values().find((each) => each.get(socket) !== undefined);
-    const subscriber = this.fanOut.get(socket) ?? this.#replay.get(socket) ?? ending?.get(socket);
+    const present = this.fanOut.get(socket) ?? this.#replay.get(socket);
+    const subscriber = present ?? ending?.get(socket) ?? this.#expected.get(socket);
     if (subscriber === undefined) return;
     const isRaw = subscriber.protocol === "raw";
     if (!subscriber.allowance.take(isRaw ? byteLengthOf(message) : 0, Date.now())) {
@@ -174,6 +182,7 @@ export class Audience {
 
   /** Forgets a socket. */
   remove(socket: WebSocket): void {
+    this.#expected.delete(socket);
     this.fanOut.remove(socket);
     this.#replay.remove(socket);
     for (const ending of this.#endings) ending.remove(socket);

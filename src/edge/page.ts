@@ -4,7 +4,7 @@
  */
 import { formatAdmission, type SubscriberAdmission } from "../core/admission.ts";
 import type { Address } from "../core/address.ts";
-import { checkCredentials } from "../core/connect-options.ts";
+import { checkCredentials, MAX_WAIT_SECONDS } from "../core/connect-options.ts";
 import { askAgain } from "../core/fresh-stub.ts";
 import { DEFAULT_PAGE_MESSAGES, MAX_PAGE_MESSAGES } from "../core/page.ts";
 import type { Problem } from "../core/problem.ts";
@@ -37,9 +37,6 @@ interface Asked {
   /** How long to wait for the first message. */
   readonly waitSeconds: number;
 }
-
-/** Beyond it proxies on the way would give up. */
-const MAX_WAIT_SECONDS = 60;
 
 const NOT_ACCEPTABLE: Problem = {
   slug: "not-acceptable",
@@ -76,7 +73,7 @@ export async function getPage(
   const waits = waitSeconds > 0;
   const page = await countEmptyRead(handshake, caller, read, ({ isEmpty }) => isEmpty && !waits);
   if (!page.ok || !waits || !page.value.isEmpty) return page;
-  const options = { since: page.value.cursor, gap: "skip" } as const;
+  const options = { ...handshake.options, since: page.value.cursor };
   const waiting = await waitForMessages({ ...handshake, options }, caller, waitSeconds);
   if (!waiting.ok) return waiting;
   const { over, stop } = waiting.value;
@@ -110,7 +107,7 @@ function readAsked({ method, url, headers }: Request, address: Address): Result<
     role: "subscriber",
     address,
     subprotocol: STREAM_PROTOCOL,
-    options: { since, gap: "skip" },
+    options: { since, gap: "skip", waitSeconds: null },
     credential: credential.value,
   };
   // Nobody gets what HEAD would wait for.

@@ -2,12 +2,18 @@
  * What the edge can say for a handshake: first what its credential tells, then what a topic needs to know beside
  * it. A subscriber of a live topic that presents no credential never touches the database.
  */
-import type { Admission, Answer, PublisherAdmission } from "../core/admission.ts";
+import type {
+  Admission,
+  Answer,
+  PublisherAdmission,
+  SubscriberAdmission,
+} from "../core/admission.ts";
 import type { DatedPolicy } from "../core/policy.ts";
 import { isTokenGrant } from "../core/grant.ts";
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import type { Caller } from "./caller.ts";
+import { clientNumberOf } from "./client-number.ts";
 import type { CachedDomainLookup } from "./cached-key-store.ts";
 import { checkCredential, type CheckedCredential } from "./check-credential.ts";
 import { refuseTicket } from "./credential.ts";
@@ -131,11 +137,14 @@ async function prepareSubscriber(
       : await checkCredential(caller, credential, { address, action: "subscribe" }, { isAnew });
   if (!checked.ok) return checked;
   const { grant, policy, isFresh, giveBack = null } = checked.value;
+  const { since, gap } = options;
   const admission: Admission = {
     v: 1,
     role,
     subprotocol,
-    ...options,
+    since,
+    gap,
+    ...(await waitMember(handshake, caller)),
     policy: policy?.policy ?? null,
     policyAtMs: policy?.atMs ?? 0,
     grant,
@@ -144,6 +153,15 @@ async function prepareSubscriber(
     ...countryMember(caller),
   };
   return ok({ admission, giveBack });
+}
+
+/** How it waits; a member only where it does. */
+async function waitMember(
+  { address, options: { waitSeconds: seconds } }: SubscriberHandshake,
+  { client }: Caller,
+): Promise<Pick<SubscriberAdmission, "wait">> {
+  if (seconds === null) return {};
+  return { wait: { seconds, client: await clientNumberOf(client, address) } };
 }
 
 /** A member only where there is something to say. */

@@ -34,6 +34,8 @@ export function refuse(slug: RefusalSlug): Result<never, Problem> {
     case "too-many-subscribers":
     case "topic-full":
       return err({ slug, detail: "Try again when other sockets have left" });
+    case "too-many-waiting":
+      return err({ slug, detail: "Try again when others that wait for the topic have left" });
     case "too-many-topics":
       return err({ slug, detail: "Try again when other topics of the domain have ended" });
     case "topic-unavailable":

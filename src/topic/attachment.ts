@@ -13,6 +13,7 @@ import { LogPositionSchema, type LogPosition } from "./log-meta.ts";
 export type Attachment =
   | PublisherAttachment
   | SubscriberAttachment
+  | WaitingAttachment
   /** The hub has closed it: it counts for nothing, and what it still sends is fenced out. */
   | { readonly v: 1; readonly role: "dismissed" };
 
@@ -59,6 +60,23 @@ export interface SubscriberAttachment {
   readonly readsPast?: boolean | undefined;
 }
 
+/** The identity of a socket that waits for the topic to start; the version before has it come back. */
+export interface WaitingAttachment {
+  readonly v: 1;
+  readonly role: "waiting";
+  readonly protocol: Protocol;
+  /** Where it is to begin, as it asked for; `null`: with what comes then. */
+  readonly since: string | null;
+  readonly gap: "skip" | "close";
+  readonly grant: Grant | null;
+  readonly connectedAtMs: number;
+  readonly country?: string | undefined;
+  /** When its time is over. */
+  readonly untilMs: number;
+  /** What its client's places are counted by. */
+  readonly client: number;
+}
+
 // Sockets that version 0.1 accepted are raw and know neither log nor grant.
 const SocketGrantSchema = v.optional(v.nullable(GrantSchema), null);
 const ProtocolSchema = v.optional(v.picklist(["raw", "stream"]), "raw");
@@ -89,6 +107,18 @@ const AttachmentSchema: v.GenericSchema<unknown, Attachment> = v.variant("role",
     connectedAtMs: v.optional(v.number()),
     country: v.optional(v.string()),
     readsPast: v.optional(v.boolean()),
+  }),
+  v.object({
+    v: v.literal(1),
+    role: v.literal("waiting"),
+    protocol: v.picklist(["raw", "stream"]),
+    since: v.nullable(v.string()),
+    gap: v.picklist(["skip", "close"]),
+    grant: v.nullable(GrantSchema),
+    connectedAtMs: v.number(),
+    country: v.optional(v.string()),
+    untilMs: v.number(),
+    client: v.number(),
   }),
   v.object({ v: v.literal(1), role: v.literal("dismissed") }),
 ]);
@@ -130,6 +160,42 @@ export function subscriberAttachment(
     connectedAtMs: nowMs,
     ...(country !== undefined && { country }),
     ...(readsPast && { readsPast }),
+  };
+}
+
+/** What an admitted subscriber carries that waits. */
+export function waitingAttachment(
+  { subprotocol, since, gap, grant, country }: SubscriberAdmission,
+  place: Pick<WaitingAttachment, "untilMs" | "client">,
+  nowMs: number,
+): WaitingAttachment {
+  return {
+    v: 1,
+    role: "waiting",
+    protocol: protocolOf(subprotocol),
+    since,
+    gap,
+    grant,
+    connectedAtMs: nowMs,
+    ...(country !== undefined && { country }),
+    ...place,
+  };
+}
+
+/** What it carries as a subscriber, once its topic has started. */
+export function begunAttachment(
+  { protocol, gap, grant, country }: WaitingAttachment,
+  nowMs: number,
+): SubscriberAttachment {
+  return {
+    v: 1,
+    role: "subscriber",
+    protocol,
+    gap,
+    behind: null,
+    grant,
+    connectedAtMs: nowMs,
+    ...(country !== undefined && { country }),
   };
 }
 

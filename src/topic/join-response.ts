@@ -1,6 +1,9 @@
 /** How an object answers an upgrade: by 101, or by header to the edge. */
 import { formatAnswer, type Answer, type Admission } from "../core/admission.ts";
 
+/** The runtime takes no more sockets. */
+export const TOPIC_FULL: Answer = { type: "refused", slug: "topic-full" };
+
 /** Anything but a 101; the edge makes of it what the client gets. */
 export function answerWith(answer: Answer): Response {
   return new Response(null, { status: 403, headers: formatAnswer(answer) });

@@ -32,6 +32,7 @@ import type { Sockets } from "./sockets.ts";
 import { loadState, storeState } from "./state-store.ts";
 import { Stay } from "./stay.ts";
 import type { Vacancy } from "./vacancy.ts";
+import type { WaitingRoom } from "./waiting-room.ts";
 
 /** Subscribers that are served again before the loop turns. */
 const SLICE = 64;
@@ -49,6 +50,7 @@ export interface LivingParts {
   readonly sockets: Sockets;
   readonly storage: DurableObjectStorage;
   readonly vacancy: Vacancy;
+  readonly waitingRoom: WaitingRoom;
   /** Something is wrong that nobody has foreseen. */
   onFailure(error: unknown): void;
 }
@@ -187,7 +189,7 @@ export class Lifecycle {
     log.configure(policy, atMs);
     this.beginWith(state, () => {
       // Before the first message.
-      if (isVacant) this.closeStrangers(policy);
+      if (isVacant) this.welcome(policy);
       if (!isFinish) publish();
       return true;
     });
@@ -233,6 +235,12 @@ export class Lifecycle {
   /** The same, as the domain tells it to its topics. */
   hearPolicy(change: PolicyChange): number {
     return this.#parts.keyWatch.registration.hear(change) ? this.adopt(change, true) : 0;
+  }
+
+  /** A life begins, of which nothing is published yet, by a policy: for those who are here, and those who wait. */
+  welcome(policy: Policy): void {
+    this.closeStrangers(policy);
+    this.#parts.waitingRoom.open(policy, Date.now());
   }
 
   /** Closes who presented nothing where the domain is private. */
@@ -398,7 +406,7 @@ export class Lifecycle {
   /** Its leaving has woken the object, which did not see it: what it carried for the topic is not to go with it. */
   #takeCarried(socket: WebSocket): void {
     const attachment = readAttachment(socket);
-    if (attachment === null || attachment.role === "dismissed") return;
+    if (attachment?.role !== "publisher" && attachment?.role !== "subscriber") return;
     const { log } = attachment;
     // Another place may have been stored meanwhile.
     if (log !== null && log !== undefined && this.#parts.log.restoreLate(log)) this.rememberLog();

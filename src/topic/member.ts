@@ -8,12 +8,14 @@ import {
   writeAttachment,
   type PublisherAttachment,
   type SubscriberAttachment,
+  type WaitingAttachment,
 } from "./attachment.ts";
 
-/** One socket, in either role. */
-export abstract class Member<
-  A extends PublisherAttachment | SubscriberAttachment = PublisherAttachment | SubscriberAttachment,
-> {
+/** What a member carries, in whichever role. */
+type MemberAttachment = PublisherAttachment | SubscriberAttachment | WaitingAttachment;
+
+/** One socket, in whichever role. */
+export abstract class Member<A extends MemberAttachment = MemberAttachment> {
   readonly socket: WebSocket;
   readonly protocol: Protocol;
   /** When it last sent anything but a heartbeat, `null` while memory knows of nothing; milliseconds since the epoch. */

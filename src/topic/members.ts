@@ -10,6 +10,7 @@ import type { Audience } from "../delivery/audience.ts";
 import { turn } from "../delivery/turn.ts";
 import { readAttachment, type PublisherAttachment } from "./attachment.ts";
 import { Grants } from "./grants.ts";
+import { rankCarriers } from "./log-carriers.ts";
 import type { LogPosition } from "./log-meta.ts";
 import { Publisher } from "./publisher.ts";
 import { Publishers } from "./publishers.ts";
@@ -17,6 +18,8 @@ import { findSilentPublishers } from "./silent-publishers.ts";
 import type { Sockets } from "./sockets.ts";
 import { SubscriberMember } from "./subscriber-member.ts";
 import { Vanished } from "./vanished.ts";
+import { Waiting } from "./waiting.ts";
+import { WaitingMember } from "./waiting-member.ts";
 
 /** Sockets that are taken back before the loop turns. */
 const SLICE = 32;
@@ -28,6 +31,7 @@ export type Carried = Pick<PublisherAttachment, "log" | "lookedAtMs" | "policyAt
 export class Members {
   readonly publishers: Publishers = new Publishers();
   readonly grants: Grants = new Grants();
+  readonly waiting: Waiting = new Waiting();
   #subscribers: Map<WebSocket, SubscriberMember> = new Map();
   /** Subscribers of a life that is over, or that came to read it, which are still to get something. */
   readonly #leaving: Map<WebSocket, SubscriberMember> = new Map();
@@ -46,7 +50,8 @@ export class Members {
 
   /** How many are here, in whichever role; those that the hub has closed are not. */
   get size(): number {
-    return this.publishers.size + this.#subscribers.size + this.#leaving.size;
+    const receiving = this.#subscribers.size + this.#leaving.size + this.waiting.size;
+    return this.publishers.size + receiving;
   }
 
   /** How many are of a life that is over, or came to read it. */
@@ -61,17 +66,18 @@ export class Members {
 
   /** Whether a socket is here, in whichever role. */
   has(socket: WebSocket): boolean {
-    return this.publishers.has(socket) || this.#subscriber(socket) !== undefined;
+    return this.publishers.has(socket) || this.#receiver(socket) !== undefined;
   }
 
-  /** Those that receive, but for those that are leaving. */
+  /** Those that receive, but for those that are leaving, or wait. */
   get subscribers(): ReadonlyMap<WebSocket, SubscriberMember> {
     return this.#subscribers;
   }
 
   /** Takes a newcomer, or one that was here before the object slept; keys were looked at not long before `seenMs`. */
-  add(member: Publisher | SubscriberMember, seenMs: number): void {
+  add(member: Publisher | SubscriberMember | WaitingMember, seenMs: number): void {
     if (member instanceof Publisher) this.publishers.set(member.socket, member);
+    else if (member instanceof WaitingMember) this.#wait(member);
     else if (member.readsPast) this.#leaving.set(member.socket, member);
     else this.#subscribers.set(member.socket, member);
     this.grants.add(member, seenMs);
@@ -105,6 +111,9 @@ export class Members {
           if (attachment.readsPast === true || (attachment.connectedAtMs ?? 0) > lastLeavingMs) {
             members.push(new SubscriberMember(socket, attachment));
           } else this.#sockets.dismiss(socket, SERVICE_RESTART);
+          break;
+        case "waiting":
+          this.add(new WaitingMember(socket, attachment), 0);
           break;
         case "dismissed":
           this.#sockets.adoptDismissed(socket);
@@ -168,11 +177,12 @@ export class Members {
     this.#subscribers = new Map();
   }
 
-  /** Those that receive and presented nothing. */
+  /** Those that receive, or wait to, and presented nothing. */
   get strangers(): WebSocket[] {
     // Asked with each post on a vacant topic, which need not walk all who are here.
     if (this.size === this.grants.size) return [];
-    const all = [...this.#subscribers.values(), ...this.#leaving.values()];
+    const receiving = [this.#subscribers, this.#leaving, this.waiting];
+    const all = receiving.flatMap((members) => [...members.values()]);
     return all.filter(({ grant }) => grant === null).map(({ socket }) => socket);
   }
 
@@ -196,7 +206,7 @@ export class Members {
 
   /** Forgets a socket; says in which role it was here, `null`: it was not. */
   remove(socket: WebSocket): "publisher" | "subscriber" | null {
-    const member = this.publishers.get(socket) ?? this.#subscriber(socket);
+    const member = this.publishers.get(socket) ?? this.#receiver(socket);
     if (member === undefined) return null;
     if (member === this.#carrier) this.#carrier = null;
     this.grants.delete(member);
@@ -206,7 +216,8 @@ export class Members {
     }
     this.#subscribers.delete(socket);
     this.#leaving.delete(socket);
-    this.#vanished.forget(member);
+    this.waiting.delete(socket);
+    if (member instanceof SubscriberMember) this.#vanished.forget(member);
     this.#audience.remove(socket);
     return "subscriber";
   }
@@ -225,26 +236,20 @@ export class Members {
     return excess === 0 ? [] : this.#vanished.find(excess, this.#subscribers.values(), nowMs);
   }
 
-  #subscriber(socket: WebSocket): SubscriberMember | undefined {
-    return this.#subscribers.get(socket) ?? this.#leaving.get(socket);
+  #wait(member: WaitingMember): void {
+    this.waiting.add(member);
+    this.#audience.expect(member);
   }
 
-  /** Takes back who carries the place; where a version before left older ones, the newest counts. */
+  #receiver(socket: WebSocket): SubscriberMember | WaitingMember | undefined {
+    const subscriber = this.#subscribers.get(socket) ?? this.#leaving.get(socket);
+    return subscriber ?? this.waiting.get(socket);
+  }
+
+  /** Takes back who carries the place. */
   #adoptCarrier(members: readonly (Publisher | SubscriberMember)[]): void {
-    const carriers = members.filter(({ attachment }) => (attachment.log ?? null) !== null);
-    const [newest, ...others] = carriers.toSorted(
-      (one, two) => rankOf(one) - rankOf(two) || offsetOf(two) - offsetOf(one),
-    );
+    const [newest, ...others] = rankCarriers(members);
     for (const other of others) other.remember({ log: null });
     this.#carrier = newest ?? null;
   }
-}
-
-/** A publisher's counts more: a version before left what a subscriber carried as it was. */
-function rankOf({ attachment }: Publisher | SubscriberMember): number {
-  return attachment.role === "publisher" ? 0 : 1;
-}
-
-function offsetOf({ attachment }: Publisher | SubscriberMember): number {
-  return attachment.log?.offset ?? -1;
 }

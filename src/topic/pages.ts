@@ -76,6 +76,7 @@ export class Pages {
       type: "subscriber-connects",
       policy: policyFor(admission, lifecycle),
       isGranted: grant !== null,
+      waits: false,
       readsPast: lifecycle.state.phase === "vacant" && log.hasPast(nowMs),
       // It takes no place.
       subscribers: 0,

@@ -151,7 +151,8 @@ export class Posts {
     const isVacant = lifecycle.state.phase === "vacant";
     const { promise, resolve } = Promise.withResolvers<Cursor>();
     keyWatch.lookIfDue(nowMs);
-    const leaving = judged.isFinish ? { leaving: members.subscribers.size } : {};
+    const here = members.subscribers.size + members.waiting.size;
+    const leaving = judged.isFinish ? { leaving: here } : {};
     lifecycle.post(state, dated, {
       publish: () => this.#take(owner, judged, resolve),
       isFinish: judged.isFinish,

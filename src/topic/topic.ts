@@ -31,6 +31,7 @@ import { Sequencer } from "./sequencer.ts";
 import { reportSockets, type SocketReport } from "./socket-report.ts";
 import { Sockets } from "./sockets.ts";
 import { Vacancy } from "./vacancy.ts";
+import { WaitingRoom } from "./waiting-room.ts";
 
 /** What the operator may know of a topic. */
 export interface TopicDescription {
@@ -64,6 +65,7 @@ export class Topic extends DurableObject<Env> {
   readonly #posts: Posts;
   readonly #sockets: Sockets;
   readonly #vacancy: Vacancy;
+  readonly #waitingRoom: WaitingRoom;
   #hasFailed = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -128,10 +130,12 @@ export class Topic extends DurableObject<Env> {
       sockets,
     };
     const vacancy = (this.#vacancy = new Vacancy({ ...parts, isVacant, onFailure: fail }));
+    const waitingRoom = (this.#waitingRoom = new WaitingRoom(parts));
     const lifecycle = (this.#lifecycle = new Lifecycle({
       ...parts,
       storage,
       vacancy,
+      waitingRoom,
       onFailure: fail,
     }));
     const entrance = (this.#entrance = new Entrance({ keyWatch, lifecycle }));
@@ -268,6 +272,7 @@ export class Topic extends DurableObject<Env> {
     const nowMs = Date.now();
     this.#keyWatch.expire(nowMs);
     this.#vacancy.expire(nowMs);
+    this.#waitingRoom.expire(nowMs);
     this.#lifecycle.ensureLogRemembered();
     this.#keyWatch.completeRegistration();
     // Whatever it fired for, the rest is still due.
@@ -282,7 +287,12 @@ export class Topic extends DurableObject<Env> {
 
   /** When the first thing is due that the alarm is for, `null` when nothing is; asked once a batch. */
   get #dueAtMs(): number | null {
-    const due = [this.#lifecycle.dueAtMs, this.#log.nextExpiryMs, this.#keyWatch.dueAtMs];
+    const due = [
+      this.#lifecycle.dueAtMs,
+      this.#log.nextExpiryMs,
+      this.#keyWatch.dueAtMs,
+      this.#members.waiting.nextDeadlineMs,
+    ];
     const known = due.filter((atMs) => atMs !== null);
     return known.length === 0 ? null : Math.min(...known);
   }

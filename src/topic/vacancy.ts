@@ -188,7 +188,7 @@ export class Vacancy {
     const { isIncomplete } = registration;
     void ctx.storage.deleteAll();
     finished.store({ isEmptied: true });
-    if (members.subscribers.size === 0) return;
+    if (members.size === 0) return;
     if (!members.grants.isEmpty) address.store();
     if (!isIncomplete) return;
     registration.isIncomplete = true;

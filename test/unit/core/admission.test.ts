@@ -9,6 +9,7 @@ import {
   REFUSAL_HEADER,
   type Admission,
   type Answer,
+  type SubscriberAdmission,
 } from "../../../src/core/admission.ts";
 import type { Grant } from "../../../src/core/grant.ts";
 import { DEFAULT_POLICY } from "../../../src/core/policy.ts";
@@ -31,6 +32,20 @@ describe("parseAdmission", () => {
       isRechecked: fc.boolean(),
     };
     const place = fc.record({ country: fc.constantFrom("AT", "T1") }, { requiredKeys: [] });
+    const wait = fc.record({
+      seconds: fc.integer({ min: 1, max: 60 }),
+      client: fc.integer({ min: 0, max: 65_535 }),
+    });
+    const waits = fc.record({ wait }, { requiredKeys: [] });
+    const subscriber: fc.Arbitrary<SubscriberAdmission> = fc.record({
+      v: fc.constant(1 as const),
+      role: fc.constant("subscriber" as const),
+      subprotocol,
+      since: fc.option(fc.constantFrom("earliest", "-5", "k3x9q0v7h2ma-41")),
+      gap: fc.constantFrom("skip", "close"),
+      policy: fc.option(policy),
+      ...credential,
+    });
     const admission: fc.Arbitrary<Admission> = fc.oneof(
       fc.record({
         v: fc.constant(1 as const),
@@ -42,15 +57,7 @@ describe("parseAdmission", () => {
         isKeyInPath: fc.boolean(),
         ...credential,
       }),
-      fc.record({
-        v: fc.constant(1 as const),
-        role: fc.constant("subscriber" as const),
-        subprotocol,
-        since: fc.option(fc.constantFrom("earliest", "-5", "k3x9q0v7h2ma-41")),
-        gap: fc.constantFrom("skip", "close"),
-        policy: fc.option(policy),
-        ...credential,
-      }),
+      fc.tuple(subscriber, waits).map(([said, waiting]) => ({ ...said, ...waiting })),
     );
     fc.assert(
       fc.property(admission, place, (other, where) => {
@@ -121,6 +128,9 @@ describe("parseAdmission", () => {
     "{}",
     '{"v":2,"role":"subscriber","policy":null}',
     '{"role":"publisher"}',
+    '{"v":1,"role":"subscriber","policy":null,"wait":{"seconds":0,"client":1}}',
+    '{"v":1,"role":"subscriber","policy":null,"wait":{"seconds":61,"client":1}}',
+    '{"v":1,"role":"subscriber","policy":null,"wait":{"seconds":1,"client":65536}}',
   ])("throws on %j", (header) => {
     expect(() => parseAdmission(header)).toThrow();
   });

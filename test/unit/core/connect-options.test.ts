@@ -20,6 +20,7 @@ describe("parsePublisherOptions", () => {
   test.each([
     ["takeover=", '"takeover" must be 0 or 1'],
     ["takeover=true", '"takeover" must be 0 or 1'],
+    ["wait=5", '"wait" is for subscribers: a publisher starts the topic'],
     ["heartbeat=", '"heartbeat" must be a whole number of seconds from 1 to 300'],
     ["heartbeat=0", '"heartbeat" must be a whole number of seconds from 1 to 300'],
     ["heartbeat=301", '"heartbeat" must be a whole number of seconds from 1 to 300'],
@@ -32,19 +33,25 @@ describe("parsePublisherOptions", () => {
 
 describe("parseSubscriberOptions", () => {
   test.each([
-    ["", { since: null, gap: "skip" }],
-    ["since=earliest", { since: "earliest", gap: "skip" }],
-    ["since=-5&gap=close", { since: "-5", gap: "close" }],
-    ["gap=skip&takeover=maybe", { since: null, gap: "skip" }],
+    ["", { since: null, gap: "skip", waitSeconds: null }],
+    ["since=earliest", { since: "earliest", gap: "skip", waitSeconds: null }],
+    ["since=-5&gap=close", { since: "-5", gap: "close", waitSeconds: null }],
+    ["wait=1", { since: null, gap: "skip", waitSeconds: 1 }],
+    ["wait=60&since=-5", { since: "-5", gap: "skip", waitSeconds: 60 }],
+    ["gap=skip&takeover=maybe", { since: null, gap: "skip", waitSeconds: null }],
   ])("3.1 reads %j", (query, value) => {
     expect(parseSubscriberOptions(new URLSearchParams(query))).toEqual({ ok: true, value });
   });
 
-  test.each([
+  test.each<[string, RegExp]>([
     ["since=", /^"since" must be a cursor, /],
     ["since=yesterday", /^"since" must be a cursor, /],
     ["gap=", /^"gap" must be /],
     ["since=30s&gap=maybe", /^"gap" must be /],
+    ...["", "0", "61", "600", "x", "1e1", "-1", "1.5", " 1", "01"].map((wait): [string, RegExp] => [
+      `wait=${encodeURIComponent(wait)}`,
+      /^"wait" must be a whole number of seconds from 1 to 60$/,
+    ]),
   ])("3.2 refuses %j", (query, error) => {
     const parsed = parseSubscriberOptions(new URLSearchParams(query));
     expect(parsed).toEqual({ ok: false, error: expect.stringMatching(error) });

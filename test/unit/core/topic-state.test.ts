@@ -47,9 +47,11 @@ const subscribe = {
   policy: null,
   isGranted: false,
   readsPast: false,
+  waits: false,
   subscribers: 1,
 } as const;
 const read: TopicEvent = { ...subscribe, policy: exclusive, readsPast: true };
+const wait: TopicEvent = { ...subscribe, policy: exclusive, waits: true };
 const subscribeExclusive: TopicEvent = { ...subscribe, policy: exclusive };
 const subscribeShared: TopicEvent = { ...subscribe, policy: shared };
 const finishes: TopicEvent = { type: "publisher-finishes" };
@@ -81,6 +83,8 @@ describe("transition", () => {
     ["vacant", VACANT, "subscribe", subscribeExclusive, VACANT, [], "topic-not-live"],
     ["vacant", VACANT, "read unasked", { ...read, policy: null }, VACANT, [], "needs policy"],
     ["vacant", VACANT, "read", read, VACANT, [], null],
+    ["vacant", VACANT, "wait unasked", { ...wait, policy: null }, VACANT, [], "needs policy"],
+    ["vacant", VACANT, "wait", wait, VACANT, [], null],
     ["vacant", VACANT, "subscribe shared", subscribeShared, VACANT, [], null],
     ["vacant", VACANT, "finish", finishes, VACANT, [], null],
     ["vacant", VACANT, "alarm", alarm, VACANT, [], null],
@@ -92,6 +96,7 @@ describe("transition", () => {
     ["live", live, "leave, one remains", oneLeaves, live, [], null],
     ["live", live, "leave", lastLeaves, graceBegins, [], null],
     ["live", live, "subscribe", subscribe, live, [], null],
+    ["live", live, "wait", wait, live, [], null],
     ["live", live, "finish", finishes, VACANT, [finish], null],
     ["live", live, "alarm", alarm, live, [], null],
     // live, shared
@@ -116,6 +121,7 @@ describe("transition", () => {
     ["lapsed", lapsed, "subscribe asked", subscribeExclusive, VACANT, [abandon], "topic-not-live"],
     ["lapsed", lapsed, "finish", finishes, VACANT, [abandon], null],
     ["lapsed", lapsed, "read", read, VACANT, [abandon], null],
+    ["lapsed", lapsed, "wait", wait, VACANT, [abandon], null],
     ["lapsed", lapsed, "alarm", alarm, VACANT, [abandon], null],
   ] as const)("5.2 %s: %s", (_phase, state, _name, event, next, effects, refusal) => {
     const transitioned = transition(state, event, NOW);
@@ -140,6 +146,14 @@ describe("transition", () => {
       const granted = { ...subscribe, policy, isGranted: true };
       expect(transition(state, granted, NOW).refusal).toBe(null);
     }
+  });
+
+  test("9.12 who waits obeys what the domain allows", () => {
+    const policy: Policy = { ...exclusive, subscribers: "token", maxSubscribers: 1 };
+    expect(refusalOf(transition(VACANT, { ...wait, policy }, NOW))).toBe("token-required");
+    const granted = { ...wait, policy, isGranted: true };
+    expect(refusalOf(transition(VACANT, granted, NOW))).toBe("too-many-subscribers");
+    expect(transition(VACANT, { ...granted, subscribers: 0 }, NOW).refusal).toBe(null);
   });
 
   test("9.11 who reads what is over obeys what the domain allows", () => {
@@ -276,6 +290,7 @@ describe("transition", () => {
       oneLeaves,
       finishes,
       subscribe,
+      wait,
       alarm,
     ];
     const step = fc.record({ event: fc.constantFrom(...events), waitMs: fc.nat({ max: 15_000 }) });

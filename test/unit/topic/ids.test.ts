@@ -349,7 +349,8 @@ test("10.9 what a sleeping topic remembers fits an attachment, however long all 
       if (attachment.role === "publisher") {
         const times = { lookedAtMs: atMs, policyAtMs: atMs, rateFullAtMs: atMs };
         writeAttachment(socket, { ...attachment, ...longest, ...times, heartbeatSeconds: 0.5 });
-      } else writeAttachment(socket, { ...attachment, ...longest, behind: "0".repeat(64) });
+      } else if (attachment.role === "subscriber")
+        writeAttachment(socket, { ...attachment, ...longest, behind: "0".repeat(64) });
       expect(readAttachment(socket)).toMatchObject({ log: position });
     }
   });

@@ -54,9 +54,7 @@ function carried(topic: Topics, role: "publisher" | "subscriber"): Promise<(LogP
   return runInDurableObject(topic, (_, ctx) =>
     hubSockets(ctx, role)
       .map((socket) => readAttachment(socket))
-      .flatMap((attachment) =>
-        attachment === null || attachment.role === "dismissed" ? [] : [attachment],
-      )
+      .filter((attachment) => attachment?.role === "publisher" || attachment?.role === "subscriber")
       .toSorted((one, other) => (one.connectedAtMs ?? 0) - (other.connectedAtMs ?? 0))
       .map(({ log }) => log ?? null),
   );
@@ -71,7 +69,8 @@ function carry(
   return runInDurableObject(topic, (_, ctx) => {
     const known = hubSockets(ctx, role).flatMap((socket) => {
       const attachment = readAttachment(socket);
-      return attachment === null || attachment.role === "dismissed" ? [] : [{ socket, attachment }];
+      const isMember = attachment?.role === "publisher" || attachment?.role === "subscriber";
+      return isMember ? [{ socket, attachment }] : [];
     });
     known.sort(
       (one, other) => (one.attachment.connectedAtMs ?? 0) - (other.attachment.connectedAtMs ?? 0),
