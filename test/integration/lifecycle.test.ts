@@ -34,6 +34,25 @@ describe("the life of a topic", () => {
     expect(await subscriber.texts(1)).toEqual(["2"]);
   });
 
+  test("9.12 3.2 4.6 a subscriber waits for its topic to start, where somebody knows the domain", async () => {
+    const { pub, sub } = freshTopic();
+    const waiting = await open(`${sub}?wait=60`);
+    const source = await open(pub);
+    source.send("first");
+    expect(await waiting.texts(1)).toEqual(["first"]);
+    const vain = await open(`${freshTopic().sub}?wait=1`);
+    vain.send("wspubsub:ping");
+    expect(await vain.texts(1)).toEqual(["wspubsub:pong"]);
+    expect(await vain.closed()).toEqual({ code: 4404, reason: "topic-not-live" });
+    for (const url of [`${sub}?wait=61`, `${pub}?wait=1`]) {
+      expect((await refused(url)).status).toBe(400);
+      const explained = await open(`${url}&explain=1`);
+      expect(await explained.closed()).toEqual({ code: 4500, reason: "invalid-parameter" });
+    }
+    const unknown = sub.replace(/sub\/[^/]+/, `sub/unknown-${crypto.randomUUID()}`);
+    expect((await refused(`${unknown}?wait=60`)).status).toBe(404);
+  });
+
   test("5.5 takeover displaces a publisher that is connected and silent, and fences it out", async () => {
     const { pub, sub } = freshTopic();
     const silent = await RawSocket.open(pub);
