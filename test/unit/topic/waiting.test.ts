@@ -10,6 +10,7 @@ import { later } from "../support/later.ts";
 import { nextFrame } from "../support/next-frame.ts";
 import { answerOf, ask, hubSockets, open, publisher, subscriber } from "../support/sockets.ts";
 import type { Client } from "../support/sockets.ts";
+import { post } from "../support/posts.ts";
 import { NOTHING, storedIn } from "../support/stored.ts";
 import { evict, freshDomain, freshTopic, wake } from "../support/topics.ts";
 
@@ -216,4 +217,29 @@ test("9.12 nobody waits where the domain is not known, or on what is live, in gr
   await source.next();
   const second = await openWaiting(topic);
   expect(await nextFrame(second)).toMatchObject({ type: "open" });
+});
+
+test("9.12 17.14 gets what a single post starts and ends, and counts in its answer", async () => {
+  const topic = freshTopic();
+  const client = await openWaiting(topic);
+  const answer = await post(freshStub(topic), {}, { messages: ["all"], isFinish: true });
+  expect(answer).toMatchObject({ type: "published", count: 1, subscribers: 1 });
+  expect(await nextFrame(client)).toMatchObject({ type: "open" });
+  expect(await messagesOf(client, 1)).toEqual(["all"]);
+  expect(await nextFrame(client)).toEqual({ type: "end", reason: "finished" });
+});
+
+test("9.11 9.12 wait is not looked at where since is answered, and outlives what is kept", async () => {
+  using clock = new Clock();
+  const topic = freshTopic();
+  const kept: Partial<Policy> = { graceSeconds: 0, historySeconds: 30 };
+  await post(freshStub(topic), kept, { messages: ["old"] });
+  const reader = await openWaiting(topic, 60, { since: "earliest" }, kept);
+  expect(await nextFrame(reader)).toMatchObject({ type: "open", recovered: true });
+  expect(await messagesOf(reader, 1)).toEqual(["old"]);
+  expect(await nextFrame(reader)).toMatchObject({ type: "end" });
+  const waiting = await openWaiting(topic, 60, {}, kept);
+  await clock.advance(45_000, topic);
+  await clock.advance(20_000, topic);
+  expect(await waiting.next()).toEqual(NOT_LIVE);
 });
