@@ -176,7 +176,7 @@ describe.each(["awake", "asleep"])("who waits for a topic to start, %s", (how) =
     void source;
   });
 
-  test("9.12 14.14 so many of a client, and so many in all", async () => {
+  test("9.12 14.16 so many of a client, and so many in all", async () => {
     const topic = freshTopic();
     const here: Client[] = [];
     while (here.length < 256) here.push(await openWaiting(topic, 60, {}, {}, 0));
