@@ -396,7 +396,8 @@ export class Lifecycle {
     const { audience, log, members, sequencer, vacancy } = this.#parts;
     sequencer.flush();
     members.end();
-    const past = log.end(audience.isReplaying, reason);
+    const isShared = this.policy.publishers === "shared";
+    const past = log.end(audience.isReplaying, reason, { isShared });
     audience
       .end(past, reason)
       .then(() => vacancy.finish())

@@ -207,13 +207,19 @@ export class Log implements LogView {
    * The topic has ended: only what is kept for a time outlives it. Answers with the log as it is now, which stays as it
    * is for those who are still replayed to, until it is discarded.
    */
-  end(isReplayed: boolean, reason: EndReason): PastLog {
+  end(
+    isReplayed: boolean,
+    reason: EndReason,
+    { isShared = false }: { readonly isShared?: boolean } = {},
+  ): PastLog {
     const past = new PastLog(this, this.#history);
     this.#isPastRead ||= isReplayed;
     // A publisher that only came and left again has not abandoned what another one has finished.
     if (reason !== "abandoned") this.#ended = reason;
     else this.#ended ??= reason;
-    if ((this.#history.bounds?.seconds ?? 0) > 0) return past;
+    // A shared topic's is kept for a day, and that of a life that was over before for as long as was said then.
+    const isKept = isShared || this.#keepUntilMs !== null;
+    if (this.isDurable && (isKept || (this.#history.bounds?.seconds ?? 0) > 0)) return past;
     if (this.isDurable) this.#dropHistory();
     this.reset();
     return past;

@@ -88,4 +88,25 @@ describe.each([
     const anew = await open(topic, subscriber(null, { since: "earliest" }));
     expect(await anew.take(2)).toEqual(["a", "b"]);
   });
+
+  test("9.8 15.10 the log of a shared topic outlives it, however often it is deleted", async () => {
+    const { topic: topicOf } = freshDomain();
+    const policy = { publishers: "shared", historyMessages: 9, historyDelayMs: 0 } as const;
+    const source = await open(topicOf(), publisher(policy));
+    source.send("a");
+    const reader = await open(topicOf(), subscriber(policy, { since: "earliest" }));
+    expect(await reader.next()).toBe("a");
+    await settle(topicOf());
+    expect(await topicOf().end()).toBe(true);
+    expect(await source.next()).toEqual(PUBLISHER_DELETED);
+    expect(await reader.next()).toEqual(DELETED);
+    // Who is on what is vacant can be sent away, too; the object leaves memory in between.
+    for (let time = 0; time < 2; time++) {
+      await atRest();
+      const late = await open(topicOf(), subscriber(policy, { since: "earliest" }));
+      expect(await late.next()).toBe("a");
+      expect(await topicOf().end()).toBe(true);
+      expect(await late.next()).toEqual(DELETED);
+    }
+  });
 });
