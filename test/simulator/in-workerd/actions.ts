@@ -74,6 +74,11 @@ export type Action =
   | { readonly type: "abort"; readonly afterMs: number }
   | { readonly type: "alarm"; readonly times: number }
   | End
+  | Finish
+  | Delete
+  | Post
+  | Repost
+  | ReadPages
   | StorageFailure
   | { readonly type: "advance"; readonly by: "past-grace" | "hours" | "days" }
   | Jump
@@ -95,6 +100,52 @@ export interface End {
   readonly batches: number;
   /** Whether the runtime has given up on the alarm. */
   readonly isAlarmLost: boolean;
+}
+
+/** An exclusive topic is finished while a crowd is given what is in the log; elsewhere somebody tries. */
+export interface Finish extends Pick<End, "protocol" | "acks" | "count" | "batches"> {
+  readonly type: "finish";
+  readonly by: "frame" | "post";
+  /** How many messages it has itself. */
+  readonly messages: number;
+  /** How often it is said again, and what becomes of the object before. */
+  readonly repeats: number;
+  readonly between: "nothing" | "evict" | "restart";
+}
+
+/** Somebody deletes the topic: when it is quiet, and a crowd is given what is in the log, or in the middle of anything. */
+export interface Delete extends Pick<End, "protocol" | "acks" | "count" | "batches"> {
+  readonly type: "delete";
+  readonly isQuiet: boolean;
+}
+
+/** How a body says its messages, where it can. */
+export type Form = "plain" | "lines" | "frame";
+
+/** Publishes by HTTP, at once. */
+export interface Post {
+  readonly type: "post";
+  readonly owner: number;
+  readonly batches: readonly Batch[];
+  /** How often each is posted at the same time. */
+  readonly copies: number;
+  readonly form: Form;
+}
+
+/** Posts again what somebody published, or other messages under its id. */
+export interface Repost {
+  readonly type: "repost";
+  readonly ago: number;
+  readonly rival: Batch | null;
+  readonly form: Form;
+}
+
+/** Reads pages up to the log's end, and may then wait for more: for so long as nothing comes, or until it gives up. */
+export interface ReadPages {
+  readonly type: "read-pages";
+  readonly since: Since;
+  readonly limit: number;
+  readonly wait: "no" | "shortly" | "for more";
 }
 
 /** A clock is set right. */

@@ -3,6 +3,7 @@
  * (PROTOCOL.md, 5.9). Where there is a grace, its end comes even if the runtime gave up on the alarm: whatever wakes
  * the object next sets it again.
  */
+import type { EndReason } from "../../../src/core/end-reason.ts";
 import type { End } from "./actions.ts";
 import { within } from "./deadline.ts";
 import { evict } from "./intervene.ts";
@@ -45,7 +46,8 @@ export async function end(
   await endGrace(world, publisher, isAlarmLost);
   for (const client of crowd) {
     await within(client.gone, () => `${client.name} was not told that the topic ended (5.2)`);
-    expectAll(client, { epoch: log.epoch, offset: log.last }, last);
+    const head = { epoch: log.epoch, offset: log.last };
+    expectAll(client, { head, last, reason: "abandoned" });
   }
 }
 
@@ -69,8 +71,19 @@ async function endGrace(
   if (!(await world.topic.runAlarm())) throw new Violation("No alarm ends the grace (5.2)");
 }
 
-/** Who is told that a topic has ended has all that was in its log. */
-function expectAll({ reader, closeCode, name }: SubscriberConnection, head: Place, last?: string) {
+/** How a topic ended. */
+export interface Ended {
+  readonly head: Place;
+  /** The message there, where there is one. */
+  readonly last: string | undefined;
+  readonly reason: EndReason;
+}
+
+/** Who is told that a topic has ended has all that was in its log, and is told why. */
+export function expectAll(
+  { reader, closeCode, name }: SubscriberConnection,
+  { head, last, reason }: Ended,
+): void {
   if (closeCode !== 1000) {
     throw new Violation(`${name} was closed with ${closeCode} where the topic ended (5.9)`);
   }
@@ -78,6 +91,9 @@ function expectAll({ reader, closeCode, name }: SubscriberConnection, head: Plac
     reader instanceof StreamReader
       ? parsePlace(reader.cursor ?? "").offset === head.offset
       : last === undefined || reader.seen.has(last);
+  if (reader instanceof StreamReader && reader.endReason !== reason) {
+    throw new Violation(`${name} was told ${reader.endReason} where it is ${reason} (10.6)`);
+  }
   if (has) return;
   throw new Violation(`${name} was told of the end before it had ${formatPlace(head)} (6.3)`);
 }

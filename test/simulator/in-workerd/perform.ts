@@ -2,8 +2,11 @@
 import { waitReally } from "../../support-in-workerd/real-time.ts";
 import { ADVANCE_SECONDS, type Action, type Batch, type StorageFailure } from "./actions.ts";
 import { end } from "./end.ts";
+import { deleteTopic, finish } from "./end-at-once.ts";
 import { abort, evict, restart } from "./intervene.ts";
 import { jump } from "./jump.ts";
+import { post, repost } from "./post.ts";
+import { readPages } from "./read-pages.ts";
 import { flood, oversize, publish, resend, reuse, streamPublisher } from "./send.ts";
 import { settle } from "./settle.ts";
 import type { World } from "./world.ts";
@@ -65,6 +68,21 @@ async function carryOut(world: World, action: Action): Promise<void> {
       break;
     case "end":
       await end(world, action);
+      break;
+    case "finish":
+      await finish(world, action);
+      break;
+    case "delete":
+      await deleteTopic(world, action);
+      break;
+    case "post":
+      await post(world, action);
+      break;
+    case "repost":
+      await repost(world, action);
+      break;
+    case "read-pages":
+      await readPages(world, action);
       break;
     case "fail-storage":
       await failStorage(world, action);

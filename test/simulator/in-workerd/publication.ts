@@ -20,6 +20,8 @@ export interface Publication {
   readonly mostBytes: number;
   /** The numbers of the publishers that sent it, once for each time. */
   readonly senders: number[];
+  /** Whether it says that nothing follows; it may then have no message. */
+  readonly isFinish: boolean;
   /** Whether one of its messages is larger than the policy allows. */
   readonly isOversize: boolean;
   /** Whether the hub may have refused it. */
@@ -67,9 +69,14 @@ export class Publications {
     return this.#register(this.#createBodies(batch), owner);
   }
 
+  /** Makes up what finishes a topic, behind some messages or none. */
+  createFinish(batch: Batch, owner: Owner = 0): Publication {
+    return this.#register(this.#createBodies(batch), owner, { isFinish: true });
+  }
+
   /** Makes up messages under the id of others. */
   createRival({ owner, id }: Publication, batch: Batch): Publication {
-    const rival = this.#register(this.#createBodies(batch), owner, id);
+    const rival = this.#register(this.#createBodies(batch), owner, { id });
     for (const { publication } of this.#messages.values()) {
       if (publication.owner === owner && publication.id === id) publication.mayBeRefused = true;
     }
@@ -141,8 +148,10 @@ export class Publications {
   #register(
     bodies: readonly Body[],
     owner: Owner,
-    id: string = String(1 + this.#all.filter((other) => other.owner === owner).length),
+    how: { readonly id?: string; readonly isFinish?: boolean } = {},
   ): Publication {
+    const next = 1 + this.#all.filter((other) => other.owner === owner).length;
+    const { id = String(next), isFinish = false } = how;
     const isOversize = bodies.some(
       (body) => typeof body === "string" && body.length > MAX_MESSAGE_BYTES,
     );
@@ -154,6 +163,7 @@ export class Publications {
       keys: bodies.map(keyOf),
       mostBytes: bodies.reduce((sum, body) => sum + mostBytesOf(body), 0),
       senders: [],
+      isFinish,
       isOversize,
       mayBeRefused: isOversize,
       firstSend: 0,

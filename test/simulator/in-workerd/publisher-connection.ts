@@ -2,17 +2,17 @@
  * A simulated publisher: sends, and holds the hub to its answers (PROTOCOL.md, 10.8, 10.9). What an ack
  * says goes into the ledger.
  */
-import { formatPublish } from "../../../src/core/client-frame.ts";
+import { formatFinish, formatPublish } from "../../../src/core/client-frame.ts";
+import { acknowledge, type Notes } from "./acknowledge.ts";
 import type { Protocol } from "./actions.ts";
 import { parseToPublisher, type ToPublisher } from "./hub-frame.ts";
-import type { Ledger } from "./ledger.ts";
-import { parsePlace, type Place } from "./place.ts";
+import type { Place } from "./place.ts";
 import { isSentOnce, type Owner, type Publication, type Publications } from "./publication.ts";
 import type { Observer } from "./observer.ts";
 import { Violation } from "./violation.ts";
 
-/** The close codes that a publisher may see: displaced, sent too much, lost. */
-const CLOSE_CODES: readonly number[] = [1000, 1006, 1009, 4509];
+/** The close codes that a publisher may see: finished, lost, sent too much, deleted, displaced. */
+const CLOSE_CODES: readonly number[] = [1000, 1006, 1009, 4504, 4509];
 
 /** How many a publisher may have that are not answered (10.7). */
 export const MAX_UNANSWERED = 1000;
@@ -59,7 +59,7 @@ export class PublisherConnection {
   /** Of a raw one as well, whose messages are nobody's. */
   readonly bearer: number;
   readonly #socket: WebSocket;
-  readonly #ledger: Ledger;
+  readonly #notes: Notes;
   readonly #publications: Publications;
   readonly #observer: Observer;
   readonly #mayBeClosed: MayBeClosed;
@@ -77,16 +77,16 @@ export class PublisherConnection {
   constructor(
     { number, protocol, owner = 0, takeover = false, mayBeClosed = () => false }: PublisherOptions,
     socket: WebSocket,
-    surroundings: { ledger: Ledger; publications: Publications; observer: Observer },
+    notes: Notes,
   ) {
-    const { ledger, publications, observer } = surroundings;
+    const { publications, observer } = notes;
     this.number = number;
     this.protocol = protocol;
     this.#socket = socket;
     this.takeover = takeover;
     this.bearer = owner;
     this.owner = protocol === "raw" ? null : owner;
-    this.#ledger = ledger;
+    this.#notes = notes;
     this.#publications = publications;
     this.#observer = observer;
     this.#mayBeClosed = mayBeClosed;
@@ -128,7 +128,13 @@ export class PublisherConnection {
     this.#outstanding.push({ publication, after, isBeyond });
     this.#last = publication;
     const named = after === null ? {} : { after: after.id };
-    this.#socket.send(formatPublish({ id, ...named, messages: bodies }));
+    const frame = { id, ...named, messages: bodies };
+    this.#socket.send(publication.isFinish ? formatFinish(frame) : formatPublish(frame));
+  }
+
+  /** Whether it was told that one of its is in the log. */
+  hasAcknowledged(publication: Publication): boolean {
+    return this.#acknowledged.has(publication);
   }
 
   /** Resolves once every publication was answered, or none can be any more. */
@@ -157,17 +163,12 @@ export class PublisherConnection {
     const { publication } = sending;
     this.#acknowledged.add(publication);
     this.#rejected.delete(publication);
-    const last = parsePlace(cursor);
-    const first = last.offset - publication.keys.length + 1;
-    publication.keys.forEach((key, index) => {
-      this.#ledger.record(key, { epoch: last.epoch, offset: first + index });
-    });
-    this.#observer.sawCursor(cursor);
+    const last = acknowledge(publication, cursor, this.#notes);
     this.#checkChain(sending);
-    this.#checkRivals(publication, last);
     if (!isSentOnce(publication)) return;
     const before = this.#lastNew;
-    if (before?.epoch === last.epoch && before.offset >= first) {
+    const beforeFirst = last.offset - publication.keys.length;
+    if (before?.epoch === last.epoch && before.offset > beforeFirst) {
       throw new Violation(`"${id}" was acknowledged at ${cursor}, out of order (10.7)`);
     }
     this.#lastNew = last;
@@ -187,17 +188,6 @@ export class PublisherConnection {
     if (after === null || !this.#rejected.has(after)) return;
     if (!isSentOnce(publication) || !isSentOnce(after)) return;
     throw new Violation(`"${publication.id}" was published, and "${after.id}" was not (10.7)`);
-  }
-
-  /** An id stands for one content, as long as the hub must remember it. */
-  #checkRivals(publication: Publication, { epoch }: Place): void {
-    if (this.#publications.mayBeForgotten(publication)) return;
-    for (const rival of this.#publications.rivalsOf(publication)) {
-      const places = rival.keys.flatMap((key) => this.#ledger.placesOf(key));
-      if (!places.some((place) => place.epoch === epoch)) continue;
-      if (this.#publications.mayBeForgotten(rival)) continue;
-      throw new Violation(`"${rival.id}" stands for two contents (10.9)`);
-    }
   }
 
   #refused({ id, problem }: Extract<ToPublisher, { type: "error" }>): void {
@@ -225,6 +215,8 @@ export class PublisherConnection {
         return publication.isOversize;
       case "id-reused":
         return this.#publications.rivalsOf(publication).some(({ lastSend }) => lastSend > 0);
+      case "topic-shared":
+        return publication.isFinish;
       case "out-of-order":
         if (after === null) return false;
         return !this.#acknowledged.has(after) || this.#publications.mayBeForgotten(after);

@@ -16,7 +16,13 @@ const AGE_SLACK_SECONDS = 10;
 const SHARED_LOG_SECONDS = 86_400;
 
 /** What can cost a topic its log. */
-export type Cause = "memory-lost" | "sockets-lost" | "publisher-left" | "time-passed";
+export type Cause =
+  | "memory-lost"
+  | "sockets-lost"
+  | "publisher-left"
+  /** At once, whatever the grace. */
+  | "topic-ended"
+  | "time-passed";
 
 /** What the bounds are measured against. */
 export interface LogView {
@@ -40,6 +46,7 @@ export function mayLoseLog(policy: Policy, cause: Cause, quietSeconds: number): 
     const keptSeconds = historySeconds === 0 && !isExclusive ? SHARED_LOG_SECONDS : historySeconds;
     return quietSeconds >= keptSeconds;
   }
+  if (cause === "topic-ended") return isExclusive && historySeconds === 0;
   // Without a grace period the topic ends with its publisher, and the log with the topic.
   return cause !== "memory-lost" && isExclusive && graceSeconds === 0 && historySeconds === 0;
 }

@@ -84,7 +84,8 @@ async function overtax(world: World): Promise<void> {
 
 /** Closes what is left, so that scenarios do not pile up in the runtime. */
 async function leave(world: World): Promise<void> {
-  await Promise.allSettled(world.background);
+  for (const poll of world.polls) poll.stop();
+  await Promise.allSettled([...world.background, ...world.polls.map(({ done }) => done)]);
   for (const publisher of world.allPublishers) publisher.leave();
   for (const client of world.allSubscribers) client.leave();
 }

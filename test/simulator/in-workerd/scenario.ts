@@ -1,7 +1,7 @@
 /** Which scenarios fast-check makes up: a policy, and actions that are as likely as they are telling. */
 import fc from "fast-check";
 import { DEFAULT_POLICY, type Policy } from "../../../src/core/policy.ts";
-import type { Action, Batch, Since, Subscribe } from "./actions.ts";
+import type { Action, Batch, Form, Since, Subscribe } from "./actions.ts";
 import { BODY_KINDS } from "./body.ts";
 
 /** The most actions a scenario has. */
@@ -38,6 +38,7 @@ const policy: fc.Arbitrary<Policy> = fc.record({
 const protocol = fc.constantFrom("raw", "stream");
 const actor = fc.nat({ max: 2 });
 const kind = fc.constantFrom(...BODY_KINDS);
+const form = fc.constantFrom<Form[]>("plain", "lines", "frame");
 
 const batch: fc.Arbitrary<Batch> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ messages: fc.integer({ min: 1, max: 6 }), kind }) },
@@ -78,6 +79,14 @@ const subscribe: fc.Arbitrary<Subscribe> = fc.record({
   // A crowd: the hub does not serve it in one go.
   count: fc.constantFrom(1, 1, 1, 1, 1, 1, 9, 30),
 });
+
+/** Those who see how a topic ends at once. */
+const spectators = {
+  protocol: fc.constantFrom("raw", "stream", "stream"),
+  acks: fc.constantFrom("none", "all", "slowly"),
+  count: fc.constantFrom(1, 1, 9),
+  batches: fc.constantFrom(0, 0, 3, 5),
+} as const;
 
 const action: fc.Arbitrary<Action> = fc.oneof(
   {
@@ -131,6 +140,53 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({ type: fc.constant("oversize"), by: actor, isFollowed: fc.boolean() }),
   },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("leave"), by: actor }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant("post"),
+      owner: fc.constantFrom(0, 0, 1, 2),
+      batches: fc.array(batch, { minLength: 1, maxLength: 4, size: "max" }),
+      copies: fc.constantFrom(1, 1, 2, 3),
+      form,
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      type: fc.constant("repost"),
+      ago: fc.nat({ max: 12 }),
+      rival: fc.option(batch, { freq: 3 }),
+      form,
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      type: fc.constant("read-pages"),
+      since,
+      limit: fc.constantFrom(1, 3, 10, 100, 1000),
+      wait: fc.constantFrom("no", "shortly", "for more", "for more"),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant("finish"),
+      ...spectators,
+      by: fc.constantFrom("frame", "post"),
+      messages: fc.nat({ max: 3 }),
+      repeats: fc.nat({ max: 2 }),
+      between: fc.constantFrom("nothing", "evict", "restart"),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant("delete"),
+      ...spectators,
+      isQuiet: fc.constantFrom(true, true, false),
+    }),
+  },
   { weight: 9, arbitrary: subscribe },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("unsubscribe"), by: actor }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("read"), by: actor }) },

@@ -25,12 +25,18 @@ export async function settle(world: World, protocol: Protocol): Promise<void> {
     if (client.isOpen) continue;
     await within(client.gone, () => `${client.name} got no answer to its close (8.2)`);
   }
+  await checkPlaces(world);
   const backlogs = new Map(
     world.allSubscribers.map((client) => [client, client.unacknowledged ?? 0]),
   );
   const place = await publishMarker(world, protocol);
   for (const publisher of world.allPublishers) {
     await within(publisher.answered(), () => `${publisher.name} got no answer (10.8)`);
+  }
+  // What they waited for has come.
+  for (const poll of world.polls.splice(0)) {
+    if (place === null) poll.stop();
+    await within(poll.done, () => "A poll was not answered, and something came (18.5)");
   }
   for (const [client, backlog] of backlogs) checkBacklog(world, client, backlog);
   const key = place === null ? undefined : world.ledger.keyAt(place);
@@ -97,6 +103,16 @@ async function mark(world: World, publisher: PublisherConnection): Promise<strin
   const key = marker.keys.join("");
   world.observer.note(`marker "${key}" by ${publisher.name}`);
   return key;
+}
+
+/** Nobody has a place who has left, or whose page has come. */
+async function checkPlaces({ allSubscribers, polls, topic }: World): Promise<void> {
+  for (const poll of polls) await poll.freed();
+  const most = allSubscribers.filter(({ isOpen }) => isOpen).length + polls.length;
+  const { subscribers } = (await topic.describe()) ?? { subscribers: 0 };
+  if (subscribers > most) {
+    throw new Violation(`${subscribers} subscribers are there, and ${most} came and stayed (18.5)`);
+  }
 }
 
 function checkBacklog(world: World, client: SubscriberConnection, backlog: number): void {

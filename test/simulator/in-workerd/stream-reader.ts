@@ -2,6 +2,7 @@
  * Follows what a stream subscriber receives (PROTOCOL.md, 10.3 to 10.6): the chain from `open` through
  * messages and gaps must be unbroken. Every message goes into the ledger.
  */
+import type { EndReason } from "../../../src/core/end-reason.ts";
 import { keyOf } from "./body.ts";
 import { parseToSubscriber, type ToSubscriber } from "./hub-frame.ts";
 import type { Ledger } from "./ledger.ts";
@@ -24,6 +25,8 @@ export class StreamReader {
   readonly crossings: Step[] = [];
   /** Where it began: the cursor of `open`. */
   start: Place | null = null;
+  /** How the topic ended, `null` while nobody has said. */
+  endReason: EndReason | null = null;
   /** The last cursor of whatever frame. */
   cursor: string | null = null;
   readonly #asked: Asked;
@@ -59,6 +62,7 @@ export class StreamReader {
         break;
       case "end":
         this.#hasEnded = true;
+        this.endReason = frame.reason;
         break;
     }
     if (frame.type !== "end") this.cursor = frame.type === "gap" ? frame.to : frame.cursor;

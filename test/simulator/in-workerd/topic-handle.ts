@@ -7,7 +7,8 @@ import { env } from "cloudflare:workers";
 import { ADMISSION_HEADER, formatAdmission, parseAnswer } from "../../../src/core/admission.ts";
 import type { Admission } from "../../../src/core/admission.ts";
 import { waitReally } from "../../support-in-workerd/real-time.ts";
-import type { Topic } from "../../../src/topic/topic.ts";
+import { parsePostAnswer, type Post, type PostAnswer } from "../../../src/core/post.ts";
+import type { Topic, TopicDescription } from "../../../src/topic/topic.ts";
 
 /**
  * An eviction that takes longer never ends: if the object aborts itself meanwhile, the runtime waits
@@ -32,6 +33,33 @@ export class TopicHandle {
     if (response.webSocket !== null) return response.webSocket;
     const answer = parseAnswer(response.headers);
     return answer.type === "refused" ? answer.slug : `needs ${answer.what}`;
+  }
+
+  /** Publishes by HTTP, as the edge hands it over; "unavailable" when the object died meanwhile. */
+  post(post: Omit<Post, "name">): Promise<PostAnswer | "unavailable"> {
+    const ask = async (): Promise<PostAnswer> =>
+      parsePostAnswer(await this.stub.publish({ ...post, name: this.#name }));
+    return orDeath<PostAnswer | "unavailable">(ask, "unavailable");
+  }
+
+  /** Reads a page, as JSON, or says why there is none. */
+  page(admission: Admission, limit: number): Promise<string | { readonly refused: string }> {
+    const ask = async (): Promise<string | { readonly refused: string }> => {
+      const answer = await this.stub.page(formatAdmission(admission), limit);
+      if (answer.type === "page") return new Response(answer.body).text();
+      return { refused: answer.type === "refused" ? answer.slug : `needs ${answer.what}` };
+    };
+    return orDeath(ask, { refused: "unavailable" });
+  }
+
+  /** Ends the topic for whoever is there; whether there was anything, "unavailable" when the object died meanwhile. */
+  end(): Promise<boolean | "unavailable"> {
+    return orDeath<boolean | "unavailable">(async () => this.stub.end(), "unavailable");
+  }
+
+  /** Says how the topic is; `null` when the object died meanwhile. */
+  describe(): Promise<TopicDescription | null> {
+    return orDeath<TopicDescription | null>(async () => this.stub.describe(), null);
   }
 
   /** Takes the object out of memory; its sockets hibernate or are lost. Whether it is out, or dead. */

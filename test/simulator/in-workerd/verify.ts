@@ -13,7 +13,7 @@ import type { World } from "./world.ts";
 
 /** Checks everyone's view against the ledger. */
 export function verify(world: World): void {
-  for (const client of world.allSubscribers) {
+  for (const client of [...world.allSubscribers, ...world.pageClients]) {
     world.observer.watch(client.name, () => verifySubscriber(world, client));
   }
   for (const publisher of world.allPublishers) {
@@ -26,7 +26,12 @@ export function verify(world: World): void {
   world.observer.check();
 }
 
-function verifySubscriber(world: World, client: SubscriberConnection): void {
+/** Whoever receives, over a socket or by pages. */
+type Receiver = Pick<SubscriberConnection, "closeCode" | "name" | "reader"> & {
+  readonly options: Pick<SubscriberConnection["options"], "asked" | "publishedBefore">;
+};
+
+function verifySubscriber(world: World, client: Receiver): void {
   const { reader, options, closeCode } = client;
   if (reader instanceof RawReader) {
     anyHolds(reader.follow(world.ledger), (way) => verifyView(world, client, way));
@@ -34,8 +39,9 @@ function verifySubscriber(world: World, client: SubscriberConnection): void {
     verifyView(world, client, reader);
     const missed = reader.crossings.find((crossing) => world.ledger.hasBetween(crossing));
     if (missed !== undefined) throw missedBetween(missed);
+    if (reader.endReason !== null) world.endings.check(reader.endReason);
   }
-  if (closeCode === 1000 && !world.mayHaveEnded) {
+  if (closeCode === 1000 && !world.endings.mayBe()) {
     throw new Violation("It was told that the topic ended, which it did not (5.2)");
   }
   if (closeCode === 4510 && (options.asked.gap === "skip" || options.asked.since === null)) {
@@ -47,7 +53,7 @@ function verifySubscriber(world: World, client: SubscriberConnection): void {
 type View = Pick<StreamReader, "start"> & { readonly gaps: readonly Step[] };
 
 /** Checks one way to see a subscriber's messages. */
-function verifyView(world: World, client: SubscriberConnection, { start, gaps }: View): void {
+function verifyView(world: World, client: Receiver, { start, gaps }: View): void {
   const { asked, publishedBefore } = client.options;
   for (const gap of gaps) verifyGap(world, client, gap);
   if (asked.since === null && start !== null) verifyPresent(world, start, publishedBefore);
@@ -68,7 +74,7 @@ function anyHolds<T>(all: readonly T[], check: (one: T) => void): void {
 }
 
 /** What a gap skips within an epoch must have left the log. */
-function verifyGap(world: World, client: SubscriberConnection, { from, to }: Step): void {
+function verifyGap(world: World, client: Receiver, { from, to }: Step): void {
   const { asked } = client.options;
   if (asked.since === null) throw new Violation(`It skipped ${range({ from, to })} (6.3)`);
   if (asked.gap === "close" && client.reader instanceof RawReader) {
@@ -117,7 +123,13 @@ function verifyPublisher(world: World, { sent }: PublisherConnection): void {
 }
 
 /** Who is displaced is so by somebody who may. */
-function verifyDisplacement({ allPublishers }: World, publisher: PublisherConnection): void {
+function verifyDisplacement(
+  { allPublishers, endings }: World,
+  publisher: PublisherConnection,
+): void {
+  if (publisher.closeCode === 4504 && !endings.mayBe("deleted")) {
+    throw new Violation("It was closed for a deletion, and nobody deleted (15.10)");
+  }
   if (publisher.closeCode !== 4509) return;
   const isByRight = allPublishers.some(
     ({ number, takeover, bearer }) =>

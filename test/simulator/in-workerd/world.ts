@@ -5,12 +5,16 @@
 import type { Policy } from "../../../src/core/policy.ts";
 import type { Protocol, Subscribe } from "./actions.ts";
 import { publisherAdmission, subscriberAdmission } from "./admissions.ts";
+import { Endings } from "./endings.ts";
 import { ANYTHING, expectAtRest, type Expectation } from "./expectation.ts";
 import type { Clock } from "../../support-in-workerd/clock.ts";
 import { Ledger } from "./ledger.ts";
 import { Observer } from "./observer.ts";
+import type { Place } from "./place.ts";
+import type { Poll } from "./poll.ts";
 import { Publications, type Publication } from "./publication.ts";
 import { PublisherConnection } from "./publisher-connection.ts";
+import type { PageClient } from "./page-walk.ts";
 import { isDurable, mayLoseLog, type Cause, type LogView } from "./retention.ts";
 import { slownessOf } from "./slowness.ts";
 import { StorageFailures } from "./storage-failures.ts";
@@ -35,7 +39,7 @@ const REMEMBERED_IDS = 1000;
 const REMEMBERED_ASLEEP = 42;
 
 /** Where a subscriber begins. */
-interface Beginning {
+export interface Beginning {
   readonly since: string | null;
   readonly expectation: Expectation;
 }
@@ -63,8 +67,13 @@ export class World {
   /** How far the clock was put forward, all in all. */
   passedSeconds = 0;
   readonly storage: StorageFailures;
-  /** How often time has passed. */
-  #passages = 0;
+  readonly endings: Endings = new Endings();
+  readonly pageClients: PageClient[] = [];
+  /** Those who wait for a page. */
+  readonly polls: Poll[] = [];
+  /** The newest post that was answered, and by whom. */
+  lastPost: { readonly place: Place; readonly sender: number } | null = null;
+  #senders = 0;
   #rememberedFrom = 0;
   #hasWitness = false;
   #joined = 0;
@@ -94,10 +103,14 @@ export class World {
     return [...subscribers.filter((client) => client !== null), ...witnesses, ...bystanders];
   }
 
-  /** Whether an exclusive topic may have ended by now. */
-  get mayHaveEnded(): boolean {
-    const { publishers, graceSeconds } = this.policy;
-    return publishers === "exclusive" && (graceSeconds === 0 || this.#passages > 0);
+  /** Whether nothing is under way, and the head of the log is known. */
+  get isQuiet(): boolean {
+    return this.quietEpoch !== null && this.background.length === 0 && !this.storage.arePending;
+  }
+
+  /** Numbers whoever publishes, in the order in which they may. */
+  nextSender(): number {
+    return this.#senders++;
   }
 
   /** The publisher of this age, if it is still there. */
@@ -125,7 +138,9 @@ export class World {
     if (cause === "memory-lost" || cause === "sockets-lost") {
       this.#rememberedFrom = this.publications.count;
     }
-    if (cause === "time-passed") this.#passages++;
+    const { publishers, graceSeconds } = this.policy;
+    const isAbandoned = cause === "time-passed" || graceSeconds === 0;
+    if (publishers === "exclusive" && isAbandoned) this.endings.allow("abandoned");
     if (mayLoseLog(this.policy, cause, this.quietSeconds)) this.ledger.allowLoss();
   }
 
@@ -137,7 +152,7 @@ export class World {
     this.quietEpoch = null;
     const { policy } = this;
     const answer = await this.topic.connect(publisherAdmission(protocol, takeover, owner, policy));
-    const number = this.publishers.length;
+    const number = this.nextSender();
     if (typeof answer !== "string") {
       const wish = { number, protocol, owner, takeover };
       const publisher = new PublisherConnection(wish, answer, this);
@@ -159,7 +174,7 @@ export class World {
 
   /** A crowd comes; returns who was let in. */
   async subscribe(wish: Subscribe): Promise<readonly SubscriberConnection[]> {
-    const beginning = this.#beginning(wish);
+    const beginning = this.beginningOf(wish.since);
     const crowd = Array.from({ length: wish.count }, () => this.#join(wish, beginning));
     const joined = await Promise.all(crowd);
     this.subscribers.push(...joined);
@@ -217,8 +232,9 @@ export class World {
     return null;
   }
 
-  #beginning(wish: Subscribe): Beginning {
-    const since = this.#since(wish.since);
+  /** Where somebody begins who asks for this now, and what is to be expected. */
+  beginningOf(wish: Subscribe["since"]): Beginning {
+    const since = this.#since(wish);
     const log = this.quietEpoch === null ? undefined : this.ledger.epoch(this.quietEpoch);
     return { since, expectation: log ? expectAtRest(since, log, this.view) : ANYTHING };
   }
