@@ -17,8 +17,9 @@ export interface Options {
 export const HELP = `Usage: npm run simulate -- [options]
 
 Runs made-up scenarios in workerd, over real WebSockets. Those of "messages" have one topic: publishers and
-subscribers come, go, send again and read slowly, while the object is evicted, restarted and killed. Every
-subscriber must see an unbroken part of the log, and nothing that was acknowledged may be lost or doubled.
+subscribers come, go, send again and read slowly, over sockets and by HTTP, while the object is evicted,
+restarted and killed, and the topic is finished and deleted. Every subscriber must see an unbroken part of
+the log and hear how it ended, and nothing that was acknowledged may be lost or doubled.
 Those of "operator" have a domain with a few topics: keys are switched off and on, prolonged, shortened and
 revoked, the policy changes, and the key store, the domain and the topics fail. What was changed must hold,
 older news must undo nothing, and nothing may be left behind.
