@@ -19,6 +19,8 @@ export const NAME_HEADER = "wspubsub-name";
 export const ANSWER_HEADER = "wspubsub-answer";
 /** The same for an edge of the version before, which knows refusals only. */
 export const REFUSAL_HEADER = "wspubsub-refusal";
+/** Says on a 101 that its socket waits for the topic to start. */
+export const WAITING_HEADER = "wspubsub-waiting";
 
 /** An upgrade that the edge found in order. */
 export type Admission = PublisherAdmission | SubscriberAdmission;

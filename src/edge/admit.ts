@@ -3,7 +3,7 @@
  * with what must be known first. Owns the turns that they take. Invariants: they end, whatever a topic answers; a
  * ticket is used up by the 101 or by a refusal of its own, and by nothing else that can be known.
  */
-import type { Admission, Answer } from "../core/admission.ts";
+import { WAITING_HEADER, type Admission, type Answer } from "../core/admission.ts";
 import type { Problem, ProblemSlug } from "../core/problem.ts";
 import { ok, type Result } from "../core/result.ts";
 import { logError } from "../log.ts";
@@ -31,8 +31,8 @@ export interface Asked<T> {
   readonly value: T;
 }
 
-/** What a socket will bring, nobody can know here. */
-const isEmpty = (): boolean => false;
+/** What a socket will bring, nobody can know here, but that one that waits is given nothing. */
+const isEmpty = ({ headers }: Response): boolean => headers.has(WAITING_HEADER);
 
 /** Asks a topic until it takes the socket or does not. */
 export function admit(handshake: Handshake, caller: Caller): Promise<Result<Response, Problem>> {

@@ -16,6 +16,7 @@ const BROUGHT_NOTHING: readonly ProblemSlug[] = [
   "token-required",
   "too-many-subscribers",
   "topic-full",
+  "too-many-waiting",
 ];
 
 const TOO_MANY_READS: Problem = {

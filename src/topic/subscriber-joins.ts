@@ -64,7 +64,8 @@ export class SubscriberJoins {
     const accepted = hasRoom ? this.#newcomers.accept(admission) : null;
     if (accepted === null) return answerWith(TOPIC_FULL);
     const { client, server } = accepted;
-    if (purpose === "a start" && wait !== undefined) {
+    const isWaiting = purpose === "a start" && wait !== undefined;
+    if (isWaiting) {
       this.#newcomers.add(waitingNewcomer(server, admission, wait, nowMs));
     } else {
       this.#begin(server, admission, purpose, nowMs);
@@ -74,7 +75,7 @@ export class SubscriberJoins {
     // A deadline, or a look at the log may have found that the clock was set back.
     this.#parts.alarm.rearm();
     this.#newcomers.ensureRegistered(admission.grant);
-    return upgradeTo(client, admission);
+    return upgradeTo(client, admission, { isWaiting });
   }
 
   /** Serves one that is to get something now. */

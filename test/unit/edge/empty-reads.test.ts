@@ -76,20 +76,29 @@ describe("14.14 reads without a credential", () => {
     expect(untouched.heard).toEqual([]);
   });
 
-  test.each(["topic-not-live", "token-required", "too-many-subscribers", "topic-full"] as const)(
-    "that are refused with %s are among them",
-    async (slug) => {
-      await count(LIMIT);
-      await times(1, () => read(new ScriptedTopic({ type: "refused", slug })));
-      expect(await empty()).toBe(429);
-    },
-  );
+  test.each([
+    "topic-not-live",
+    "token-required",
+    "too-many-subscribers",
+    "topic-full",
+    "too-many-waiting",
+  ] as const)("that are refused with %s are among them", async (slug) => {
+    await count(LIMIT);
+    await times(1, () => read(new ScriptedTopic({ type: "refused", slug })));
+    expect(await empty()).toBe(429);
+  });
 
   test("that wait are counted when they have waited in vain", async () => {
     await count(LIMIT);
     // The wait is over at once: the topic closes the socket.
     expect(await read(new ScriptedTopic(EMPTY, "closed", FULL), {}, "?wait=1")).toBe(200);
     expect(await read(new ScriptedTopic(EMPTY, "closed", EMPTY), {}, "?wait=1")).toBe(200);
+    expect(await empty()).toBe(429);
+  });
+
+  test("that wait on a socket are counted when they come", async () => {
+    await count(LIMIT);
+    expect(await connect(new ScriptedTopic("waiting"))).toBe(101);
     expect(await empty()).toBe(429);
   });
 

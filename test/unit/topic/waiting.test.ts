@@ -219,6 +219,18 @@ test("9.12 nobody waits where the domain is not known, or on what is live, in gr
   expect(await nextFrame(second)).toMatchObject({ type: "open" });
 });
 
+test("9.12 is told so by its handshake, and nobody else is", async () => {
+  const topic = freshTopic();
+  const waiting = await ask(topic, waits());
+  expect(waiting.headers.get("wspubsub-waiting")).toBe("1");
+  const source = await publish(topic, []);
+  const present = await ask(topic, waits());
+  expect(present.status).toBe(101);
+  expect(present.headers.get("wspubsub-waiting")).toBe(null);
+  for (const { webSocket } of [waiting, present]) webSocket?.accept();
+  void source;
+});
+
 test("9.12 17.14 gets what a single post starts and ends, and counts in its answer", async () => {
   const topic = freshTopic();
   const client = await openWaiting(topic);

@@ -3,7 +3,12 @@
  * real ones give seldom, or that only the version before gives.
  */
 import type { Answer } from "../../../../src/core/admission.ts";
-import { formatAnswer, parseAdmission, ADMISSION_HEADER } from "../../../../src/core/admission.ts";
+import {
+  formatAnswer,
+  parseAdmission,
+  ADMISSION_HEADER,
+  WAITING_HEADER,
+} from "../../../../src/core/admission.ts";
 import type { Admission } from "../../../../src/core/admission.ts";
 import type { Post } from "../../../../src/core/post.ts";
 import type { Domain } from "../../../../src/domain/domain.ts";
@@ -13,9 +18,12 @@ import type { Topic } from "../../../../src/topic/topic.ts";
 /** A page of a topic's. */
 export type PageScript = Extract<PageAnswer, { readonly type: "page" }>;
 
-type Scripted = Answer | PageScript | "admitted" | "closed" | Response | Error;
+type Scripted = Answer | PageScript | "admitted" | "closed" | "waiting" | Response | Error;
 
-/** A topic; the last answer of the script is given for ever. `"admitted"` is a 101, `"closed"` one that is over at once. */
+/**
+ * A topic; the last answer of the script is given for ever. `"admitted"` is a 101, `"closed"` one that is over at once,
+ * `"waiting"` one that waits for a start.
+ */
 export class ScriptedTopic {
   /** What it was told, in order. */
   readonly heard: Admission[] = [];
@@ -57,7 +65,8 @@ export class ScriptedTopic {
     const { 0: client, 1: server } = new WebSocketPair();
     server.accept();
     if (answer === "closed") server.close(1000);
-    return new Response(null, { status: 101, webSocket: client });
+    const headers: Record<string, string> = answer === "waiting" ? { [WAITING_HEADER]: "1" } : {};
+    return new Response(null, { status: 101, webSocket: client, headers });
   };
 }
 
