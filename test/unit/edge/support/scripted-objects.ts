@@ -65,8 +65,8 @@ export class ScriptedTopic {
     const { 0: client, 1: server } = new WebSocketPair();
     server.accept();
     if (answer === "closed") server.close(1000);
-    const headers: Record<string, string> = answer === "waiting" ? { [WAITING_HEADER]: "1" } : {};
-    return new Response(null, { status: 101, webSocket: client, headers });
+    const said: Record<string, string> = answer === "waiting" ? { [WAITING_HEADER]: "1" } : {};
+    return new Response(null, { status: 101, webSocket: client, headers: said });
   };
 }
 
