@@ -33,6 +33,7 @@ export type PageBody = Extract<PageAnswer, { readonly type: "page" }>;
 /** What URL and headers ask for. */
 interface Asked {
   readonly handshake: SubscriberHandshake;
+  readonly since: string;
   readonly limit: number;
   /** How long to wait for the first message. */
   readonly waitSeconds: number;
@@ -62,23 +63,30 @@ export async function getPage(
   }
   const prepared = await prepare(handshake, caller);
   if (!prepared.ok) return prepared;
-  const ask: Ask<Result<PageBody, Problem>> = async (said) => {
-    if (said.role !== "subscriber") throw new Error("Cannot read as a publisher");
-    return askTopic(caller.env, address, said, limit);
-  };
-  const read = async (): Promise<Result<PageBody, Problem>> => {
-    const turns = await takeTurns(handshake, caller, prepared.value.admission, ask);
+  const { admission } = prepared.value;
+  const readFrom = async (since: string): Promise<Result<PageBody, Problem>> => {
+    const ask: Ask<Result<PageBody, Problem>> = async (said) => {
+      if (said.role !== "subscriber") throw new Error("Cannot read as a publisher");
+      return askTopic(caller.env, address, { ...said, since }, limit);
+    };
+    const turns = await takeTurns(handshake, caller, admission, ask);
     return turns.ok ? turns.value : turns;
   };
+  const read = (
+    since: string,
+    isInVain: (page: PageBody) => boolean,
+  ): ReturnType<typeof readFrom> =>
+    countEmptyRead(handshake, caller, () => readFrom(since), isInVain);
   const waits = waitSeconds > 0;
-  const page = await countEmptyRead(handshake, caller, read, ({ isEmpty }) => isEmpty && !waits);
+  const page = await read(asked.value.since, ({ isEmpty }) => isEmpty && !waits);
   if (!page.ok || !waits || !page.value.isEmpty) return page;
   const options = { ...handshake.options, since: page.value.cursor };
   const waiting = await waitForMessages({ ...handshake, options }, caller, waitSeconds);
   if (!waiting.ok) return waiting;
   const { over, stop } = waiting.value;
   const whole = over.then(async () => {
-    const later = await countEmptyRead(handshake, caller, read, ({ isEmpty }) => isEmpty);
+    // From where it waits: what was asked for, "the last one", would by now be another place.
+    const later = await read(options.since, ({ isEmpty }) => isEmpty);
     // What it is refused by now it is told when it asks again.
     return later.ok ? later.value.body : page.value.body;
   });
@@ -112,7 +120,7 @@ function readAsked({ method, url, headers }: Request, address: Address): Result<
   };
   // Nobody gets what HEAD would wait for.
   const waits = method === "HEAD" ? 0 : waitSeconds.value;
-  return ok({ handshake, limit: limit.value, waitSeconds: waits });
+  return ok({ handshake, since, limit: limit.value, waitSeconds: waits });
 }
 
 function readNumber(

@@ -97,6 +97,12 @@ describe("14.14 reads without a credential", () => {
     expect(await empty()).toBe(429);
   });
 
+  test("18.5 that wait go on from where they waited, whatever was asked for", async () => {
+    const topic = new ScriptedTopic(EMPTY, "closed", FULL);
+    expect(await read(topic, {}, "?since=-1&wait=1")).toBe(200);
+    expect(topic.heard).toMatchObject([{ since: "-1" }, { since: "c-1" }, { since: "c-1" }]);
+  });
+
   test("that wait on a socket are counted when they come", async () => {
     await count(LIMIT);
     expect(await connect(new ScriptedTopic("waiting"))).toBe(101);
