@@ -142,7 +142,7 @@ export interface Transition {
 
 /** Applies an event at a time, in milliseconds since the epoch. */
 export function transition(stored: TopicState, event: TopicEvent, nowMs: number): Transition {
-  const state = stored.phase === "grace" ? bringForward(stored, nowMs) : stored;
+  const state = bringForward(stored, nowMs);
   if (state.phase === "grace" && nowMs >= state.deadlineMs) {
     const after = transition(VACANT, event, nowMs);
     return { ...after, effects: [ABANDON, ...after.effects] };
@@ -167,8 +167,9 @@ export function transition(stored: TopicState, event: TopicEvent, nowMs: number)
   }
 }
 
-/** The clock was set back since the grace began. */
-function bringForward(state: GraceState, nowMs: number): GraceState {
+/** The state as it is by a clock that may have been set back since its grace began. */
+export function bringForward(state: TopicState, nowMs: number): TopicState {
+  if (state.phase !== "grace") return state;
   const { deadlineMs, graceMs = Infinity } = state;
   return deadlineMs - nowMs > graceMs ? { ...state, deadlineMs: nowMs + graceMs } : state;
 }

@@ -16,7 +16,13 @@ import {
 import type { EndReason } from "../core/end-reason.ts";
 import { isSamePolicy } from "../core/judge.ts";
 import { DEFAULT_POLICY, type DatedPolicy, type Policy } from "../core/policy.ts";
-import { transition, VACANT, type TopicEvent, type TopicState } from "../core/topic-state.ts";
+import {
+  bringForward,
+  transition,
+  VACANT,
+  type TopicEvent,
+  type TopicState,
+} from "../core/topic-state.ts";
 import type { Audience } from "../delivery/audience.ts";
 import { turn } from "../delivery/turn.ts";
 import type { Alarm } from "./alarm.ts";
@@ -79,7 +85,8 @@ export class Lifecycle {
   async load(sockets: readonly WebSocket[]): Promise<void> {
     const { audience, finished, log, members, storage, vacancy } = this.#parts;
     const state = loadState(storage);
-    this.#state = state ?? VACANT;
+    // Or its alarm would not be due before a clock that was ahead says so.
+    this.#state = bringForward(state ?? VACANT, Date.now());
     finished.load(Date.now());
     log.load(this.#state.phase !== "live");
     const lastLeavingMs = vacancy.lastLeavingMs ?? -Infinity;

@@ -3,8 +3,11 @@
  * first one's time is over. An index: client and deadline are each one's own. Knows neither phases nor frames.
  * Invariant: nothing of one that has left is kept, and no newcomer makes it walk those that are here.
  */
+import { MAX_WAIT_SECONDS } from "../core/connect-options.ts";
 import type { WaitingMember } from "./waiting-member.ts";
 
+/** The longest wait, and the second to which deadlines go up: beyond it a clock was ahead. */
+const MAX_WAIT_MS = (MAX_WAIT_SECONDS + 1) * 1000;
 /** Places on a topic. */
 const MAX_PLACES = 1000;
 /** Of them those of one client. */
@@ -24,6 +27,7 @@ export class Waiting extends Map<WebSocket, WaitingMember> {
 
   /** Takes one that is not here yet. */
   add(member: WaitingMember): void {
+    bringForward(member, Date.now());
     const { client, untilMs } = member.attachment;
     this.set(member.socket, member);
     this.#counts.set(client, (this.#counts.get(client) ?? 0) + 1);
@@ -51,10 +55,17 @@ export class Waiting extends Map<WebSocket, WaitingMember> {
     const overdue: WaitingMember[] = [];
     this.#nextDeadlineMs = Infinity;
     for (const member of this.values()) {
+      bringForward(member, nowMs);
       const { untilMs } = member.attachment;
       if (untilMs <= nowMs) overdue.push(member);
       else this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, untilMs);
     }
     return overdue;
   }
+}
+
+/** Its deadline is none that lies further ahead than anybody waits: the clock was set back. */
+function bringForward(member: WaitingMember, nowMs: number): void {
+  const latestMs = nowMs + MAX_WAIT_MS;
+  if (member.attachment.untilMs > latestMs) member.remember({ untilMs: latestMs });
 }

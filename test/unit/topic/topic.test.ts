@@ -5,6 +5,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import type { Topic } from "../../../src/topic/topic.ts";
+import { Clock } from "../../support-in-workerd/clock.ts";
+import { freshStub } from "../../support-in-workerd/fresh-stub.ts";
 import { evict, freshTopic, wake } from "../support/topics.ts";
 import {
   answerOf,
@@ -344,4 +346,19 @@ test.each([
   const client = await open(topic, subscriber());
   source.send("works");
   expect(await client.next()).toBe("works");
+});
+
+test("5.2 a grace that began while the clock was ahead is due in time after a wake", async () => {
+  using clock = new Clock();
+  const topic = freshTopic();
+  clock.set(clock.nowMs + 3_600_000);
+  const source = await open(topic, publisher());
+  const reader = await open(topic, subscriber());
+  source.close(1000);
+  await source.next();
+  await wake(topic);
+  clock.set(clock.nowMs - 3_600_000);
+  await evict(topic);
+  await clock.advance(10_000, freshStub(topic));
+  expect(await reader.next()).toEqual({ code: 1000, reason: "topic-ended" });
 });

@@ -219,6 +219,23 @@ test("9.12 nobody waits where the domain is not known, or on what is live, in gr
   expect(await nextFrame(second)).toMatchObject({ type: "open" });
 });
 
+test.each(["a wake", "another one's time"])(
+  "9.12 who came while the clock was ahead waits no longer than others: %s",
+  async (what) => {
+    using clock = new Clock();
+    const topic = freshTopic();
+    clock.set(clock.nowMs + 3_600_000);
+    const early = await openWaiting(topic, 10);
+    clock.set(clock.nowMs - 3_600_000);
+    if (what === "a wake") await evict(topic);
+    else await openWaiting(topic, 1);
+    await clock.advance(2000, topic);
+    expect(await alarmOf(topic)).toBeGreaterThan(clock.nowMs + 50_000);
+    await clock.advance(61_000, topic);
+    expect(await early.next()).toEqual(NOT_LIVE);
+  },
+);
+
 test("9.12 is told so by its handshake, and nobody else is", async () => {
   const topic = freshTopic();
   const waiting = await ask(topic, waits());
