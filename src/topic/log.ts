@@ -334,14 +334,14 @@ export class Log implements LogView {
     return this.#keepUntilMs;
   }
 
-  /** When a log without publisher ends, `null`: it does not, or not before those have it who are replayed to. */
-  get endsAtMs(): number | null {
-    return this.#keptBehind === Infinity ? this.#keepUntilMs : null;
+  /** Whether somebody is replayed to who is to have what it holds. */
+  get isHeld(): boolean {
+    return this.#keptBehind !== Infinity;
   }
 
   /** Whether a log without publisher has outlived its time; one of which nothing is stored goes with the memory. */
   isOver(nowMs: number): boolean {
-    return this.endsAtMs !== null && nowMs >= this.endsAtMs;
+    return !this.isHeld && this.#keepUntilMs !== null && nowMs >= this.#keepUntilMs;
   }
 
   /** An owner's publish that was taken before, `null` when its id is not among the last. */

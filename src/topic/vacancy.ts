@@ -22,6 +22,9 @@ import type { SubscriberMember } from "./subscriber-member.ts";
 /** A deserted object stays in memory for so long at most to remember how much of their rate publishers have used. */
 const MAX_REMEMBER_MS = 2000;
 
+/** How often it is looked whether those are still there for whom something is kept. */
+const LOOK_MS = 60_000;
+
 /** Stored while subscribers of a life that is over are still served: when the last of them had come. */
 const LEAVING = "leaving";
 
@@ -63,13 +66,18 @@ export class Vacancy {
     storeState(ctx.storage, VACANT);
   }
 
-  /** When something that is kept for a time is over, `null`: nothing is; milliseconds since the epoch. */
+  /**
+   * When something that is kept for a time is over, `null`: nothing is; milliseconds since the epoch. Those who are
+   * leaving, or are replayed to, keep it for longer and see to it then; but if memory is lost first, only the alarm will.
+   */
   get dueAtMs(): number | null {
     const { finished, log, members } = this.#parts;
-    // Those who are leaving keep it for longer, and see to it then.
-    if (members.leaving > 0) return null;
-    const dueAtMs = Math.min(log.endsAtMs ?? Infinity, finished.untilMs ?? Infinity);
-    return dueAtMs === Infinity ? null : dueAtMs;
+    const isRead = members.leaving > 0;
+    // What is set aside for them is kept for nobody else.
+    if (isRead && this.lastLeavingMs !== null) return nextLookMs();
+    const dueAtMs = Math.min(log.keepUntilMs ?? Infinity, finished.untilMs ?? Infinity);
+    if (dueAtMs === Infinity) return null;
+    return isRead || log.isHeld ? Math.max(dueAtMs, nextLookMs()) : dueAtMs;
   }
 
   /** Gives a newcomer what it asks for of the life that is over; then it is told how that ended, and closed. */
@@ -125,11 +133,15 @@ export class Vacancy {
   }
 
   /**
-   * All that was kept is forgotten: the database of a vacant topic goes, and with it what its free pages still hold. As
-   * long as somebody is leaving that waits (`finish`).
+   * All that was kept is forgotten: the database of a vacant topic goes, and with it what its free pages still hold.
+   * Those who are leaving need nothing of it but to be known after a wake.
    */
   empty(): void {
-    if (this.#parts.isVacant() && this.#parts.members.leaving === 0) this.#deleteAll();
+    const { ctx, members } = this.#parts;
+    if (!this.#parts.isVacant()) return;
+    const lastMs = members.leaving > 0 ? this.lastLeavingMs : null;
+    this.#deleteAll();
+    if (lastMs !== null) ctx.storage.kv.put(LEAVING, lastMs);
   }
 
   /** Nothing that those who waited on a vacant topic had stored outlives them. */
@@ -194,4 +206,9 @@ export class Vacancy {
     registration.isIncomplete = true;
     keyWatch.completeRegistration();
   }
+}
+
+/** In whole steps, so that many who ask set one alarm. */
+function nextLookMs(): number {
+  return Math.ceil(Date.now() / LOOK_MS + 1) * LOOK_MS;
 }

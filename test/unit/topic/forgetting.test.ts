@@ -441,8 +441,9 @@ describe("who reads what is forgotten", () => {
     await ackOf(source, "end");
     expect(await topic.describe()).toMatchObject({ phase: "vacant" });
     await freshStub(topic).forgetMessages();
-    // That they are leaving must be known after a sleep.
+    // That they are leaving must be known after a sleep, and goes soon should memory be lost.
     expect(await storedIn(topic)).toEqual({ ...NOTHING, keys: ["leaving"] });
+    expect(await alarmOf(topic)).toBeLessThanOrEqual(Date.now() + 120_000);
     await expectReached("past-forgotten", async () => {
       waiting.each = 0;
       const [gap, end] = await readUpTo(reader, "end");
@@ -452,6 +453,22 @@ describe("who reads what is forgotten", () => {
     expect(await reader.next()).toEqual({ code: 1000, reason: "topic-finished" });
     expect(await strict.next()).toEqual(HISTORY_GAP);
     await vi.waitFor(async () => expect(await storedIn(topic)).toEqual(NOTHING));
+  });
+
+  test("15.11 of a topic that is over the database goes, whoever is still to be told", async () => {
+    const topic = freshTopic();
+    const source = await openSource(topic, KEPT);
+    for (const [n, text] of ALL.entries()) await publish(source, String(n), text);
+    source.send(formatFinish({ id: "end", messages: [] }));
+    await ackOf(source, "end");
+    const { reader } = await openSlowReader(topic, KEPT);
+    // What a row held stays in a page that is free: only this empties them.
+    const emptied = await runInDurableObject(freshStub(topic), (_, { storage }) =>
+      vi.spyOn(storage, "deleteAll"),
+    );
+    await freshStub(topic).forgetMessages();
+    expect(emptied).toHaveBeenCalledOnce();
+    void reader;
   });
 
   test("15.11 who came to read what is over is told likewise, while the next life goes on", async () => {

@@ -77,6 +77,10 @@ async function live(
   }
 }
 
+function alarmOf(topic: Stub): Promise<number | null> {
+  return runInDurableObject(freshStub(topic), (_, { storage }) => storage.getAlarm());
+}
+
 /** The cursor of the ack that must come next. */
 async function ackOf(source: Client): Promise<string> {
   const frame = await nextFrame(source);
@@ -84,7 +88,11 @@ async function ackOf(source: Client): Promise<string> {
   return frame.cursor;
 }
 
-function admission(since: string | null, policy = KEPT, options: ReaderOptions = {}) {
+function admission(
+  since: string | null,
+  policy: Partial<Policy> = KEPT,
+  options: ReaderOptions = {},
+) {
   return subscriber(policy, { protocol: "stream", since, ...options });
 }
 
@@ -121,6 +129,33 @@ async function readToClose(
 }
 
 describe("what is kept of a topic that is over", () => {
+  test.each([
+    ["over", KEPT, HOUR_MS, ["finished"]],
+    ["shared", { publishers: "shared", historyMessages: 100 }, DAY_MS, []],
+  ] as const)(
+    "9.8 has an alarm while it is read for longer, should memory be lost: of one that is %s",
+    async (_, policy, keptMs, keys) => {
+      using clock = new Clock();
+      const topic = freshTopic();
+      const reason = keys.length > 0 ? "finished" : "abandoned";
+      const letters = ["a", "b", "c", "d", "e", "f"].map((letter) => letter.repeat(30_000));
+      await live(topic, letters, reason, policy);
+      waiting.each = 600_000;
+      const reader = await open(freshStub(topic), admission("earliest", policy));
+      expect(await nextFrame(reader)).toMatchObject({ type: "open" });
+      await clock.advance(keptMs, topic);
+      expect((await storedIn(topic)).tables).not.toEqual([]);
+      // Nothing else would wake it then.
+      const alarmMs = await alarmOf(topic);
+      expect(alarmMs).toBeGreaterThan(clock.nowMs);
+      expect(alarmMs).toBeLessThanOrEqual(clock.nowMs + 120_000);
+      waiting.each = 0;
+      reader.close(1000);
+      await clock.advance(120_000, topic);
+      await vi.waitFor(async () => expect(await storedIn(topic)).toEqual({ ...NOTHING, keys }));
+    },
+  );
+
   test.each([
     ["finished", TOPIC_FINISHED],
     ["abandoned", TOPIC_ENDED],
