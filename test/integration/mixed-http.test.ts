@@ -4,49 +4,17 @@
  * for is there, whichever edge is asked.
  */
 import { describe, expect, inject, test } from "vitest";
-import { open, ownAddress } from "../support/client.ts";
+import { open } from "../support/client.ts";
 import { StreamPublisher, StreamSubscriber } from "../support/stream-client.ts";
+import { ask, edgesOf, post } from "../support/versions/ask-messages.ts";
 import { MIXTURES, useEveryMixture } from "../support/versions/every-mixture.ts";
-import type { Edge, MixedHub, Mixture } from "../support/versions/mixed-hub.ts";
-import { bearer, newTenant, type Tenant } from "../support/versions/tenant.ts";
+import { newTenant } from "../support/versions/tenant.ts";
 
 const KEPT = { history_messages: 100, history_seconds: 3600 };
 const UNKNOWN = "404 not-found";
 const OUTDATED = "503 topic-unavailable";
 const NEW_TOPIC = MIXTURES.filter(({ topic }) => topic === "current");
 const OLD_TOPIC = MIXTURES.filter(({ topic }) => topic === "previous");
-
-interface Answer {
-  /** The status, of a refusal with its slug. */
-  readonly said: string;
-  readonly body: Record<string, unknown>;
-}
-
-/** Asks for a topic's messages at an edge, by a key of the tenant's. */
-async function ask(
-  { url }: Edge,
-  { domain, ours }: Tenant,
-  query: string = "",
-  init: Omit<RequestInit, "headers"> & { readonly headers?: Record<string, string> } = {},
-): Promise<Answer> {
-  const messages = `${url.replace(/^ws/, "http")}/v1/domains/${domain}/topics/t/messages`;
-  const headers = { "CF-Connecting-IP": ownAddress(), ...bearer(ours.key), ...init.headers };
-  const response = await fetch(`${messages}${query}`, { ...init, headers });
-  const body = (await response.json()) as Record<string, unknown>;
-  const slug = String(body["type"]).replace("urn:wspubsub:problem:", "");
-  return { said: response.ok ? String(response.status) : `${response.status} ${slug}`, body };
-}
-
-function post(edge: Edge, tenant: Tenant, body: string, id: string, query = ""): Promise<Answer> {
-  return ask(edge, tenant, query, { method: "POST", headers: { "Idempotency-Key": id }, body });
-}
-
-/** The edges of a hub: of this version, and of the one before. */
-function edgesOf(hub: MixedHub, { edge }: Mixture): { readonly current: Edge; readonly old: Edge } {
-  return edge === "current"
-    ? { current: hub, old: hub.otherEdge }
-    : { current: hub.otherEdge, old: hub };
-}
 
 describe.runIf(inject("hub").sqlEndpoint !== null)("HTTP at mixed versions", () => {
   const hubOf = useEveryMixture();
