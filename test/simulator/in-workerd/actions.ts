@@ -29,6 +29,17 @@ export interface Subscribe {
   readonly count: number;
 }
 
+/** One that can tell places, and gets all that there is. */
+export const READS_ALL: Subscribe = {
+  type: "subscribe",
+  protocol: "stream",
+  since: { kind: "earliest" },
+  gap: "skip",
+  reads: "at once",
+  acks: "none",
+  count: 1,
+};
+
 /** The messages of one frame; on a raw socket each is a frame of its own. */
 export interface Batch {
   readonly messages: number;

@@ -4,13 +4,14 @@
  * nothing.
  */
 import type { EndReason } from "../../../src/core/end-reason.ts";
-import type { Delete, Finish, Subscribe } from "./actions.ts";
+import { slugOf } from "../../support-in-workerd/post-slug.ts";
+import { READS_ALL, type Delete, type Finish } from "./actions.ts";
 import { within } from "./deadline.ts";
 import { expectAll } from "./end.ts";
 import { evict, restart } from "./intervene.ts";
 import type { EpochLog } from "./ledger.ts";
 import { formatPlace, type Place } from "./place.ts";
-import { send, slugOf } from "./post.ts";
+import { send } from "./post.ts";
 import type { Publication } from "./publication.ts";
 import { readEnd } from "./page-walk.ts";
 import { fill, streamPublisher } from "./send.ts";
@@ -18,17 +19,6 @@ import { settle } from "./settle.ts";
 import type { SubscriberConnection } from "./subscriber-connection.ts";
 import { Violation } from "./violation.ts";
 import type { World } from "./world.ts";
-
-/** Reads a topic that is over. */
-const LATE: Subscribe = {
-  type: "subscribe",
-  protocol: "stream",
-  since: { kind: "earliest" },
-  gap: "skip",
-  reads: "at once",
-  acks: "none",
-  count: 1,
-};
 
 /** A topic that is quiet, and those who are given what is in its log. */
 interface Scene {
@@ -99,7 +89,7 @@ async function setScene(world: World, action: Finish | Delete): Promise<Scene | 
   const log = world.quietEpoch === null ? undefined : world.ledger.epoch(world.quietEpoch);
   if (log === undefined || world.publisher(0) === null) return null;
   if (action.type === "finish" && world.publisher(0)?.protocol !== "stream") return null;
-  const crowd = await world.subscribe({ ...LATE, protocol, acks, count });
+  const crowd = await world.subscribe({ ...READS_ALL, protocol, acks, count });
   return { log, crowd };
 }
 
@@ -186,7 +176,7 @@ async function expectEnd(
   await expectVacant(world);
   const { publishers, historySeconds } = world.policy;
   if (publishers === "shared") return;
-  const [late] = await world.subscribe(LATE);
+  const [late] = await world.subscribe(READS_ALL);
   if (historySeconds === 0) {
     if (late !== undefined) throw new Violation("What is not kept was read (9.11)");
     return;

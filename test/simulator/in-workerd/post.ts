@@ -6,6 +6,7 @@ import { formatAdmission } from "../../../src/core/admission.ts";
 import { formatFinish, formatPublish } from "../../../src/core/client-frame.ts";
 import type { PostAnswer } from "../../../src/core/post.ts";
 import { parsePost, type PostedBody } from "../../../src/edge/parse-post.ts";
+import { slugOf } from "../../support-in-workerd/post-slug.ts";
 import { acknowledge } from "./acknowledge.ts";
 import type { Form, Post, Repost } from "./actions.ts";
 import { publisherAdmission } from "./admissions.ts";
@@ -69,18 +70,6 @@ export async function send(
   if (answer.type === "published") published(world, publication, answer);
   else refused(world, publication, slugOf(answer));
   return answer;
-}
-
-/** Why a post was not published. */
-export function slugOf(answer: Exclude<PostAnswer, { readonly type: "published" }>): string {
-  switch (answer.type) {
-    case "unpublished":
-      return answer.problem.slug;
-    case "refused":
-      return answer.slug;
-    case "needs":
-      return `needs ${answer.what}`;
-  }
 }
 
 /** Where a publication is for certain while all is quiet, `null` where that is not known. */

@@ -3,7 +3,7 @@
  * the platform did to the object.
  */
 import type { Policy } from "../../../src/core/policy.ts";
-import type { Protocol, Subscribe } from "./actions.ts";
+import { READS_ALL, type Protocol, type Subscribe } from "./actions.ts";
 import { publisherAdmission, subscriberAdmission } from "./admissions.ts";
 import { Endings } from "./endings.ts";
 import { ANYTHING, expectAtRest, type Expectation } from "./expectation.ts";
@@ -22,17 +22,6 @@ import { StreamReader } from "./stream-reader.ts";
 import { SubscriberConnection } from "./subscriber-connection.ts";
 import { TopicHandle } from "./topic-handle.ts";
 import { Violation } from "./violation.ts";
-
-/** The witness: whatever happens is seen by somebody who can tell places. */
-const WITNESS: Subscribe = {
-  type: "subscribe",
-  protocol: "stream",
-  since: { kind: "earliest" },
-  gap: "skip",
-  reads: "at once",
-  acks: "none",
-  count: 1,
-};
 
 /** How many publishes of each owner the hub remembers (10.9): of the 128 of a topic that sleeps, three have a third. */
 const REMEMBERED_IDS = 1000;
@@ -187,11 +176,11 @@ export class World {
     if (!this.#hasWitness || before?.isOpen) return;
     const cursor = before?.reader instanceof StreamReader ? before.reader.cursor : null;
     const beginning = { since: cursor ?? "earliest", expectation: ANYTHING };
-    const client = await this.#join(WITNESS, beginning);
+    const client = await this.#join(READS_ALL, beginning);
     if (client !== null) this.witnesses.push(client);
   }
 
-  /** From now on there is a witness. */
+  /** From now on there is a witness: whatever happens is seen by somebody who can tell places. */
   async employWitness(): Promise<void> {
     this.#hasWitness = true;
     await this.watch();
@@ -199,7 +188,7 @@ export class World {
 
   /** Lets somebody in who sees what is published from now on. */
   async employBystander(): Promise<SubscriberConnection | null> {
-    const client = await this.#join(WITNESS, { since: null, expectation: ANYTHING });
+    const client = await this.#join(READS_ALL, { since: null, expectation: ANYTHING });
     if (client !== null) this.bystanders.push(client);
     return client;
   }

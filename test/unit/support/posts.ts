@@ -4,6 +4,7 @@ import type { Message } from "../../../src/core/message.ts";
 import type { Policy } from "../../../src/core/policy.ts";
 import { packMessages, type PostAnswer } from "../../../src/core/post.ts";
 import type { Topic } from "../../../src/topic/topic.ts";
+import { slugOf } from "../../support-in-workerd/post-slug.ts";
 import { keyGrant } from "./grants.ts";
 import { publisher } from "./sockets.ts";
 
@@ -44,16 +45,7 @@ export async function postedTo(...posting: Parameters<typeof post>): Promise<str
 
 /** An answer in a word. */
 export function wordOf(answer: PostAnswer): string {
-  switch (answer.type) {
-    case "published":
-      return answer.type;
-    case "unpublished":
-      return answer.problem.slug;
-    case "refused":
-      return answer.slug;
-    case "needs":
-      return `needs ${answer.what}`;
-  }
+  return answer.type === "published" ? answer.type : slugOf(answer);
 }
 
 /** The cursor of a post that must be published. */
