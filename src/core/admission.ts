@@ -199,11 +199,23 @@ export const AnswerSchema: v.GenericSchema<unknown, Answer> = v.variant("type", 
 /** Writes an admission as a header value: ASCII, whatever a token's subject contains. */
 export function formatAdmission(admission: Admission): string {
   const isByToken = admission.role === "publisher" && isTokenGrant(admission.grant);
-  const written = isByToken ? { ...admission, v: VERSION_OF_TOKEN_PUBLISHERS } : admission;
-  return JSON.stringify(written).replaceAll(
+  const { policy, ...rest } = admission;
+  const written = isByToken ? { ...rest, v: VERSION_OF_TOKEN_PUBLISHERS } : rest;
+  const head = JSON.stringify(written).replaceAll(
     /[^ -~]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
+  return `${head.slice(0, -1)},"policy":${policy === null ? "null" : formatPolicy(policy)}}`;
+}
+
+/** Policies that are in use, as they are written: most of an admission is always the same. */
+const policyTexts: WeakMap<Policy, string> = new WeakMap();
+
+/** Writes a policy, which has nothing in it but ASCII. */
+function formatPolicy(policy: Policy): string {
+  let text = policyTexts.get(policy);
+  if (text === undefined) policyTexts.set(policy, (text = JSON.stringify(policy)));
+  return text;
 }
 
 /** Reads an admission; throws on anything else, since only the edge calls the object. */

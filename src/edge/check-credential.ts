@@ -24,7 +24,7 @@ import {
 } from "./credential.ts";
 import { changeOf, tryTicket, type FindDomain } from "./domain-calls.ts";
 import { countFailure, isBlocked, TOO_MANY_FAILURES } from "./failed-credentials.ts";
-import { hashKey } from "./key-hash.ts";
+import { hashKey, recallHash, rememberHash } from "./key-hash.ts";
 import { keyStoreUnavailable, openKeyStore } from "./open-key-store.ts";
 import { rereadDomain } from "./reread-domain.ts";
 import { hashTicket } from "./hash-ticket.ts";
@@ -83,7 +83,7 @@ export async function checkKey(
 ): Promise<Result<CheckedKey, Problem>> {
   const keyStore = openKeyStore(caller.env);
   if (!keyStore.ok) return keyStore;
-  const hash = await hashKey(key.text);
+  const hash = recallHash(key.text) ?? (await hashKey(key.text));
   // Others may share the address of whoever tries too much; their keys are known to be good.
   if (isBlocked(caller) && !keyStore.value.wasGood(hash, domain)) return err(TOO_MANY_FAILURES);
   const { keepAlive } = caller;
@@ -97,6 +97,7 @@ export async function checkKey(
       return err(keyStoreUnavailable(check));
     case "granted": {
       const { policy, keyId, expiresAtMs, atMs, isFresh } = check;
+      rememberHash(key.text, hash);
       if (key.isInPath && !policy.pathKeys) return refuseKeyInPath();
       keyStore.value.noteUses([keyId], keepAlive);
       const grant = { keyId, subject: null, expiresAtMs, checkedAtMs: atMs };

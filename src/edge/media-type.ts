@@ -40,7 +40,10 @@ export function readBodyKind(headers: Headers): Result<BodyKind, Problem> {
   const [, written, parameters = ""] = MEDIA_TYPE.exec(contentType) ?? [];
   if (written === undefined) return refuse("The Content-Type is not a media type");
   const kind = kindOf(written.toLowerCase());
-  const charsets = [...parameters.matchAll(CHARSET)].map(([, , charset = ""]) => charset.trim());
+  const charsets =
+    parameters === ""
+      ? []
+      : [...parameters.matchAll(CHARSET)].map(([, , charset = ""]) => charset.trim());
   // What is not read as text has no charset that would matter.
   const isForeign = kind !== "bytes" && charsets.some((charset) => !UTF8.test(charset));
   if (isForeign) return refuse("Send text in UTF-8");

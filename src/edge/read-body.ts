@@ -33,8 +33,8 @@ export async function withBody<T>(
 ): Promise<Result<T, Problem>> {
   const said = Number(request.headers.get("Content-Length") ?? 0);
   if (said > MAX_BODY_BYTES) return err(TOO_LARGE);
-  if (said > 0 && said <= SMALL_BYTES && request.body !== null) {
-    const small = await readSmall(request.body, said);
+  if (said > 0 && said <= SMALL_BYTES) {
+    const small = await readSmall(request, said);
     return small === null ? err(CUT_OFF) : use(small);
   }
   const chunks: Uint8Array[] = [];
@@ -54,13 +54,14 @@ export async function withBody<T>(
   }
 }
 
-/** Reads a body of so many bytes; `null` where it has another length after all, or is cut off. */
-async function readSmall(body: ReadableStream, length: number): Promise<Uint8Array | null> {
+/**
+ * Reads a body of so many bytes; `null` where it has another length after all, or is cut off. The runtime reads no more
+ * than was said: a body in chunks has no `Content-Length` (RFC 9112, section 6.3; workerd 1.20261117 drops it).
+ */
+async function readSmall(request: Request, length: number): Promise<Uint8Array | null> {
   try {
-    // One more than there should be, so that the end is reached.
-    const room = new Uint8Array(length + 1);
-    const { value } = await body.getReader({ mode: "byob" }).readAtLeast(length + 1, room);
-    return value?.byteLength === length ? value : null;
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    return bytes.byteLength === length ? bytes : null;
   } catch {
     // The client has left, or what it sent is no HTTP.
     return null;
