@@ -245,21 +245,27 @@ describe("17.12 a body's bounds", () => {
     }
   });
 
-  test("all that is held at a time has one as well, until it is let go", async () => {
-    const posting = new Posting(policy);
-    const bodies = [openBody(), openBody(), openBody()];
-    const posts = bodies.map(({ stream, controller }) => {
-      controller.enqueue(new Uint8Array(16 * MIB));
-      return posting.post({ body: stream, headers: image });
-    });
-    await vi.waitFor(async () => {
-      expect(await posting.post()).toMatchObject({ status: 503, word: "topic-overloaded" });
-    });
-    expect((await posting.post()).headers.get("Retry-After")).toBe("1");
-    for (const { controller } of bodies) controller.close();
-    expect((await Promise.all(posts)).map(({ status }) => status)).toContain(200);
-    expect((await posting.post()).status).toBe(200);
-  });
+  test.each([
+    ["chunks", image],
+    ["a length that is said", { ...image, "Content-Length": String(16 * MIB) }],
+  ])(
+    "all that is held at a time has one as well, until it is let go: in %s",
+    async (_, headers) => {
+      const posting = new Posting(policy);
+      const bodies = [openBody(), openBody(), openBody()];
+      const posts = bodies.map(({ stream, controller }) => {
+        controller.enqueue(new Uint8Array(16 * MIB));
+        return posting.post({ body: stream, headers });
+      });
+      await vi.waitFor(async () => {
+        expect(await posting.post()).toMatchObject({ status: 503, word: "topic-overloaded" });
+      });
+      expect((await posting.post()).headers.get("Retry-After")).toBe("1");
+      for (const { controller } of bodies) controller.close();
+      expect((await Promise.all(posts)).map(({ status }) => status)).toContain(200);
+      expect((await posting.post()).status).toBe(200);
+    },
+  );
 
   test("one that is cut off is published whole or not at all, and is no failure of the hub's", async () => {
     const posting = new Posting();
