@@ -22,7 +22,7 @@ export class KeptFile {
   }
 
   /** What was kept, `null` if there is nothing whole. */
-  read(): Buffer | null {
+  read(): NonSharedBuffer | null {
     try {
       const file = readFileSync(join(this.#folder, this.#name));
       const content = file.subarray(HASH_BYTES);
