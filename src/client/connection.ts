@@ -4,158 +4,97 @@
  * the network's death, and nothing is heard of the socket after it.
  */
 import { HEARTBEAT_REQUEST } from "../core/heartbeat.ts";
-import { parseHubFrame, type HubFrame } from "../core/hub-frame.ts";
-import type { ProblemDetails } from "../core/problem.ts";
-import { closeError, type HubError } from "./hub-error.ts";
+import { HubError } from "./hub-error.ts";
+import { readFrame, type Frame } from "./read-frame.ts";
 
 /** A handshake that takes longer has failed. */
 const HANDSHAKE_MS = 10_000;
-/** An answer to a heartbeat, or any other frame, comes within this time where the page is back, and somebody looks at it. */
+/** An answer to a heartbeat, or any other frame, comes within this time where the page is back. */
 const PROBE_MS = 2_000;
-/** A socket that says nothing of its end has ended. */
-const CLOSE_MS = 2_000;
 /** A timer that fires so much later was held up by a sleep. */
 const LATE_MS = 5_000;
-/** Frames are not handed to a socket that holds more than this. */
-const MAX_BUFFERED_BYTES = 4_194_304;
+/** What no Close frame says, so that it is the client's own word. */
+const LOST_CODE = 1006;
 
-/** How a connection ended. */
-export interface Loss {
-  readonly error: HubError;
-  /** Nothing is wrong with the hub: the next connection need not wait. */
-  readonly isOurs: boolean;
-  /** The hub sent what is no frame of its. */
-  readonly isUnreadable: boolean;
-}
-
-/** Takes a frame, and its text. */
-export type Receive = (frame: HubFrame, text: string) => void;
+/** Why a client leaves a socket behind. */
+type OwnReason = "no-answer" | "away" | "unreadable-frame";
 
 /** A socket that is being opened, or is open. */
-export class Connection {
-  readonly over: Promise<Loss>;
-  readonly #socket: WebSocket;
-  readonly #heartbeatMs: number;
-  readonly #receive: Receive;
-  readonly #onAccepted: () => void;
-  #resolve: (loss: Loss) => void = () => {};
-  #isAccepted = false;
-  #isHeard = false;
-  #heardAtMs = 0;
-  #problem: ProblemDetails | null = null;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-
-  /** Takes a socket that is being opened; `onAccepted` is called before the first frame that is no refusal. */
-  constructor(socket: WebSocket, heartbeatMs: number, receive: Receive, onAccepted: () => void) {
-    this.#socket = socket;
-    this.#heartbeatMs = heartbeatMs;
-    this.#receive = receive;
-    this.#onAccepted = onAccepted;
-    this.over = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#beat(this.#answerMs);
-    socket.onmessage = ({ data }) => this.#hear(data);
-    socket.onerror = () => this.end(1006);
-    socket.onclose = ({ code, reason }) => this.end(code, reason);
-    this.#arm(HANDSHAKE_MS, () => this.end(1006, "The handshake took too long"));
-  }
-
-  /** Of two halves of the interval the first is for the answer. */
-  get #answerMs(): number {
-    return this.#heartbeatMs / 2;
-  }
-
-  /** Whether the hub has let it in. With `explain=1` an open socket alone does not say so. */
-  get isAccepted(): boolean {
-    return this.#isAccepted;
-  }
-
-  /** Whether the socket takes more without holding much of it. */
-  get hasRoom(): boolean {
-    return this.#socket.bufferedAmount < MAX_BUFFERED_BYTES;
-  }
-
-  /** Resolves when the socket is closed, after `end`. */
-  closed(): Promise<void> {
-    const socket = this.#socket;
-    if (socket.readyState === socket.CLOSED) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, CLOSE_MS);
-      socket.onclose = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
-  /** Sends a frame. */
-  send(text: string): void {
-    this.#socket.send(text);
-  }
-
-  /** The page is back, or the machine: is anybody there? */
-  probe(): void {
-    if (!this.#isAccepted) return;
-    if (Date.now() - this.#heardAtMs > this.#heartbeatMs + this.#answerMs) this.leave();
-    else this.#beat(PROBE_MS);
-  }
-
-  /** Leaves the socket behind, for another at once. */
-  leave(): void {
-    this.end(1006, "The network or the page was away", { isOurs: true });
-  }
-
+export interface Connection {
+  /** Why it ended. */
+  readonly over: Promise<HubError>;
   /** Leaves the socket behind: a dead one would not say that it is closed for a long time. */
-  end(
-    code: number,
-    reason: string = "",
-    { isOurs = false, isUnreadable = false }: Partial<Omit<Loss, "error">> = {},
-  ): void {
-    clearTimeout(this.#timer);
-    const socket = this.#socket;
+  leave(reason: OwnReason): void;
+  /** The page is back, or the machine: is anybody there? */
+  probe(): void;
+}
+
+/** Whether a connection was left for this reason. */
+export function isLeft({ code, slug }: HubError, reason: OwnReason): boolean {
+  return code === LOST_CODE && slug === reason;
+}
+
+/** Takes a socket that is being opened, and hands over its frames, but for the hub's refusal of the connection. */
+export function openConnection(
+  socket: WebSocket,
+  heartbeatMs: number,
+  receive: (frame: Frame, text: string) => void,
+): Connection {
+  const { promise: over, resolve } = Promise.withResolvers<HubError>();
+  let timer: ReturnType<typeof setTimeout>;
+  let heardAtMs = 0;
+  let refusal: HubError | null = null;
+
+  function end(code: number, reason: string): void {
+    clearTimeout(timer);
     socket.onopen = socket.onmessage = socket.onclose = null;
     // Closing one that is being opened is an error to some.
     socket.onerror = () => {};
     socket.close();
-    this.#resolve({ error: closeError(code, reason, this.#problem), isOurs, isUnreadable });
+    const error = new HubError(reason || "connection-lost", `The connection ended with ${code}`);
+    // What the hub told before is the reason only if it says so.
+    resolve(Object.assign(refusal?.slug === reason ? refusal : error, { code }));
   }
-
-  #hear(data: unknown): void {
-    this.#isHeard = true;
-    this.#heardAtMs = Date.now();
-    const frame = parseHubFrame(typeof data === "string" ? data : new ArrayBuffer());
-    if (!frame.ok) return this.end(1006, frame.error, { isUnreadable: true });
-    if (frame.value.type === "error" && frame.value.id === null) {
-      this.#problem = frame.value.problem;
-      return;
-    }
-    if (!this.#isAccepted) {
-      this.#isAccepted = true;
-      this.#onAccepted();
-    }
-    this.#receive(frame.value, String(data));
+  function leave(reason: OwnReason): void {
+    end(LOST_CODE, reason);
   }
-
-  #beat(answerMs: number): void {
-    this.#isHeard = false;
-    this.send(HEARTBEAT_REQUEST);
-    this.#arm(answerMs, () => {
-      if (!this.#isHeard) return this.end(1006, "The hub does not answer");
-      this.#arm(this.#answerMs, () => this.#beat(this.#answerMs));
-    });
-  }
-
-  #arm(ms: number, then: () => void): void {
+  function arm(ms: number, then: () => void): void {
     const dueMs = Date.now() + ms;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
       // Browsers hold up the timers of pages that are hidden, and not their sockets.
-      const isLate =
-        Date.now() - dueMs > LATE_MS && globalThis.document?.visibilityState !== "hidden";
-      if (isLate) this.leave();
+      if (Date.now() - dueMs > LATE_MS && !globalThis.document?.hidden) leave("away");
       else then();
     }, ms);
   }
+  /** Of two halves of the interval the first is for the answer. */
+  function beat(answerMs: number): void {
+    const sinceMs = Date.now();
+    socket.send(HEARTBEAT_REQUEST);
+    arm(answerMs, () => {
+      if (heardAtMs < sinceMs) leave("no-answer");
+      else arm(heartbeatMs / 2, () => beat(heartbeatMs / 2));
+    });
+  }
+
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => beat(heartbeatMs / 2);
+  socket.onmessage = ({ data }) => {
+    heardAtMs = Date.now();
+    const frame = readFrame(data);
+    if (frame === null) leave("unreadable-frame");
+    else if (frame.type === "error" && frame.id === null) refusal = frame.error;
+    else receive(frame, data);
+  };
+  socket.onclose = ({ code, reason }) => end(code, reason);
+  socket.onerror = () => end(LOST_CODE, "");
+  arm(HANDSHAKE_MS, () => leave("no-answer"));
+  return {
+    over,
+    leave,
+    probe() {
+      if (Date.now() - heardAtMs > heartbeatMs * 1.5) leave("away");
+      else beat(PROBE_MS);
+    },
+  };
 }

@@ -3,13 +3,13 @@
  * for good that it may not be. Owns credentials, backoff and what close codes mean; knows no topic, and nothing of
  * what the frames say. Invariant: one connection at a time, and no timer or listener once it is over.
  */
-import type { HubFrame } from "../core/hub-frame.ts";
 import { STREAM_PROTOCOL } from "../core/stream.ts";
-import { Connection } from "./connection.ts";
-import { credentialName, renewalMs } from "./credential.ts";
+import { isLeft, openConnection, type Connection } from "./connection.ts";
+import { credentialNames, renewalMs } from "./credential.ts";
 import type { HubError } from "./hub-error.ts";
+import type { Frame } from "./read-frame.ts";
 import { watchReturns } from "./returns.ts";
-import { parseSocketUrl, withParameters, type UrlParameters } from "./socket-url.ts";
+import { parseSocketUrl, setParameters, type UrlParameters } from "./socket-url.ts";
 import type { LinkOptions } from "./types.ts";
 
 const FIRST_BACKOFF_MS = 250;
@@ -18,188 +18,130 @@ const MAX_BACKOFF_MS = 30_000;
 const MAX_REFUSED_TOKENS = 3;
 /** Connections in a row that end with something that is no frame. */
 const MAX_UNREADABLE = 5;
-/** Closes that mean: later. Where nobody says when it is after a second. */
-const BUSY_CODES: readonly (number | null)[] = [4429, 4453];
-
-/** What becomes of a link that has lost its connection, as far as its user knows. */
-export interface Verdict {
-  /** Why it does not come back. */
-  readonly error?: HubError | undefined;
-  /** The connection brought nothing new, so that the backoff goes on. */
-  readonly isIdle?: boolean;
-  /** It comes back within this time, whatever the backoff says. */
-  readonly withinMs?: number | undefined;
-}
+/** Seconds, where the hub is busy and does not say for how long. */
+const BUSY_SECONDS = 1;
 
 /** What a link is for. */
 export interface LinkUser {
+  /** The last connection brought nothing new, so that the backoff goes on. */
+  isIdle?: boolean;
   /** What its next connection asks for. */
   parameters(): UrlParameters;
   /** Whether it should not connect before `resume`. */
-  isHeld(): boolean;
-  /** The hub has let the connection in. */
-  accepted(): void;
-  receive(frame: HubFrame, text: string): void;
-  lost(error: HubError): Verdict;
-  /** Something happened that people may want to know. */
-  report(error: unknown): void;
+  isHeld?(): boolean;
+  /** There is, or is not, a connection that the hub has let in; why not. */
+  changed(isConnected: boolean, error: unknown): void;
+  receive(frame: Frame, text: string): void;
+  /** Says within which time it must come back, in milliseconds; not at all: 0 or less. */
+  lost(error: HubError): number;
   /** It does not come back. */
   gone(error: unknown): void;
 }
 
-/** A connection that comes back, until the signal is aborted. */
-export class Link {
-  readonly #url: URL;
-  readonly #options: LinkOptions;
-  readonly #heartbeatMs: number;
-  readonly #user: LinkUser;
-  readonly #signal: AbortSignal;
-  #connection: Connection | null = null;
-  #isOver = false;
-  #isHeld = false;
-  #goOn: (isForced: boolean) => void = () => {};
-  #closed: Promise<void> = Promise.resolve();
-
-  /** Throws a TypeError for a URL that cannot be. Connects when the caller's work is done. */
-  constructor(
-    url: string | URL,
-    options: LinkOptions,
-    heartbeatMs: number,
-    user: LinkUser,
-    signal: AbortSignal,
-  ) {
-    this.#url = parseSocketUrl(url);
-    this.#options = options;
-    this.#heartbeatMs = heartbeatMs;
-    this.#user = user;
-    this.#signal = signal;
-  }
-
+/** A connection that comes back. */
+export interface Link {
   /** Connects. */
-  start(): void {
-    const signal = this.#signal;
-    if (signal.aborted) return;
-    watchReturns((isNetwork) => this.#wake(isNetwork), signal);
-    signal.addEventListener("abort", () => this.close());
-    // What WebSocket throws at once (a URL that the page may not open) is thrown each time.
-    this.#run().catch((error: unknown) => this.#user.gone(error));
-  }
-
-  /** Whether the hub has let it in. */
-  get isConnected(): boolean {
-    return this.#connection?.isAccepted ?? false;
-  }
-
-  /** Whether a frame can be sent, and would not lie in memory for long. */
-  get hasRoom(): boolean {
-    return this.isConnected && this.#connection?.hasRoom === true;
-  }
-
+  start(): void;
   /** Sends a frame, if there is a connection. */
-  send(text: string): void {
-    if (this.isConnected) this.#connection?.send(text);
-  }
-
+  send(text: string): void;
   /** Its user is not held any more. */
-  resume(): void {
-    if (this.#isHeld) this.#goOn(true);
-  }
-
+  resume(): void;
   /** Ends it. */
-  close(): void {
-    this.#isOver = true;
-    this.#connection?.end(1000);
-    this.#closed = this.#connection?.closed() ?? this.#closed;
-    this.#connection = null;
-    this.#goOn(true);
-  }
+  close(): void;
+  /** The socket that there is, or was last. */
+  socket(): WebSocket | null;
+}
 
-  /** Resolves when its last socket is closed, once it is over. */
-  closed(): Promise<void> {
-    return this.#closed;
-  }
+/** Makes one, until the signal is aborted; throws a TypeError for a URL that cannot be. */
+export function makeLink(
+  url: string | URL,
+  { key, token, WebSocket = globalThis.WebSocket }: LinkOptions,
+  heartbeatMs: number,
+  user: LinkUser,
+  signal: AbortSignal,
+): Link {
+  const base = parseSocketUrl(url);
+  let connection: Connection | null = null;
+  let socket: WebSocket | null = null;
+  let isAccepted = false;
+  let isHeld = false;
+  let isOver = false;
+  let goOn: (isForced: boolean) => void = () => {};
 
-  async #run(): Promise<void> {
-    const user = this.#user;
+  async function run(): Promise<void> {
     let attempt = 0;
     let refused = 0;
     let unreadable = 0;
-    while (!this.#isOver) {
-      this.#isHeld = user.isHeld();
-      if (this.#isHeld) {
-        await this.#pause(null, 0);
+    while (!isOver) {
+      isHeld = user.isHeld?.() ?? false;
+      if (isHeld) {
+        await pause(Infinity, 0);
         continue;
       }
-      const credential = await this.#credential();
-      if (this.#isOver) return;
+      const credential = await getCredential();
+      if (isOver) return;
       if (credential === null) {
-        await this.#pause(backoffMs(attempt++), 0);
+        await pause(backoffMs(attempt++), 0);
         continue;
       }
-      const connection = this.#connect(credential);
-      const { error, isOurs, isUnreadable } = await connection.over;
-      if (this.#isOver) return;
-      this.#connection = null;
-      const { isAccepted } = connection;
+      const error = await connect(credential);
+      if (isOver) return;
+      const wasAccepted = isAccepted;
+      isAccepted = false;
+      connection = null;
       const isRefused = error.code === 4401 || error.slug === "token-rejected";
-      if (isAccepted) refused = 0;
+      if (wasAccepted) refused = 0;
       if (isRefused) refused += 1;
-      unreadable = isUnreadable ? unreadable + 1 : 0;
-      const verdict = user.lost(error);
+      unreadable = isLeft(error, "unreadable-frame") ? unreadable + 1 : 0;
+      const withinMs = user.lost(error);
       const isFinal = isRefused
-        ? typeof this.#options.token !== "function" || refused >= MAX_REFUSED_TOKENS
-        : unreadable >= MAX_UNREADABLE || isForGood(error.code);
-      if (isFinal || verdict.error) return user.gone(verdict.error ?? error);
-      user.report(error);
-      if (isOurs) continue;
-      if (isAccepted && !isUnreadable && verdict.isIdle !== true) attempt = 0;
-      const leastMs = 1000 * (error.retryAfter ?? (BUSY_CODES.includes(error.code) ? 1 : 0));
-      const ms = Math.min(leastMs + backoffMs(attempt++), verdict.withinMs ?? Infinity);
-      await this.#pause(ms, leastMs);
+        ? typeof token !== "function" || refused === MAX_REFUSED_TOKENS
+        : unreadable === MAX_UNREADABLE || /^4[5-9]/.test(`${error.code}`);
+      if (isFinal || withinMs <= 0) return user.gone(error);
+      user.changed(false, error);
+      if (isLeft(error, "away")) continue;
+      if (wasAccepted && unreadable === 0 && user.isIdle !== true) attempt = 0;
+      const isBusy = error.code === 4429 || error.code === 4453;
+      const leastMs = 1000 * (error.retryAfter ?? (isBusy ? BUSY_SECONDS : 0));
+      await pause(Math.min(leastMs + backoffMs(attempt++), withinMs), leastMs);
     }
   }
 
   /** What is presented, as it is; empty: nothing. `null`: the function failed. */
-  async #credential(): Promise<string | null> {
-    const { key, token } = this.#options;
+  async function getCredential(): Promise<string | null> {
     try {
       return (typeof token === "function" ? await token() : token) ?? key ?? "";
     } catch (error) {
       // Whatever the caller's function throws.
-      if (!this.#isOver) this.#user.report(error);
+      if (!isOver) user.changed(false, error);
       return null;
     }
   }
 
-  #connect(credential: string): Connection {
-    const { WebSocket = globalThis.WebSocket, token } = this.#options;
-    const user = this.#user;
-    const url = withParameters(this.#url, { explain: 1, ...user.parameters() });
-    const names = credential === "" ? [] : [credentialName(credential)];
-    const connection = new Connection(
-      new WebSocket(url, [STREAM_PROTOCOL, ...names]),
-      this.#heartbeatMs,
-      (frame, text) => user.receive(frame, text),
-      () => {
-        user.report(null);
-        user.accepted();
-      },
-    );
-    this.#connection = connection;
-    const ms = typeof token === "function" ? renewalMs(credential) : null;
-    if (ms !== null) {
-      const timer = setTimeout(() => connection.leave(), ms);
-      void connection.over.then(() => clearTimeout(timer));
-    }
-    return connection;
+  /** Opens a socket; resolves with its end. */
+  function connect(credential: string): Promise<HubError> {
+    const target = new URL(base);
+    setParameters(target, { explain: 1, ...user.parameters() });
+    socket = new WebSocket(target, [STREAM_PROTOCOL, ...credentialNames(credential)]);
+    const opened = openConnection(socket, heartbeatMs, (frame, text) => {
+      if (!isAccepted) {
+        isAccepted = true;
+        user.changed(true, null);
+      }
+      user.receive(frame, text);
+    });
+    connection = opened;
+    const ms = typeof token === "function" ? renewalMs(credential) : NaN;
+    const timer = ms > 0 ? setTimeout(() => opened.leave("away"), ms) : undefined;
+    return opened.over.finally(() => clearTimeout(timer));
   }
 
-  /** Waits, for ever if need be, and at least for a time, whatever wakes it. */
-  #pause(ms: number | null, leastMs: number): Promise<void> {
+  /** Waits, and at least for a time, whatever wakes it. */
+  function pause(ms: number, leastMs: number): Promise<void> {
     const notBeforeMs = Date.now() + leastMs;
     return new Promise((resolve) => {
-      const timer = ms === null ? undefined : setTimeout(resolve, ms);
-      this.#goOn = (isForced) => {
+      const timer = ms < Infinity ? setTimeout(resolve, ms) : undefined;
+      goOn = (isForced) => {
         if (!isForced && Date.now() < notBeforeMs) return;
         clearTimeout(timer);
         resolve();
@@ -207,19 +149,37 @@ export class Link {
     });
   }
 
-  #wake(isNetwork: boolean): void {
-    if (this.#connection === null) this.#goOn(false);
-    else if (isNetwork) this.#connection.leave();
-    else this.#connection.probe();
+  function close(): void {
+    isOver = true;
+    isAccepted = false;
+    connection?.leave("away");
+    goOn(true);
   }
+
+  return {
+    start() {
+      if (signal.aborted) return;
+      signal.addEventListener("abort", close);
+      watchReturns((isNetwork) => {
+        if (connection === null) goOn(false);
+        else if (isNetwork) connection.leave("away");
+        else if (isAccepted) connection.probe();
+      }, signal);
+      // What WebSocket throws at once, it throws each time.
+      run().catch(user.gone);
+    },
+    send(text) {
+      if (isAccepted) socket?.send(text);
+    },
+    resume() {
+      if (isHeld) goOn(true);
+    },
+    close,
+    socket: () => socket,
+  };
 }
 
 /** Full jitter: clients that were cut off together do not come back together. */
 function backoffMs(attempt: number): number {
   return Math.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
-}
-
-/** 8.1: the second half of an application's codes. */
-function isForGood(code: number | null): boolean {
-  return code !== null && code >= 4500 && code < 5000;
 }

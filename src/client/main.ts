@@ -1,6 +1,6 @@
 /** The library's entry: what a program imports, and no more. Each half can be bundled without the other. */
-import { TopicPublisher } from "./publisher.ts";
-import { TopicSubscription } from "./subscription.ts";
+import { makePublisher } from "./publisher.ts";
+import { makeSubscription } from "./subscription.ts";
 import type { Publisher, PublisherOptions, SubscribeOptions, Subscription } from "./types.ts";
 
 export { HubError } from "./hub-error.ts";
@@ -11,7 +11,7 @@ export type * from "./types.ts";
  * is closed. Throws a TypeError for a URL that cannot be, or that holds a credential.
  */
 export function subscribe(url: string | URL, options: SubscribeOptions = {}): Subscription {
-  return new TopicSubscription(url, options);
+  return makeSubscription(url, options);
 }
 
 /**
@@ -19,5 +19,5 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
  * until it is closed. Throws a TypeError for a URL that cannot be, or that holds a credential.
  */
 export function openPublisher(url: string | URL, options: PublisherOptions = {}): Publisher {
-  return new TopicPublisher(url, options);
+  return makePublisher(url, options);
 }

@@ -3,245 +3,250 @@
  * sent when, and what each answer means (PROTOCOL.md, 10.7 to 10.11, 10.14). Knows a link, never a socket.
  * Invariant: of what is pending a part from the front is on the wire, and nothing overtakes.
  */
-import type { HubFrame } from "../core/hub-frame.ts";
-import type { ProblemDetails } from "../core/problem.ts";
-import { Endpoint } from "./endpoint.ts";
-import { problemError, type HubError } from "./hub-error.ts";
-import type { Verdict } from "./link.ts";
-import {
-  formatFrame,
-  measure,
-  messagesOf,
-  takeMessages,
-  type Call,
-  type Entry,
-} from "./publishing.ts";
-import type { UrlParameters } from "./socket-url.ts";
-import type { Pending, Publishable, Publisher, PublisherOptions } from "./types.ts";
+import { beginLife } from "./face.ts";
+import type { HubError } from "./hub-error.ts";
+import { makeLink } from "./link.ts";
+import { copyMessages, formatFrame, measure, type Publication } from "./publishing.ts";
+import type { Pending, Publisher, PublisherOptions } from "./types.ts";
 
 const HEARTBEAT_SECONDS = 10;
 const MAX_PENDING = 1000;
 const MAX_PENDING_BYTES = 16_777_216;
+/** The socket is given nothing more while it holds as much. */
+const MAX_BUFFERED_BYTES = 4_194_304;
 /** Where the hub does not say when to come again. */
 const PAUSE_SECONDS = 1;
 
-/** A publisher of one topic. */
-export class TopicPublisher extends Endpoint implements Publisher {
-  readonly #options: PublisherOptions;
-  readonly #name: string = crypto.randomUUID().slice(0, 18);
-  #count = 0;
-  /** Calls for which there is no room. */
-  readonly #calls: Call[] = [];
-  /** What is not answered, in order. */
-  readonly #entries: Entry[] = [];
-  #bytes = 0;
-  /** How many of them are on the wire. */
-  #sent = 0;
+/** A socket that says nothing of its end has ended. */
+const CLOSE_MS = 2_000;
+
+/** Whoever waits for an answer. */
+interface Caller {
+  resolve(answer: { readonly cursor: string }): void;
+  reject(error: unknown): void;
+}
+
+/** A call for which there is no room. */
+interface Call extends Caller {
+  readonly publication: Publication;
+  readonly finish: boolean;
+}
+
+/** A publish that may be sent, and is not answered. */
+interface Entry extends Caller {
+  readonly pending: Pending;
+  readonly bytes: number;
+  /** Whether the caller's outbox holds it. */
+  isSaved: boolean;
+  /** The publish that it follows, as the hub was told. */
+  after?: string | undefined;
+}
+
+/** Opens a publisher of a topic; throws a TypeError for a URL that cannot be. */
+export function makePublisher(url: string | URL, options: PublisherOptions): Publisher {
+  const { takeover, heartbeatSeconds = HEARTBEAT_SECONDS, outbox } = options;
+  const { maxPending = MAX_PENDING, maxPendingBytes = MAX_PENDING_BYTES } = options;
+  const { face, over, changed, end } = beginLife(options);
+  const name = crypto.randomUUID();
+  let count = 0;
+  const calls: Call[] = [];
+  /** What is not answered, in order; those before `sent` are on the wire. */
+  const entries: Entry[] = [];
+  let bytes = 0;
+  let sent = 0;
   /** How many may be: few after the hub has refused some, more with each ack. */
-  #window = MAX_PENDING;
+  let window = MAX_PENDING;
   /** What was acknowledged last. */
-  #acknowledged: string | undefined;
-  #pause: ReturnType<typeof setTimeout> | undefined;
-  #isClosing = false;
-  #isFinishing = false;
-  #isLoaded = false;
-  #isSaving = false;
-  #isSaveDue = false;
+  let acknowledged: string | undefined;
+  let pause: ReturnType<typeof setTimeout> | undefined;
+  let isClosing = false;
+  let isFinishing = false;
+  let isLoaded = false;
+  let isSaving = false;
+  let isSaveDue = false;
 
-  /** Throws a TypeError for a URL that cannot be. */
-  constructor(url: string | URL, options: PublisherOptions) {
-    super(url, options, Math.min(options.heartbeatSeconds ?? HEARTBEAT_SECONDS, HEARTBEAT_SECONDS));
-    this.#options = options;
-    this.over.addEventListener("abort", () => clearTimeout(this.#pause));
-    this.done.catch((error: unknown) => {
-      for (const call of [...this.#entries, ...this.#calls]) call.reject(error);
-    });
-    this.#load().catch((error: unknown) => this.fail(error));
-  }
+  const fail = (error: unknown): void => end("failed", error);
+  const link = makeLink(
+    url,
+    options,
+    Math.min(heartbeatSeconds, HEARTBEAT_SECONDS) * 1000,
+    {
+      parameters: () => ({ heartbeat: heartbeatSeconds, takeover: takeover ? 1 : 0 }),
+      changed(isConnected, error) {
+        changed(isConnected, error);
+        sent = 0;
+        send();
+      },
+      receive(frame) {
+        if (frame.type === "ack") acknowledge(frame.id, frame.cursor);
+        if (frame.type === "error" && frame.id !== null) refuse(frame.id, frame.error);
+      },
+      lost({ code }) {
+        // It went on in vain for too long (14.2).
+        if (code === 4429) window = 1;
+        return Infinity;
+      },
+      gone: fail,
+    },
+    over,
+  );
 
-  publish(message: Publishable | readonly Publishable[]): Promise<{ cursor: string }> {
-    return this.#call(messagesOf(message), false);
-  }
-
-  finish(message: Publishable | readonly Publishable[] = []): Promise<{ cursor: string }> {
-    return this.#call(messagesOf(message), true);
-  }
-
-  async close(): Promise<void> {
-    this.#isClosing = true;
-    this.#endIfDone();
-    await this.done;
-    await this.link.closed();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  // For its link.
-
-  parameters(): UrlParameters {
-    return {
-      heartbeat: this.#options.heartbeatSeconds ?? HEARTBEAT_SECONDS,
-      takeover: this.#options.takeover === true ? 1 : undefined,
-    };
-  }
-
-  isHeld(): boolean {
-    return false;
-  }
-
-  accepted(): void {
-    this.#sent = 0;
-    this.#send();
-  }
-
-  receive(frame: HubFrame): void {
-    if (frame.type === "ack") this.#acknowledge(frame.id, frame.cursor);
-    if (frame.type === "error" && frame.id !== null) this.#refuse(frame.id, frame.problem);
-  }
-
-  lost({ code }: HubError): Verdict {
-    this.#sent = 0;
-    // It went on in vain for too long (14.2).
-    if (code === 4429) this.#window = 1;
-    return {};
-  }
-
-  #call(messages: readonly Publishable[], isFinish: boolean): Promise<{ cursor: string }> {
+  function call(publication: Publication, finish: boolean): Promise<{ cursor: string }> {
     return new Promise((resolve, reject) => {
-      if (this.state !== "open" || this.#isClosing || this.#isFinishing) {
-        throw new TypeError("The publisher is closed, or will be");
+      if (face.state !== "open" || isClosing || isFinishing) {
+        throw new TypeError("The publisher is closed");
       }
-      if (!isFinish && messages.length === 0) throw new TypeError("There is nothing to publish");
-      this.#isFinishing = isFinish;
-      this.#calls.push({ messages, isFinish, resolve, reject });
-      this.#fill();
+      isFinishing = finish;
+      calls.push({ publication, finish, resolve, reject });
+      fill();
     });
   }
 
-  async #load(): Promise<void> {
-    for (const pending of (await this.#options.outbox?.load()) ?? []) {
+  async function load(): Promise<void> {
+    for (const pending of (await outbox?.load()) ?? []) {
+      isFinishing = pending.finish === true;
       // Nobody waits for it any more: what becomes of it is told by an event.
-      const reject = (error: unknown) => this.report(error);
-      this.#add(pending, { resolve: () => {}, reject }, true);
-      if (pending.finish === true) this.#isFinishing = true;
+      add(pending, { resolve() {}, reject: (error) => changed(face.connected, error) });
     }
-    this.#isLoaded = true;
-    this.#fill();
-    this.link.start();
+    for (const entry of entries) entry.isSaved = true;
+    isLoaded = true;
+    fill();
+    link.start();
   }
 
   /** Takes calls in as long as there is room. */
-  #fill(): void {
-    const { maxPending = MAX_PENDING, maxPendingBytes = MAX_PENDING_BYTES } = this.#options;
-    const most = Math.min(maxPending, MAX_PENDING);
-    while (this.#isLoaded && this.#entries.length < most && this.#bytes < maxPendingBytes) {
-      const call = this.#calls.shift();
-      if (call === undefined) break;
+  function fill(): void {
+    while (
+      isLoaded &&
+      entries.length < Math.min(maxPending, MAX_PENDING) &&
+      bytes < maxPendingBytes
+    ) {
+      const next = calls.shift();
+      if (next === undefined) break;
+      const { publication, finish, ...caller } = next;
       try {
-        const messages = takeMessages(call.messages);
-        const id = `${this.#name}-${this.#count++}`;
-        const pending: Pending = { id, messages, ...(call.isFinish && { finish: true }) };
-        this.#add(pending, call, this.#options.outbox === undefined);
+        const messages = copyMessages(publication);
+        if (!finish && messages.length === 0) throw new RangeError("There is no message");
+        add({ id: `${name}-${count++}`, messages, ...(finish && { finish }) }, caller);
       } catch (error) {
-        // RangeError: no frame holds it. Or it is nothing that can be published.
-        if (call.isFinish) this.#isFinishing = false;
-        call.reject(error);
+        // RangeError: no frame holds it. TypeError: it is neither text nor bytes.
+        if (finish) isFinishing = false;
+        caller.reject(error);
       }
     }
-    this.#save().catch((error: unknown) => this.fail(error));
-    this.#send();
+    save().catch(fail);
+    send();
+    endIfDone();
   }
 
-  #add(pending: Pending, call: Pick<Call, "resolve" | "reject">, isSaved: boolean): void {
-    const bytes = measure(pending.messages);
-    this.#entries.push({ ...call, pending, bytes, isSaved, after: undefined });
-    this.#bytes += bytes;
+  function add(pending: Pending, caller: Caller): void {
+    const size = measure(pending.messages);
+    entries.push({ ...caller, pending, bytes: size, isSaved: outbox === undefined });
+    bytes += size;
+  }
+
+  function remove(index: number): void {
+    bytes -= entries.splice(index, 1)[0]?.bytes ?? 0;
+    if (index < sent) sent -= 1;
   }
 
   /** Has the caller's store hold what is pending: one save at a time. */
-  async #save(): Promise<void> {
-    const { outbox } = this.#options;
-    if (outbox === undefined || !this.#isLoaded) return;
-    this.#isSaveDue = true;
-    if (this.#isSaving) return;
-    this.#isSaving = true;
-    while (this.#isSaveDue && this.state === "open") {
-      this.#isSaveDue = false;
-      const entries = [...this.#entries];
-      await outbox.save(entries.map(({ pending }) => pending));
-      for (const entry of entries) entry.isSaved = true;
-      this.#send();
+  async function save(): Promise<void> {
+    isSaveDue = true;
+    if (outbox === undefined || !isLoaded || isSaving) return;
+    isSaving = true;
+    while (isSaveDue && face.state === "open") {
+      isSaveDue = false;
+      const saved = [...entries];
+      await outbox.save(saved.map(({ pending }) => pending));
+      for (const entry of saved) entry.isSaved = true;
+      send();
     }
-    this.#isSaving = false;
-    this.#endIfDone();
+    isSaving = false;
+    endIfDone();
   }
 
-  #send(): void {
-    if (this.#pause !== undefined) return;
-    while (this.#sent < this.#window && this.link.hasRoom) {
-      const entry = this.#entries[this.#sent];
-      if (entry?.isSaved !== true) return;
-      entry.after = this.#entries[this.#sent - 1]?.pending.id ?? this.#acknowledged;
-      this.#sent += 1;
-      this.link.send(formatFrame(entry.pending, entry.after));
+  function send(): void {
+    const socket = link.socket();
+    while (face.connected && pause === undefined && sent < window) {
+      const entry = entries[sent];
+      if (!entry?.isSaved || (socket?.bufferedAmount ?? 0) > MAX_BUFFERED_BYTES) return;
+      entry.after = entries[sent - 1]?.pending.id ?? acknowledged;
+      sent += 1;
+      link.send(formatFrame(entry.pending, entry.after));
     }
   }
 
-  #acknowledge(id: string, cursor: string): void {
-    const entry = this.#remove(id);
+  function acknowledge(id: string, cursor: string): void {
+    const index = entries.findIndex(({ pending }) => pending.id === id);
+    const entry = entries[index];
     if (entry === undefined) return;
-    this.#acknowledged = id;
-    this.#window += 1;
+    remove(index);
+    acknowledged = id;
+    window += 1;
     entry.resolve({ cursor });
-    this.#fill();
-    this.#endIfDone();
+    fill();
   }
 
-  #refuse(id: string, problem: ProblemDetails): void {
-    const index = this.#entries.findIndex(({ pending }) => pending.id === id);
-    const entry = this.#entries[index];
-    if (entry === undefined || index >= this.#sent) return;
-    const error = problemError(problem);
-    if (error.slug === "out-of-order") {
-      // It named what the hub remembers best, or what was refused: then it comes with another.
-      if (entry.after === this.#acknowledged) this.#acknowledged = undefined;
-      this.#sent = index;
-      if (index === 0) this.#send();
-      return;
+  function refuse(id: string, error: HubError): void {
+    const index = entries.findIndex(({ pending }) => pending.id === id);
+    const entry = entries[index];
+    // Of what is to be sent again nothing counts that was said before.
+    if (entry === undefined || index >= sent) return;
+    const { slug, status, retryAfter = PAUSE_SECONDS } = error;
+    if (slug === "out-of-order") {
+      // What it named was refused, or the hub has forgotten it: then it comes without.
+      if (entry.after === acknowledged) acknowledged = undefined;
+      sent = index;
+      if (index === 0) send();
+    } else if (status === 429 || (status ?? 0) >= 500) {
+      sent = index;
+      window = 1;
+      clearTimeout(pause);
+      pause = setTimeout(() => {
+        pause = undefined;
+        send();
+      }, retryAfter * 1000);
+    } else {
+      remove(index);
+      if (entry.pending.finish) isFinishing = false;
+      entry.reject(error);
+      fill();
     }
-    if (error.status === 429 || (error.status ?? 0) >= 500) {
-      this.#sent = index;
-      this.#window = 1;
-      clearTimeout(this.#pause);
-      this.#pause = setTimeout(
-        () => {
-          this.#pause = undefined;
-          this.#send();
-        },
-        1000 * (error.retryAfter ?? PAUSE_SECONDS),
-      );
-      return;
-    }
-    this.#remove(id);
-    if (entry.pending.finish === true) this.#isFinishing = false;
-    entry.reject(error);
-    this.#fill();
-    this.#endIfDone();
   }
 
-  #remove(id: string): Entry | undefined {
-    const index = this.#entries.findIndex(({ pending }) => pending.id === id);
-    if (index < 0) return undefined;
-    const [entry] = this.#entries.splice(index, 1);
-    this.#bytes -= entry?.bytes ?? 0;
-    if (index < this.#sent) this.#sent -= 1;
-    return entry;
+  function endIfDone(): void {
+    const isDone = isLoaded && !isSaving && entries.length + calls.length === 0;
+    if (isDone && (isClosing || isFinishing)) end("closed");
   }
 
-  #endIfDone(): void {
-    const isIdle = this.#entries.length + this.#calls.length === 0 && !this.#isSaving;
-    if ((this.#isClosing || this.#isFinishing) && isIdle && this.#isLoaded) this.end();
+  async function close(): Promise<void> {
+    isClosing = true;
+    endIfDone();
+    await face.done;
+    const socket = link.socket();
+    if (socket !== null && socket.readyState !== socket.CLOSED) await closeOf(socket);
   }
+
+  over.addEventListener("abort", () => clearTimeout(pause));
+  face.done.catch((error: unknown) => {
+    for (const caller of [...entries, ...calls]) caller.reject(error);
+  });
+  load().catch(fail);
+  return Object.assign(face, {
+    publish: (publication: Publication) => call(publication, false),
+    finish: (publication: Publication = []) => call(publication, true),
+    close,
+    [Symbol.asyncDispose]: close,
+  });
+}
+
+function closeOf(socket: WebSocket): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, CLOSE_MS);
+    socket.onclose = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
 }

@@ -8,9 +8,8 @@ export function watchReturns(tell: (isNetwork: boolean) => void, signal: AbortSi
     globalThis.addEventListener?.(
       name,
       () => {
-        if (globalThis.document?.visibilityState !== "hidden" || name === "online") {
-          tell(name === "online");
-        }
+        const isNetwork = name === "online";
+        if (isNetwork || !globalThis.document?.hidden) tell(isNetwork);
       },
       // Those of the document do not all bubble.
       { capture: true, signal },

@@ -4,16 +4,14 @@
  * a link, never a socket. Invariant: all that happens reaches the caller in the order of the hub's frames.
  */
 import { formatSubscriberAck } from "../core/client-frame.ts";
-import type { HubFrame } from "../core/hub-frame.ts";
-import { Endpoint } from "./endpoint.ts";
+import { beginLife } from "./face.ts";
 import { HubError } from "./hub-error.ts";
-import { Inbox, messagesOf, type Item, type News } from "./inbox.ts";
-import type { Verdict } from "./link.ts";
-import { parseStart } from "./place.ts";
-import type { UrlParameters } from "./socket-url.ts";
+import { makeLink, type LinkUser } from "./link.ts";
+import { parseStart, placeWithin } from "./place.ts";
+import type { Frame } from "./read-frame.ts";
 import type { Received, SubscribeOptions, Subscription } from "./types.ts";
 
-const HEARTBEAT_SECONDS = 10;
+const HEARTBEAT_MS = 10_000;
 /** What a URL may ask for (PROTOCOL.md, 3.1). */
 const MAX_WAIT_SECONDS = 60;
 /** Bytes that are handed over between two acks: half of what the hub sends ahead at least. */
@@ -23,235 +21,218 @@ const MIN_ACK_BYTES = 32_768;
 /** While more bytes wait for the caller nobody comes back to get more. */
 const MAX_WAITING_BYTES = 262_144;
 
-/** A subscriber of one topic. */
-export class TopicSubscription extends Endpoint implements Subscription {
-  readonly #options: SubscribeOptions;
-  readonly #inbox: Inbox = new Inbox();
-  /** What the next connection asks for: behind all that was received. */
-  #since: string | undefined;
-  /** Messages behind that place which the caller has had in another life. */
-  #skip: number;
+/** Frames that concern the caller. */
+type News = Extract<Frame, { type: "messages" | "gap" | "end" }>;
+
+/** One of them, as it waits. */
+interface Item {
+  readonly frame: News;
+  /** The place where it begins. */
+  readonly start: string;
+  /** How many of its messages are known already. */
+  readonly known: number;
+  readonly bytes: number;
+  /** By which connection it came. */
+  readonly session: number;
+}
+
+/** Subscribes to a topic; throws a TypeError for a URL that cannot be. */
+export function makeSubscription(url: string | URL, options: SubscribeOptions): Subscription {
+  const { onMessage, gap, waitSeconds = Infinity } = options;
+  const patienceMs = waitSeconds * 1000;
+  const { face, over, tell, changed, end } = beginLife(options);
   /** Behind all that was handed over. */
-  #cursor: string | null = null;
-  #session = 0;
-  #ackBytes = ACK_BYTES;
-  #takenBytes = 0;
-  #isRead = false;
-  #wakeReader: () => void = () => {};
+  const initial: { cursor: string | null } = { cursor: null };
+  /** What the next connection asks for, and how much behind it the caller has had in another life. */
+  let { since, skip } = parseStart(options.since);
+  let items: Item[] = [];
+  let waitingBytes = 0;
+  let takenBytes = 0;
+  let ackBytes = ACK_BYTES;
+  let session = 0;
+  let isRead = false;
+  let wakeReader = (): void => {};
   /** How it ends when all is handed over. */
-  #outcome: { readonly error: unknown } | "closed" | null = null;
+  let endWhenRead: (() => void) | null = null;
+  /** Of this connection: whether it has an `open`, and an `end`. */
+  let isOpen = false;
+  let hasEnded = false;
   /** Whether something came since the last end. */
-  #hasNews = true;
-  #isLive = false;
-  #hasEnded = false;
-  /** The topic has ended, as it had before: nothing is new. */
-  #isIdle = false;
-  #askedAtMs = 0;
-  #waitsUntilMs: number | null = null;
+  let hasNews = true;
+  let askedAtMs = 0;
+  let waitsUntilMs: number | null = null;
 
-  /** Throws a TypeError for a URL that cannot be. */
-  constructor(url: string | URL, options: SubscribeOptions) {
-    super(url, options, HEARTBEAT_SECONDS);
-    this.#options = options;
-    const { since, skip } = parseStart(options.since);
-    this.#since = since;
-    this.#skip = skip;
-    this.over.addEventListener("abort", () => {
-      this.#inbox.clear();
-      this.#wakeReader();
-    });
-    if (options.onMessage !== undefined) void this.#pump();
-    this.link.start();
-  }
+  const user: LinkUser = {
+    isIdle: false,
+    changed,
+    parameters() {
+      user.isIdle = isOpen = hasEnded = false;
+      askedAtMs = Date.now();
+      const waitMs = (waitsUntilMs ?? askedAtMs + patienceMs) - askedAtMs;
+      const wait = Math.min(Math.floor(waitMs / 1000), MAX_WAIT_SECONDS);
+      return { since, gap, wait: wait > 0 ? wait : undefined };
+    },
+    isHeld: () => waitingBytes > MAX_WAITING_BYTES,
+    receive(frame, text) {
+      switch (frame.type) {
+        case "open":
+          return begin(frame.cursor);
+        case "messages":
+        case "gap":
+        case "end":
+          return take(frame, new TextEncoder().encode(text).length);
+        default:
+      }
+    },
+    lost({ slug, code }) {
+      if (slug === "slow-consumer") ackBytes = Math.max(MIN_ACK_BYTES, ackBytes / 2);
+      if (!hasEnded && code !== 4404) {
+        if (isOpen) waitsUntilMs = null;
+        return Infinity;
+      }
+      waitsUntilMs ??= askedAtMs + patienceMs;
+      return waitsUntilMs - Date.now();
+    },
+    gone(error) {
+      const isOver = error instanceof HubError && error.code === 1000;
+      const late = new HubError("topic-not-live", "The topic has ended, and has not started again");
+      endWhenRead = () => end("failed", isOver ? late : error);
+      settle();
+    },
+  };
+  const link = makeLink(url, options, HEARTBEAT_MS, user, over);
 
-  get cursor(): string | null {
-    return this.#cursor;
-  }
-
-  close(): void {
-    this.end();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.close();
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<Received> {
-    if (this.#isRead) throw new TypeError("The subscription is read already");
-    this.#isRead = true;
-    return this.#read();
-  }
-
-  override addEventListener(...[name, ...rest]: Parameters<EventTarget["addEventListener"]>): void {
-    super.addEventListener(name, ...rest);
-    if (name === "message" && !this.#isRead) void this.#pump();
-  }
-
-  // For its link.
-
-  parameters(): UrlParameters {
-    this.#askedAtMs = Date.now();
-    const waitMs = (this.#waitsUntilMs ?? this.#askedAtMs + this.#patienceMs) - this.#askedAtMs;
-    const wait = Math.floor(waitMs / 1000);
-    return {
-      since: this.#since,
-      gap: this.#options.gap,
-      wait: wait < 1 ? undefined : Math.min(wait, MAX_WAIT_SECONDS),
-    };
-  }
-
-  isHeld(): boolean {
-    return this.#inbox.bytes > MAX_WAITING_BYTES;
-  }
-
-  accepted(): void {}
-
-  receive(frame: HubFrame, text: string): void {
-    if (frame.type === "open") this.#open(frame.cursor);
-    if (frame.type === "messages" || frame.type === "gap" || frame.type === "end") {
-      this.#take(frame, new TextEncoder().encode(text).length);
-    }
-  }
-
-  lost(error: HubError): Verdict {
-    if (error.slug === "slow-consumer") {
-      this.#ackBytes = Math.max(MIN_ACK_BYTES, this.#ackBytes / 2);
-    }
-    if (!this.#hasEnded && error.code !== 4404) {
-      if (this.#isLive) this.#waitsUntilMs = null;
-      return {};
-    }
-    this.#waitsUntilMs ??= this.#askedAtMs + this.#patienceMs;
-    const withinMs = this.#waitsUntilMs - Date.now();
-    if (withinMs > 0) return { isIdle: this.#isIdle && error.code !== 4404, withinMs };
-    const detail = "The topic has ended, and has not started again";
-    return { error: this.#hasEnded ? new HubError("topic-not-live", detail, error.code) : error };
-  }
-
-  override gone(error: unknown): void {
-    this.#outcome = { error };
-    this.#settle();
-  }
-
-  #open(cursor: string): void {
-    this.#session += 1;
-    this.#takenBytes = 0;
-    this.#isLive = true;
-    this.#hasEnded = false;
-    this.#cursor ??= this.#skip > 0 ? (this.#options.since ?? cursor) : cursor;
-    this.#since = cursor;
+  function begin(cursor: string): void {
+    session += 1;
+    takenBytes = 0;
+    isOpen = true;
+    subscription.cursor ??= skip > 0 ? (options.since ?? cursor) : cursor;
+    since = cursor;
     // From the first one on what is sent is bounded.
-    this.link.send(formatSubscriberAck(cursor));
+    link.send(formatSubscriberAck(cursor));
   }
 
-  #take(frame: News, bytes: number): void {
-    const start = this.#since ?? "";
+  function take(frame: News, bytes: number): void {
+    const start = since ?? "";
     let known = 0;
-    switch (frame.type) {
-      case "messages":
-        known = Math.min(this.#skip, frame.messages.length);
-        this.#skip -= known;
-        this.#since = frame.cursor;
-        break;
-      case "gap":
-        this.#skip = 0;
-        this.#since = frame.to;
-        break;
-      case "end":
-        this.#end(frame.reason);
-        if (this.#isIdle) return;
+    if (frame.type === "messages") {
+      known = Math.min(skip, frame.messages.length);
+      skip -= known;
+      since = frame.cursor;
+    } else if (frame.type === "gap") {
+      skip = 0;
+      since = frame.to;
+    } else {
+      hasEnded = true;
+      if (frame.reason !== "abandoned" && frame.reason !== null) {
+        endWhenRead = () => end("closed");
+        link.close();
+      } else if (hasNews) waitsUntilMs = Date.now() + patienceMs;
+      else {
+        user.isIdle = true;
+        return;
+      }
     }
-    this.#hasNews = frame.type !== "end";
-    this.#inbox.push({ frame, start, known, bytes, session: this.#session });
-    this.#settle();
-  }
-
-  #end(reason: string | null): void {
-    this.#hasEnded = true;
-    this.#isIdle = !this.#hasNews;
-    if (reason === "abandoned" || reason === null) {
-      if (!this.#isIdle) this.#waitsUntilMs = Date.now() + this.#patienceMs;
-      return;
-    }
-    this.#isIdle = false;
-    this.#outcome = "closed";
-    this.link.close();
+    hasNews = !hasEnded;
+    items.push({ frame, start, known, bytes, session });
+    waitingBytes += bytes;
+    settle();
   }
 
   /** Tells what stands before the next message, and the end where none does. */
-  #settle(): void {
-    for (
-      let next = this.#inbox.first?.frame;
-      next !== undefined && next.type !== "messages";
-      next = this.#inbox.first?.frame
-    ) {
-      this.#inbox.shift();
+  function settle(): void {
+    for (let next = items[0]?.frame; next && next.type !== "messages"; next = items[0]?.frame) {
+      shift();
       const { type, ...detail } = next;
-      if (next.type === "gap") this.#cursor = next.to;
-      this.tell(type, detail);
+      if (next.type === "gap") subscription.cursor = next.to;
+      tell(type, detail);
     }
-    if (this.#inbox.first === undefined && this.#outcome !== null) {
-      if (this.#outcome === "closed") this.end();
-      else this.fail(this.#outcome.error);
-    }
-    this.#wakeReader();
+    if (items.length === 0) endWhenRead?.();
+    wakeReader();
   }
 
-  async *#read(): AsyncGenerator<Received, void> {
+  function shift(): void {
+    waitingBytes -= items.shift()?.bytes ?? 0;
+  }
+
+  async function* read(): AsyncGenerator<Received, void> {
     try {
-      while (this.state === "open") {
-        const item = this.#inbox.first;
-        if (item !== undefined) {
-          yield* this.#handOver(item);
-          continue;
+      while (face.state === "open") {
+        const [item] = items;
+        if (item?.frame.type === "messages") yield* handOver(item, item.frame);
+        else {
+          await new Promise<void>((resolve) => {
+            wakeReader = resolve;
+          });
         }
-        await new Promise<void>((resolve) => {
-          this.#wakeReader = resolve;
-        });
       }
-      await this.done;
+      await face.done;
     } finally {
-      this.close();
+      end("closed");
     }
   }
 
-  *#handOver(item: Item): Generator<Received> {
-    for (const received of messagesOf(item)) {
-      this.#cursor = received.cursor;
-      this.tell("message", received);
+  function* handOver(
+    item: Item,
+    { cursor, messages }: Extract<News, { type: "messages" }>,
+  ): Generator<Received> {
+    for (let n = item.known; n < messages.length;) {
+      const message = messages[n++];
+      if (message === undefined || items[0] !== item) return;
+      subscription.cursor = n === messages.length ? cursor : placeWithin(item.start, n);
+      const received = { ...message, cursor: subscription.cursor };
+      tell("message", received);
       yield received;
-      // Closed meanwhile.
-      if (this.#inbox.first !== item) return;
     }
-    this.#inbox.shift();
-    this.#takenBytes += item.session === this.#session ? item.bytes : 0;
-    if (this.#takenBytes >= this.#ackBytes && item.frame.type === "messages") {
-      this.#takenBytes = 0;
-      this.link.send(formatSubscriberAck(item.frame.cursor));
+    if (items[0] !== item) return;
+    shift();
+    if (item.session === session) takenBytes += item.bytes;
+    if (takenBytes >= ackBytes) {
+      takenBytes = 0;
+      link.send(formatSubscriberAck(cursor));
     }
-    if (!this.isHeld()) this.link.resume();
-    this.#settle();
+    if (!user.isHeld?.()) link.resume();
+    settle();
   }
 
   /** Without a loop of the caller's. */
-  async #pump(): Promise<void> {
-    try {
-      for await (const received of this) await this.#call(received);
-    } catch {
-      // What `done` rejects with.
+  async function pump(): Promise<void> {
+    for await (const received of subscription) {
+      try {
+        await onMessage?.(received);
+      } catch (error) {
+        // Whatever the caller's function throws.
+        end("failed", error);
+      }
     }
   }
 
-  async #call(received: Received): Promise<void> {
-    try {
-      await this.#options.onMessage?.(received);
-    } catch (error) {
-      // Whatever the caller's function throws.
-      this.fail(error);
-    }
+  const subscription = Object.assign(face, initial, {
+    close: () => end("closed"),
+    async [Symbol.asyncDispose]() {
+      end("closed");
+    },
+    [Symbol.asyncIterator]() {
+      if (isRead) throw new TypeError("The subscription is read already");
+      isRead = true;
+      return read();
+    },
+    addEventListener(...args: Parameters<EventTarget["addEventListener"]>) {
+      EventTarget.prototype.addEventListener.apply(face, args);
+      if (args[0] === "message" && !isRead) start();
+    },
+  });
+
+  function start(): void {
+    // What is thrown `done` rejects with.
+    pump().catch(() => {});
   }
 
-  get #patienceMs(): number {
-    return 1000 * (this.#options.waitSeconds ?? Infinity);
-  }
+  over.addEventListener("abort", () => {
+    items = [];
+    wakeReader();
+  });
+  if (onMessage !== undefined) start();
+  link.start();
+  return subscription;
 }

@@ -1,0 +1,63 @@
+/**
+ * What a caller holds of a subscription or a publisher: a state that ends once, a promise of it, and events. Knows no
+ * frames. Invariant: whatever hangs on `over` ends with it.
+ */
+import type { LinkOptions, State, StateChange } from "./types.ts";
+
+/** What the caller sees. */
+export interface Face extends EventTarget {
+  state: State;
+  connected: boolean;
+  readonly done: Promise<void>;
+}
+
+/** A face, and what is behind it. */
+export interface Life {
+  readonly face: Face;
+  /** Is aborted with the end. */
+  readonly over: AbortSignal;
+  /** Dispatches an event. */
+  tell(name: string, detail: unknown): void;
+  /** Tells how things are, and why if something went wrong. */
+  changed(isConnected: boolean, error: unknown): void;
+  /** Ends it, unless it has ended. */
+  end(state: State, error?: unknown): void;
+}
+
+/** Begins one. */
+export function beginLife({ signal }: LinkOptions): Life {
+  const { promise: done, resolve, reject } = Promise.withResolvers<void>();
+  // Nobody has to look at it.
+  done.catch(() => {});
+  const over = new AbortController();
+  const initial: Pick<Face, "state" | "connected" | "done"> = {
+    state: "open",
+    connected: false,
+    done,
+  };
+  const face = Object.assign(new EventTarget(), initial);
+  const life: Life = {
+    face,
+    over: over.signal,
+    tell(name, detail) {
+      face.dispatchEvent(new CustomEvent(name, { detail }));
+    },
+    changed(isConnected, error) {
+      face.connected = isConnected;
+      const change: StateChange = { state: face.state, connected: isConnected, error };
+      life.tell("state", change);
+    },
+    end(state, error = null) {
+      if (face.state !== "open") return;
+      face.state = state;
+      over.abort();
+      if (state === "failed") reject(error);
+      else resolve();
+      life.changed(false, error);
+    },
+  };
+  const abort = () => life.end("failed", signal?.reason);
+  if (signal?.aborted === true) abort();
+  signal?.addEventListener("abort", abort, { signal: over.signal });
+  return life;
+}
