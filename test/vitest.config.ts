@@ -1,7 +1,7 @@
 /** What `npm test` runs. */
 import { defineConfig } from "vitest/config";
 import { bypassProxyForLoopback } from "../src/local/bypass-proxy.ts";
-import { integration, simulator, unit } from "./vitest.projects.ts";
+import { client, integration, simulator, unit } from "./vitest.projects.ts";
 
 // The servers under test are on this machine.
 bypassProxyForLoopback();
@@ -12,6 +12,7 @@ export default defineConfig({
     projects: [
       unit(),
       simulator(),
+      client(),
       integration("integration", ["integration/**/*.test.ts", "browser/**/*.test.ts"]),
     ],
   },

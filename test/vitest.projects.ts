@@ -53,6 +53,19 @@ export function simulator(): TestProjectInlineConfiguration {
   };
 }
 
+/** In Node, the client library without a hub, or against one that a test plays. */
+export function client(): TestProjectInlineConfiguration {
+  return {
+    test: {
+      name: "client",
+      root,
+      include: ["client/**/*.test.ts"],
+      maxWorkers,
+      testTimeout: 60_000,
+    },
+  };
+}
+
 /** In Node, against a spawned hub that all files share; the browser's tests are among them. */
 export function integration(name: string, include: string[]): TestProjectInlineConfiguration {
   return {
