@@ -90,15 +90,15 @@ export function makeLink(
       isAccepted = false;
       connection = null;
       const isRefused = error.code === 4401 || error.slug === "token-rejected";
-      if (wasAccepted) refused = 0;
-      if (isRefused) refused += 1;
+      // One that has let it in, and has ended since, was not refused.
+      refused = wasAccepted ? 0 : refused + Number(isRefused);
       unreadable = isLeft(error, "unreadable-frame") ? unreadable + 1 : 0;
       const withinMs = user.lost(error);
       const isFinal = isRefused
         ? typeof token !== "function" || refused === MAX_REFUSED_TOKENS
         : unreadable === MAX_UNREADABLE || /^4[5-9]/.test(`${error.code}`);
-      if (isFinal || withinMs <= 0) return user.gone(error);
       user.changed(false, error);
+      if (isFinal || withinMs <= 0) return user.gone(error);
       if (isLeft(error, "away")) continue;
       if (wasAccepted && unreadable === 0 && user.isIdle !== true) attempt = 0;
       const isBusy = error.code === 4429 || error.code === 4453;
@@ -165,8 +165,8 @@ export function makeLink(
         else if (isNetwork) connection.leave("away");
         else if (isAccepted) connection.probe();
       }, signal);
-      // What WebSocket throws at once, it throws each time.
-      run().catch(user.gone);
+      // When the caller has put up its listeners. What WebSocket throws at once it throws each time.
+      Promise.resolve().then(run).catch(user.gone);
     },
     send(text) {
       if (isAccepted) socket?.send(text);

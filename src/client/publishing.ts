@@ -35,10 +35,10 @@ function isList(publication: Publication): publication is readonly Publishable[]
   return Array.isArray(publication);
 }
 
+/** Its bytes may lie among others, or be shared. */
 function copyBytes(message: ArrayBuffer | ArrayBufferView): ArrayBuffer {
-  const bytes = ArrayBuffer.isView(message)
-    ? new Uint8Array(message.buffer, message.byteOffset, message.byteLength)
-    : new Uint8Array(message);
-  // Of bytes that lie among others, or that are shared.
-  return new Uint8Array(bytes).buffer;
+  const { buffer, byteOffset, byteLength } = ArrayBuffer.isView(message)
+    ? message
+    : new DataView(message);
+  return new Uint8Array(new Uint8Array(buffer, byteOffset, byteLength)).buffer;
 }
