@@ -17,18 +17,16 @@ export interface Life {
   /** Is aborted with the end. */
   readonly over: AbortSignal;
   /** Dispatches an event. */
-  tell(name: string, detail: unknown): void;
+  readonly tell: (name: string, detail: unknown) => void;
   /** Tells how things are, and why if something went wrong. */
-  changed(isConnected: boolean, error: unknown): void;
+  readonly changed: (connected: boolean, error: unknown) => void;
   /** Ends it, unless it has ended. */
-  end(state: State, error?: unknown): void;
+  readonly end: (state: State, error?: unknown) => void;
 }
 
 /** Begins one. */
 export function beginLife({ signal }: LinkOptions): Life {
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
-  // Nobody has to look at it.
-  done.catch(() => {});
   const over = new AbortController();
   const initial: Pick<Face, "state" | "connected" | "done"> = {
     state: "open",
@@ -36,28 +34,26 @@ export function beginLife({ signal }: LinkOptions): Life {
     done,
   };
   const face = Object.assign(new EventTarget(), initial);
-  const life: Life = {
-    face,
-    over: over.signal,
-    tell(name, detail) {
-      face.dispatchEvent(new CustomEvent(name, { detail }));
-    },
-    changed(isConnected, error) {
-      face.connected = isConnected;
-      const change: StateChange = { state: face.state, connected: isConnected, error };
-      life.tell("state", change);
-    },
-    end(state, error = null) {
-      if (face.state !== "open") return;
-      face.state = state;
-      over.abort();
-      if (state === "failed") reject(error);
-      else resolve();
-      life.changed(false, error);
-    },
+  const tell: Life["tell"] = (name, detail) => {
+    face.dispatchEvent(new CustomEvent(name, { detail }));
   };
-  const abort = () => life.end("failed", signal?.reason);
-  if (signal?.aborted === true) abort();
+  const changed: Life["changed"] = (connected, error) => {
+    face.connected = connected;
+    const change: StateChange = { state: face.state, connected, error };
+    tell("state", change);
+  };
+  const end: Life["end"] = (state, error = null) => {
+    if (face.state !== "open") return;
+    face.state = state;
+    over.abort();
+    if (state === "failed") reject(error);
+    else resolve();
+    changed(false, error);
+  };
+  const abort = (): void => end("failed", signal?.reason);
+  // Nobody has to look at it.
+  done.catch(() => {});
+  if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort, { signal: over.signal });
-  return life;
+  return { face, over: over.signal, tell, changed, end };
 }

@@ -6,16 +6,16 @@ export class HubError extends Error {
   declare readonly slug: string;
   /** What is wrong, for people. */
   declare readonly detail: string;
+  /** The close code; `null` where a publish was refused, or the client itself has left the connection. */
+  declare readonly code: number | null;
   /** The problem's HTTP status; `null` where the hub gave only a close code. */
   declare readonly status: number | null;
-  /** The close code; `null` where a publish was refused on a connection that goes on. */
-  declare readonly code: number | null;
   /** Seconds after which it makes sense to try again, where the hub says so. */
-  declare readonly retryAfter?: number;
+  declare readonly retryAfter?: number | undefined;
 
   /** Puts its parts together. */
-  constructor(slug: string, detail: string, more: Partial<HubError> = {}) {
+  constructor(slug: string, detail: string, more?: Partial<HubError>) {
     super(`${slug}: ${detail}`);
-    Object.assign(this, { name: "HubError", slug, detail, status: null, code: null }, more);
+    Object.assign(this, { name: "HubError", slug, detail, code: null, status: null }, more);
   }
 }

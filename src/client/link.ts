@@ -4,12 +4,12 @@
  * what the frames say. Invariant: one connection at a time, and no timer or listener once it is over.
  */
 import { STREAM_PROTOCOL } from "../core/stream.ts";
-import { isLeft, openConnection, type Connection } from "./connection.ts";
-import { credentialNames, renewalMs } from "./credential.ts";
+import { openConnection, type Connection } from "./connection.ts";
+import { credentialName, renewalMs } from "./credential.ts";
 import type { HubError } from "./hub-error.ts";
 import type { Frame } from "./read-frame.ts";
 import { watchReturns } from "./returns.ts";
-import { parseSocketUrl, setParameters, type UrlParameters } from "./socket-url.ts";
+import { parseSocketUrl, withParameters, type UrlParameters } from "./socket-url.ts";
 import type { LinkOptions } from "./types.ts";
 
 const FIRST_BACKOFF_MS = 250;
@@ -18,8 +18,6 @@ const MAX_BACKOFF_MS = 30_000;
 const MAX_REFUSED_TOKENS = 3;
 /** Connections in a row that end with something that is no frame. */
 const MAX_UNREADABLE = 5;
-/** Seconds, where the hub is busy and does not say for how long. */
-const BUSY_SECONDS = 1;
 
 /** What a link is for. */
 export interface LinkUser {
@@ -28,9 +26,10 @@ export interface LinkUser {
   /** What its next connection asks for. */
   parameters(): UrlParameters;
   /** Whether it should not connect before `resume`. */
-  isHeld?(): boolean;
+  isHeld(): boolean;
   /** There is, or is not, a connection that the hub has let in; why not. */
   changed(isConnected: boolean, error: unknown): void;
+  /** Takes a frame, and its text; throws where it cannot be read. */
   receive(frame: Frame, text: string): void;
   /** Says within which time it must come back, in milliseconds; not at all: 0 or less. */
   lost(error: HubError): number;
@@ -40,20 +39,18 @@ export interface LinkUser {
 
 /** A connection that comes back. */
 export interface Link {
-  /** Connects. */
-  start(): void;
-  /** Sends a frame, if there is a connection. */
-  send(text: string): void;
-  /** Its user is not held any more. */
-  resume(): void;
-  /** Ends it. */
-  close(): void;
   /** The socket that there is, or was last. */
-  socket(): WebSocket | null;
+  readonly socket: () => WebSocket | undefined;
+  /** Sends a frame, if there is a connection. */
+  readonly send: (text: string) => void;
+  /** Its user is not held any more. */
+  readonly resume: () => void;
+  /** Ends it. */
+  readonly close: () => void;
 }
 
 /** Makes one, until the signal is aborted; throws a TypeError for a URL that cannot be. */
-export function makeLink(
+export function openLink(
   url: string | URL,
   { key, token, WebSocket = globalThis.WebSocket }: LinkOptions,
   heartbeatMs: number,
@@ -61,68 +58,64 @@ export function makeLink(
   signal: AbortSignal,
 ): Link {
   const base = parseSocketUrl(url);
-  let connection: Connection | null = null;
-  let socket: WebSocket | null = null;
+  let socket: WebSocket | undefined;
+  let connection: Connection | undefined;
   let isAccepted = false;
   let isHeld = false;
-  let isOver = false;
-  let goOn: (isForced: boolean) => void = () => {};
+  let isOver = signal.aborted;
+  /** Ends the pause that there is, unless it must not be ended yet. */
+  let goOn = (_isForced: boolean): void => {};
 
   async function run(): Promise<void> {
     let attempt = 0;
     let refused = 0;
     let unreadable = 0;
     while (!isOver) {
-      isHeld = user.isHeld?.() ?? false;
+      isHeld = user.isHeld();
       if (isHeld) {
         await pause(Infinity, 0);
         continue;
       }
-      const credential = await getCredential();
-      if (isOver) return;
-      if (credential === null) {
+      let credential;
+      try {
+        credential = (typeof token === "function" ? await token() : token) ?? key;
+      } catch (error) {
+        // Whatever the caller's function throws.
+        if (isOver) return;
+        user.changed(false, error);
         await pause(backoffMs(attempt++), 0);
         continue;
       }
+      if (isOver) return;
       const error = await connect(credential);
       if (isOver) return;
+      const { code, slug, retryAfter = 0 } = error;
       const wasAccepted = isAccepted;
+      connection = undefined;
       isAccepted = false;
-      connection = null;
-      const isRefused = error.code === 4401 || error.slug === "token-rejected";
+      user.changed(false, error);
+      const isRefused = code === 4401 || slug === "token-rejected";
       // One that has let it in, and has ended since, was not refused.
       refused = wasAccepted ? 0 : refused + Number(isRefused);
-      unreadable = isLeft(error, "unreadable-frame") ? unreadable + 1 : 0;
+      unreadable = slug === "unreadable-frame" ? unreadable + 1 : 0;
       const withinMs = user.lost(error);
       const isFinal = isRefused
         ? typeof token !== "function" || refused === MAX_REFUSED_TOKENS
-        : unreadable === MAX_UNREADABLE || /^4[5-9]/.test(`${error.code}`);
-      user.changed(false, error);
+        : unreadable === MAX_UNREADABLE || /^4[5-9]/.test(`${code}`);
       if (isFinal || withinMs <= 0) return user.gone(error);
-      if (isLeft(error, "away")) continue;
-      if (wasAccepted && unreadable === 0 && user.isIdle !== true) attempt = 0;
-      const isBusy = error.code === 4429 || error.code === 4453;
-      const leastMs = 1000 * (error.retryAfter ?? (isBusy ? BUSY_SECONDS : 0));
+      // The hub is not at fault.
+      if (code === null && slug === "away") continue;
+      if (wasAccepted && unreadable === 0 && !user.isIdle) attempt = 0;
+      const leastMs = retryAfter * 1000;
       await pause(Math.min(leastMs + backoffMs(attempt++), withinMs), leastMs);
     }
   }
 
-  /** What is presented, as it is; empty: nothing. `null`: the function failed. */
-  async function getCredential(): Promise<string | null> {
-    try {
-      return (typeof token === "function" ? await token() : token) ?? key ?? "";
-    } catch (error) {
-      // Whatever the caller's function throws.
-      if (!isOver) user.changed(false, error);
-      return null;
-    }
-  }
-
   /** Opens a socket; resolves with its end. */
-  function connect(credential: string): Promise<HubError> {
-    const target = new URL(base);
-    setParameters(target, { explain: 1, ...user.parameters() });
-    socket = new WebSocket(target, [STREAM_PROTOCOL, ...credentialNames(credential)]);
+  function connect(credential: string | undefined): Promise<HubError> {
+    const target = withParameters(base, { explain: 1, ...user.parameters() });
+    const names = credential ? [credentialName(credential)] : [];
+    socket = new WebSocket(target, [STREAM_PROTOCOL, ...names]);
     const opened = openConnection(socket, heartbeatMs, (frame, text) => {
       if (!isAccepted) {
         isAccepted = true;
@@ -131,8 +124,8 @@ export function makeLink(
       user.receive(frame, text);
     });
     connection = opened;
-    const ms = typeof token === "function" ? renewalMs(credential) : NaN;
-    const timer = ms > 0 ? setTimeout(() => opened.leave("away"), ms) : undefined;
+    const ms = typeof token === "function" && credential ? renewalMs(credential) : 0;
+    const timer = ms ? setTimeout(() => opened.leave("away"), ms) : undefined;
     return opened.over.finally(() => clearTimeout(timer));
   }
 
@@ -156,18 +149,18 @@ export function makeLink(
     goOn(true);
   }
 
+  signal.addEventListener("abort", close);
+  watchReturns((isNetwork) => {
+    if (!connection) goOn(false);
+    else if (isNetwork) connection.leave("away");
+    else if (isAccepted) connection.probe();
+  }, signal);
+  // When the caller has put up its listeners. What WebSocket throws at once it throws each time.
+  Promise.resolve()
+    .then(run)
+    .catch((error: unknown) => user.gone(error));
   return {
-    start() {
-      if (signal.aborted) return;
-      signal.addEventListener("abort", close);
-      watchReturns((isNetwork) => {
-        if (connection === null) goOn(false);
-        else if (isNetwork) connection.leave("away");
-        else if (isAccepted) connection.probe();
-      }, signal);
-      // When the caller has put up its listeners. What WebSocket throws at once it throws each time.
-      Promise.resolve().then(run).catch(user.gone);
-    },
+    socket: () => socket,
     send(text) {
       if (isAccepted) socket?.send(text);
     },
@@ -175,7 +168,6 @@ export function makeLink(
       if (isHeld) goOn(true);
     },
     close,
-    socket: () => socket,
   };
 }
 

@@ -5,8 +5,9 @@
  */
 import { beginLife } from "./face.ts";
 import type { HubError } from "./hub-error.ts";
-import { makeLink } from "./link.ts";
+import { openLink } from "./link.ts";
 import { copyMessages, formatFrame, measure, type Publication } from "./publishing.ts";
+import { problemOf, textOf } from "./read-frame.ts";
 import type { Pending, Publisher, PublisherOptions } from "./types.ts";
 
 const HEARTBEAT_SECONDS = 10;
@@ -42,8 +43,11 @@ interface Entry extends Caller {
   after?: string | undefined;
 }
 
-/** Opens a publisher of a topic; throws a TypeError for a URL that cannot be. */
-export function makePublisher(url: string | URL, options: PublisherOptions): Publisher {
+/**
+ * Opens a publisher of a topic: `wss://HOST/ws/pub/DOMAIN/TOPIC`. It connects, and comes back whenever it is cut off,
+ * until it is closed. Throws a TypeError for a URL that cannot be, or that holds a credential.
+ */
+export function openPublisher(url: string | URL, options: PublisherOptions = {}): Publisher {
   const { takeover, heartbeatSeconds = HEARTBEAT_SECONDS, outbox } = options;
   const { maxPending = MAX_PENDING, maxPendingBytes = MAX_PENDING_BYTES } = options;
   const { face, over, changed, end } = beginLife(options);
@@ -66,11 +70,12 @@ export function makePublisher(url: string | URL, options: PublisherOptions): Pub
   let isSaveDue = false;
 
   const fail = (error: unknown): void => end("failed", error);
-  const link = makeLink(
+  const link = openLink(
     url,
     options,
     Math.min(heartbeatSeconds, HEARTBEAT_SECONDS) * 1000,
     {
+      isHeld: () => !isLoaded,
       parameters: () => ({ heartbeat: heartbeatSeconds, takeover: takeover ? 1 : 0 }),
       changed(isConnected, error) {
         changed(isConnected, error);
@@ -78,8 +83,8 @@ export function makePublisher(url: string | URL, options: PublisherOptions): Pub
         send();
       },
       receive(frame) {
-        if (frame.type === "ack") acknowledge(frame.id, frame.cursor);
-        if (frame.type === "error" && frame.id !== null) refuse(frame.id, frame.error);
+        if (frame.type === "ack") acknowledge(textOf(frame.id), textOf(frame.cursor));
+        if (frame.type === "error") refuse(frame.id, problemOf(frame));
       },
       lost({ code }) {
         // It went on in vain for too long (14.2).
@@ -111,7 +116,7 @@ export function makePublisher(url: string | URL, options: PublisherOptions): Pub
     for (const entry of entries) entry.isSaved = true;
     isLoaded = true;
     fill();
-    link.start();
+    link.resume();
   }
 
   /** Takes calls in as long as there is room. */
@@ -188,7 +193,7 @@ export function makePublisher(url: string | URL, options: PublisherOptions): Pub
     fill();
   }
 
-  function refuse(id: string, error: HubError): void {
+  function refuse(id: unknown, error: HubError): void {
     const index = entries.findIndex(({ pending }) => pending.id === id);
     const entry = entries[index];
     // Of what is to be sent again nothing counts that was said before.
@@ -225,7 +230,7 @@ export function makePublisher(url: string | URL, options: PublisherOptions): Pub
     endIfDone();
     await face.done;
     const socket = link.socket();
-    if (socket !== null && socket.readyState !== socket.CLOSED) await closeOf(socket);
+    if (socket && socket.readyState !== socket.CLOSED) await closeOf(socket);
   }
 
   over.addEventListener("abort", () => clearTimeout(pause));

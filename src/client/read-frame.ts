@@ -1,105 +1,65 @@
 /**
- * Reads the hub's frames (PROTOCOL.md, 10.3 to 10.8), whole or not at all. It asks for what its users need and for
- * no more, since a page loads each word of it: what is written strictly need not be read strictly. Invariant: what
- * is no frame is `null`, and nothing is thrown.
+ * What a client wants of the hub's frames (PROTOCOL.md, 10.3 to 10.8), and no more, since a page loads each word of
+ * it: the hub writes strictly, so what would do no harm is not looked at. Each function throws where a frame cannot
+ * be read; whoever calls them does so before anything is changed, so that a frame is taken whole or not at all.
  */
-import { HEARTBEAT_RESPONSE } from "../core/heartbeat.ts";
 import { HubError } from "./hub-error.ts";
-import type { Message, Received } from "./types.ts";
+import type { Received } from "./types.ts";
 
-/** What a client receives. */
-export type Frame =
-  | { readonly type: "open"; readonly cursor: string }
-  | {
-      readonly type: "messages";
-      readonly cursor: string;
-      readonly messages: readonly Omit<Received, "cursor">[];
-    }
-  | { readonly type: "gap"; readonly from: string; readonly to: string }
-  | { readonly type: "end"; readonly reason: string | null }
-  | { readonly type: "ack"; readonly id: string; readonly cursor: string }
-  | { readonly type: "error"; readonly id: string | null; readonly error: HubError }
-  /** The answer to a heartbeat, or of a type that a later hub may know: to be ignored. */
-  | { readonly type: null };
-
-interface Members {
-  readonly [name: string]: unknown;
+/** A frame, as it is hoped to be. */
+export interface Frame {
+  readonly type: string;
+  readonly id?: string | null;
+  readonly cursor?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly reason?: string;
+  readonly at?: string | readonly (readonly [count: number, time: string])[];
+  readonly messages?: readonly (string | { readonly base64: string })[];
+  readonly problem?: {
+    readonly type: string;
+    readonly detail: string;
+    readonly status: number;
+    readonly retryAfter?: number;
+  };
 }
 
-/** Reads what a socket received. */
-export function readFrame(data: unknown): Frame | null {
-  if (data === HEARTBEAT_RESPONSE) return { type: null };
-  try {
-    return toFrame(JSON.parse(toText(data)));
-  } catch {
-    // SyntaxError, TypeError, InvalidCharacterError of `atob`: it is none.
-    return null;
-  }
-}
-
-function toFrame({ type, id, cursor, from, to, reason, at, messages, problem }: Members): Frame {
-  switch (type) {
-    case "open":
-      return { type, cursor: toText(cursor) };
-    case "messages":
-      return { type, cursor: toText(cursor), messages: toMessages(messages, at) };
-    case "gap":
-      return { type, from: toText(from), to: toText(to) };
-    case "end":
-      return { type, reason: reason === undefined ? null : toText(reason) };
-    case "ack":
-      return { type, id: toText(id), cursor: toText(cursor) };
-    case "error":
-      return { type, id: id === null ? id : toText(id), error: toError(toMembers(problem)) };
-    default:
-      toText(type);
-      return { type: null };
-  }
-}
-
-/** `at` is one time, a list of `[count, time]`, or not there (10.4). */
-function toMessages(items: unknown, at: unknown): Omit<Received, "cursor">[] {
-  const spans = toList(Array.isArray(at) ? at : [[Infinity, at]]);
-  let left = 0;
-  let next = 0;
-  let time: Date | null = null;
-  return toList(items).map((item) => {
-    while (left < 1) {
-      const [count, text] = toList(spans[next++]);
-      left = Number(count);
-      time = text === undefined ? null : new Date(toText(text));
-    }
-    left -= 1;
-    return { data: typeof item === "string" ? item : toBytes(toMembers(item)), at: time };
-  });
-}
-
-/** A loop: `fromBase64` is not everywhere, and `Uint8Array.from` is slow. */
-function toBytes({ base64 }: Members): Message {
-  const binary = atob(toText(base64));
-  const bytes = new Uint8Array(binary.length);
-  for (let at = 0; at < bytes.length; at++) bytes[at] = binary.charCodeAt(at);
-  return bytes;
-}
-
-function toError({ type, detail, status, retryAfter }: Members): HubError {
-  return new HubError(toText(type).replace(/.*:/, ""), toText(detail), {
-    status: Number(status),
-    ...(typeof retryAfter === "number" && { retryAfter }),
-  });
-}
-
-function toText(value: unknown): string {
+/** A text that must be there. */
+export function textOf(value: unknown): string {
   if (typeof value !== "string") throw new TypeError();
   return value;
 }
 
-function toList(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new TypeError();
-  return value;
+/** The messages of a frame, with their times: `at` is one, or a list of `[count, time]`, or not there (10.4). */
+export function messagesOf({ messages = [], at }: Frame): Omit<Received, "cursor">[] {
+  const spans = Array.isArray(at) ? at : [[Infinity, at]];
+  let next = 0;
+  let left = 0;
+  let time: Date | null = null;
+  return messages.map((message) => {
+    while (left < 1) {
+      const [count, text] = spans[next++];
+      left = count;
+      time = text ? new Date(text) : null;
+    }
+    left -= 1;
+    return { data: typeof message === "string" ? message : bytesOf(message.base64), at: time };
+  });
 }
 
-/** What has no members has none of those that are asked for. */
-function toMembers(value: unknown): Members {
-  return Object(value);
+/** The problem of a frame. */
+export function problemOf({ problem }: Frame): HubError {
+  const { type, detail, status, retryAfter } = problem ?? {};
+  return new HubError(textOf(type).replace(/.*:/, ""), textOf(detail), {
+    status: Number(status),
+    retryAfter: Number(retryAfter) || undefined,
+  });
+}
+
+/** A loop: `fromBase64` is not everywhere, and `Uint8Array.from` is slow. */
+function bytesOf(base64: string): Uint8Array {
+  const binary = atob(base64);
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
+  return bytes;
 }

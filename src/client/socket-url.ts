@@ -10,15 +10,15 @@ export type UrlParameters = Readonly<Record<string, string | number | undefined>
 export function parseSocketUrl(url: string | URL): URL {
   const parsed = new URL(url, globalThis.location?.href);
   parsed.protocol = parsed.protocol.replace("http", "ws");
-  if (CREDENTIAL.test(parsed.search)) {
-    throw new TypeError("A credential is an option (key, token), not a part of the URL");
-  }
+  if (CREDENTIAL.test(parsed.search)) throw new TypeError("Credentials belong in the options");
   return parsed;
 }
 
-/** Puts parameters into a URL. */
-export function setParameters(url: URL, parameters: UrlParameters): void {
+/** The same with parameters. */
+export function withParameters(url: URL, parameters: UrlParameters): URL {
+  const copy = new URL(url);
   for (const [name, value] of Object.entries(parameters)) {
-    if (value !== undefined) url.searchParams.set(name, String(value));
+    if (value !== undefined) copy.searchParams.set(name, `${value}`);
   }
+  return copy;
 }

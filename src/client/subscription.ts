@@ -6,9 +6,8 @@
 import { formatSubscriberAck } from "../core/client-frame.ts";
 import { beginLife } from "./face.ts";
 import { HubError } from "./hub-error.ts";
-import { makeLink, type LinkUser } from "./link.ts";
-import { parseStart, placeWithin } from "./place.ts";
-import type { Frame } from "./read-frame.ts";
+import { openLink, type LinkUser } from "./link.ts";
+import { messagesOf, textOf } from "./read-frame.ts";
 import type { Received, SubscribeOptions, Subscription } from "./types.ts";
 
 const HEARTBEAT_MS = 10_000;
@@ -21,54 +20,53 @@ const MIN_ACK_BYTES = 32_768;
 /** While more bytes wait for the caller nobody comes back to get more. */
 const MAX_WAITING_BYTES = 262_144;
 
-/** Frames that concern the caller. */
-type News = Extract<Frame, { type: "messages" | "gap" | "end" }>;
-
-/** One of them, as it waits. */
-interface Item {
-  readonly frame: News;
-  /** The place where it begins. */
-  readonly start: string;
-  /** How many of its messages are known already. */
+/** The messages of a frame, as they wait for the caller. */
+interface Batch {
+  readonly messages: readonly Omit<Received, "cursor">[];
+  /** The place where it begins, and how many behind it the caller has had in another life. */
+  readonly start: string | undefined;
   readonly known: number;
+  readonly cursor: string;
   readonly bytes: number;
-  /** By which connection it came. */
-  readonly session: number;
 }
 
-/** Subscribes to a topic; throws a TypeError for a URL that cannot be. */
-export function makeSubscription(url: string | URL, options: SubscribeOptions): Subscription {
+/**
+ * Subscribes to a topic: `wss://HOST/ws/sub/DOMAIN/TOPIC`. It connects, and comes back whenever it is cut off, until it
+ * is closed. Throws a TypeError for a URL that cannot be, or that holds a credential.
+ */
+export function subscribe(url: string | URL, options: SubscribeOptions = {}): Subscription {
   const { onMessage, gap, waitSeconds = Infinity } = options;
   const patienceMs = waitSeconds * 1000;
   const { face, over, tell, changed, end } = beginLife(options);
-  /** Behind all that was handed over. */
   const initial: { cursor: string | null } = { cursor: null };
-  /** What the next connection asks for, and how much behind it the caller has had in another life. */
-  let { since, skip } = parseStart(options.since);
-  let items: Item[] = [];
+
+  // A cursor within a frame, where the hub has none, is that of the frame's begin, with a number (10.4).
+  const [, within, count] = /^(.+)~(\d+)$/.exec(options.since ?? "") ?? [];
+  let since = within ?? options.since;
+  let skip = Number(count ?? 0);
+
+  /** What waits for the caller: messages, and what is to be done between them. */
+  let queue: (Batch | (() => void))[] = [];
   let waitingBytes = 0;
   let takenBytes = 0;
   let ackBytes = ACK_BYTES;
-  let session = 0;
   let isRead = false;
   let wakeReader = (): void => {};
-  /** How it ends when all is handed over. */
-  let endWhenRead: (() => void) | null = null;
+
   /** Of this connection: whether it has an `open`, and an `end`. */
   let isOpen = false;
   let hasEnded = false;
   /** Whether something came since the last end. */
   let hasNews = true;
   let askedAtMs = 0;
-  let waitsUntilMs: number | null = null;
+  let waitsUntilMs: number | undefined;
 
   const user: LinkUser = {
-    isIdle: false,
     changed,
     parameters() {
       user.isIdle = isOpen = hasEnded = false;
       askedAtMs = Date.now();
-      const waitMs = (waitsUntilMs ?? askedAtMs + patienceMs) - askedAtMs;
+      const waitMs = waitsUntilMs === undefined ? patienceMs : waitsUntilMs - askedAtMs;
       const wait = Math.min(Math.floor(waitMs / 1000), MAX_WAIT_SECONDS);
       return { since, gap, wait: wait > 0 ? wait : undefined };
     },
@@ -76,123 +74,116 @@ export function makeSubscription(url: string | URL, options: SubscribeOptions): 
     receive(frame, text) {
       switch (frame.type) {
         case "open":
-          return begin(frame.cursor);
-        case "messages":
-        case "gap":
+          isOpen = true;
+          since = textOf(frame.cursor);
+          subscription.cursor ??= (skip > 0 && options.since) || since;
+          // From the first one on what is sent is bounded.
+          link.send(formatSubscriberAck(since));
+          break;
+        case "messages": {
+          const messages = messagesOf(frame);
+          const cursor = textOf(frame.cursor);
+          const known = Math.min(skip, messages.length);
+          const bytes = new TextEncoder().encode(text).length;
+          queue.push({ messages, start: since, known, cursor, bytes });
+          waitingBytes += bytes;
+          skip -= known;
+          since = cursor;
+          hasNews = true;
+          break;
+        }
+        case "gap": {
+          const { from } = frame;
+          const to = textOf(frame.to);
+          since = to;
+          skip = 0;
+          hasNews = true;
+          queue.push(() => {
+            subscription.cursor = to;
+            tell("gap", { from, to });
+          });
+          break;
+        }
         case "end":
-          return take(frame, new TextEncoder().encode(text).length);
-        default:
+          endTopic(frame.reason ?? null);
       }
+      settle();
     },
     lost({ slug, code }) {
       if (slug === "slow-consumer") ackBytes = Math.max(MIN_ACK_BYTES, ackBytes / 2);
-      if (!hasEnded && code !== 4404) {
-        if (isOpen) waitsUntilMs = null;
-        return Infinity;
+      if (hasEnded || code === 4404) {
+        waitsUntilMs ??= askedAtMs + patienceMs;
+        return waitsUntilMs - Date.now();
       }
-      waitsUntilMs ??= askedAtMs + patienceMs;
-      return waitsUntilMs - Date.now();
+      if (isOpen) waitsUntilMs = undefined;
+      return Infinity;
     },
     gone(error) {
-      const isOver = error instanceof HubError && error.code === 1000;
-      const late = new HubError("topic-not-live", "The topic has ended, and has not started again");
-      endWhenRead = () => end("failed", isOver ? late : error);
+      queue.push(() =>
+        end("failed", hasEnded ? new HubError("topic-not-live", "It has ended") : error),
+      );
       settle();
     },
   };
-  const link = makeLink(url, options, HEARTBEAT_MS, user, over);
 
-  function begin(cursor: string): void {
-    session += 1;
-    takenBytes = 0;
-    isOpen = true;
-    subscription.cursor ??= skip > 0 ? (options.since ?? cursor) : cursor;
-    since = cursor;
-    // From the first one on what is sent is bounded.
-    link.send(formatSubscriberAck(cursor));
-  }
-
-  function take(frame: News, bytes: number): void {
-    const start = since ?? "";
-    let known = 0;
-    if (frame.type === "messages") {
-      known = Math.min(skip, frame.messages.length);
-      skip -= known;
-      since = frame.cursor;
-    } else if (frame.type === "gap") {
-      skip = 0;
-      since = frame.to;
-    } else {
-      hasEnded = true;
-      if (frame.reason !== "abandoned" && frame.reason !== null) {
-        endWhenRead = () => end("closed");
-        link.close();
-      } else if (hasNews) waitsUntilMs = Date.now() + patienceMs;
-      else {
-        user.isIdle = true;
-        return;
-      }
+  function endTopic(reason: string | null): void {
+    hasEnded = true;
+    user.isIdle = !hasNews;
+    const isFinal = reason !== null && reason !== "abandoned";
+    if (hasNews || isFinal) {
+      waitsUntilMs = Date.now() + patienceMs;
+      queue.push(() => tell("end", { reason }));
     }
-    hasNews = !hasEnded;
-    items.push({ frame, start, known, bytes, session });
-    waitingBytes += bytes;
-    settle();
+    hasNews = false;
+    if (!isFinal) return;
+    queue.push(() => end("closed"));
+    link.close();
   }
 
-  /** Tells what stands before the next message, and the end where none does. */
+  /** Does what stands before the next message. */
   function settle(): void {
-    for (let next = items[0]?.frame; next && next.type !== "messages"; next = items[0]?.frame) {
-      shift();
-      const { type, ...detail } = next;
-      if (next.type === "gap") subscription.cursor = next.to;
-      tell(type, detail);
+    for (let [next] = queue; typeof next === "function"; [next] = queue) {
+      queue.shift();
+      next();
     }
-    if (items.length === 0) endWhenRead?.();
     wakeReader();
-  }
-
-  function shift(): void {
-    waitingBytes -= items.shift()?.bytes ?? 0;
   }
 
   async function* read(): AsyncGenerator<Received, void> {
     try {
       while (face.state === "open") {
-        const [item] = items;
-        if (item?.frame.type === "messages") yield* handOver(item, item.frame);
-        else {
+        const [batch] = queue;
+        if (typeof batch !== "object") {
           await new Promise<void>((resolve) => {
             wakeReader = resolve;
           });
+          continue;
         }
+        const { messages, start, known, cursor, bytes } = batch;
+        let n = 0;
+        for (const message of messages) {
+          // Closed meanwhile, or known.
+          if (queue[0] !== batch || ++n <= known) continue;
+          subscription.cursor = n < messages.length ? `${start}~${n}` : cursor;
+          const received = { ...message, cursor: subscription.cursor };
+          tell("message", received);
+          yield received;
+        }
+        if (queue[0] !== batch) continue;
+        queue.shift();
+        waitingBytes -= bytes;
+        takenBytes += bytes;
+        if (takenBytes >= ackBytes) {
+          takenBytes = 0;
+          link.send(formatSubscriberAck(cursor));
+        }
+        if (!user.isHeld()) link.resume();
+        settle();
       }
       await face.done;
     } finally {
       end("closed");
     }
-  }
-
-  function* handOver(
-    item: Item,
-    { cursor, messages }: Extract<News, { type: "messages" }>,
-  ): Generator<Received> {
-    for (let n = item.known; n < messages.length;) {
-      const message = messages[n++];
-      if (message === undefined || items[0] !== item) return;
-      subscription.cursor = n === messages.length ? cursor : placeWithin(item.start, n);
-      const received = { ...message, cursor: subscription.cursor };
-      tell("message", received);
-      yield received;
-    }
-    if (items[0] !== item) return;
-    shift();
-    if (item.session === session) takenBytes += item.bytes;
-    if (takenBytes >= ackBytes) {
-      takenBytes = 0;
-      link.send(formatSubscriberAck(cursor));
-    }
-    if (!user.isHeld?.()) link.resume();
-    settle();
   }
 
   /** Without a loop of the caller's. */
@@ -209,30 +200,28 @@ export function makeSubscription(url: string | URL, options: SubscribeOptions): 
 
   const subscription = Object.assign(face, initial, {
     close: () => end("closed"),
-    async [Symbol.asyncDispose]() {
-      end("closed");
-    },
+    [Symbol.asyncDispose]: async () => end("closed"),
     [Symbol.asyncIterator]() {
-      if (isRead) throw new TypeError("The subscription is read already");
+      if (isRead) throw new TypeError("It is read already");
       isRead = true;
       return read();
     },
     addEventListener(...args: Parameters<EventTarget["addEventListener"]>) {
       EventTarget.prototype.addEventListener.apply(face, args);
-      if (args[0] === "message" && !isRead) start();
+      if (args[0] === "message") start();
     },
   });
 
   function start(): void {
     // What is thrown `done` rejects with.
-    pump().catch(() => {});
+    if (!isRead) pump().catch(() => {});
   }
 
   over.addEventListener("abort", () => {
-    items = [];
+    queue = [];
     wakeReader();
   });
-  if (onMessage !== undefined) start();
-  link.start();
+  const link = openLink(url, options, HEARTBEAT_MS, user, over);
+  if (onMessage) start();
   return subscription;
 }

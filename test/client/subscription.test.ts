@@ -545,19 +545,6 @@ describe("how much the hub sends", () => {
     expect(acks()).toEqual(["a-0", "a-1"]);
   });
 
-  test("what came by another connection is not acknowledged on this one", async () => {
-    const gate = Promise.withResolvers<void>();
-    await follow({ onMessage: () => gate.promise });
-    hub.socket.begin("a-0");
-    hub.socket.say(frameOf("a-1", 200 * KIB));
-    hub.socket.end();
-    (await hub.next()).begin("a-1");
-    hub.socket.say(frameOf("a-2", 100 * KIB));
-    gate.resolve();
-    await settle();
-    expect(acks()).toEqual(["a-1"]);
-  });
-
   test("nobody comes back while 256 KiB wait, whatever wakes it", async () => {
     const subscription = open();
     await settle();
