@@ -4,10 +4,8 @@
  */
 import { CREDENTIAL_PREFIX } from "../core/subprotocol.ts";
 
-/** Before a token ends, so that the hub need not close anything. */
-const RENEWAL_MARGIN_MS = 10_000;
-/** A longer time would make a timer fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Before a token ends, so that the hub need not close anything: two heartbeats. */
+const RENEWAL_MS = 20_000;
 
 /** Writes a key or a token as the name of a subprotocol. */
 export function credentialName(credential: string): string {
@@ -16,16 +14,16 @@ export function credentialName(credential: string): string {
 }
 
 /**
- * Milliseconds until a token should be renewed; 0 where that is unknown, or so soon that a clock which is wrong would
- * make it a tight loop: then the hub says when.
+ * When a token should be renewed, in milliseconds since the epoch; NaN where that is unknown, or so soon that a clock
+ * which is wrong would make it a tight loop: then the hub says when.
  */
-export function renewalMs(token: string): number {
+export function renewalTime(token: string): number {
   try {
     const [, payload = ""] = token.replace(/-/g, "+").replace(/_/g, "/").split(".");
-    const ms = JSON.parse(atob(payload)).exp * 1000 - Date.now() - RENEWAL_MARGIN_MS;
-    return ms > RENEWAL_MARGIN_MS ? Math.min(ms, MAX_TIMER_MS) : 0;
+    const timeMs = JSON.parse(atob(payload)).exp * 1000 - RENEWAL_MS;
+    return timeMs > Date.now() + RENEWAL_MS ? timeMs : NaN;
   } catch {
     // SyntaxError, InvalidCharacterError or TypeError: it is no JWT.
-    return 0;
+    return NaN;
   }
 }

@@ -1,17 +1,24 @@
 /**
  * A connection that comes back: one socket after the other, with backoff, until its user ends it or the hub says
- * for good that it may not be. Owns credentials, backoff and what close codes mean; knows no topic, and nothing of
- * what the frames say. Invariant: one connection at a time, and no timer or listener once it is over.
+ * for good that it may not be. Owns credentials, heartbeats, backoff and what close codes mean; knows no topic, and
+ * nothing of what frames say. Invariant: one socket, one timer; a network that is dead is noticed within a bounded
+ * time, and nothing is heard of a socket that was left.
  */
+import { HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE } from "../core/heartbeat.ts";
 import { STREAM_PROTOCOL } from "../core/stream.ts";
-import { openConnection, type Connection } from "./connection.ts";
-import { credentialName, renewalMs } from "./credential.ts";
-import type { HubError } from "./hub-error.ts";
-import type { Frame } from "./read-frame.ts";
+import { credentialName, renewalTime } from "./credential.ts";
+import { HubError } from "./hub-error.ts";
+import { problemOf, type Frame } from "./read-frame.ts";
 import { watchReturns } from "./returns.ts";
 import { parseSocketUrl, withParameters, type UrlParameters } from "./socket-url.ts";
 import type { LinkOptions } from "./types.ts";
 
+/** A handshake that takes longer has failed. */
+const HANDSHAKE_MS = 10_000;
+/** An answer to a heartbeat, or any other frame, comes within this time where the page is back. */
+const PROBE_MS = 2_000;
+/** A timer that fires so much later was held up by a sleep. */
+const LATE_MS = 5_000;
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 30_000;
 /** Tokens of a function that the hub refuses in a row. */
@@ -23,18 +30,18 @@ const MAX_UNREADABLE = 5;
 export interface LinkUser {
   /** The last connection brought nothing new, so that the backoff goes on. */
   isIdle?: boolean;
-  /** What its next connection asks for. */
-  parameters(): UrlParameters;
-  /** Whether it should not connect before `resume`. */
-  isHeld(): boolean;
+  /** Resolves when there is need of the next connection. */
+  readonly ready: () => Promise<unknown>;
+  /** What it asks for. */
+  readonly parameters: () => UrlParameters;
   /** There is, or is not, a connection that the hub has let in; why not. */
-  changed(isConnected: boolean, error: unknown): void;
+  readonly changed: (isConnected: boolean, error: unknown) => void;
   /** Takes a frame, and its text; throws where it cannot be read. */
-  receive(frame: Frame, text: string): void;
+  readonly receive: (frame: Frame, text: string) => void;
   /** Says within which time it must come back, in milliseconds; not at all: 0 or less. */
-  lost(error: HubError): number;
+  readonly lost: (error: HubError) => number;
   /** It does not come back. */
-  gone(error: unknown): void;
+  readonly gone: (error: unknown) => void;
 }
 
 /** A connection that comes back. */
@@ -43,129 +50,166 @@ export interface Link {
   readonly socket: () => WebSocket | undefined;
   /** Sends a frame, if there is a connection. */
   readonly send: (text: string) => void;
-  /** Its user is not held any more. */
-  readonly resume: () => void;
   /** Ends it. */
   readonly close: () => void;
 }
 
-/** Makes one, until the signal is aborted; throws a TypeError for a URL that cannot be. */
+/** Opens one, until the signal is aborted; throws a TypeError for a URL that cannot be. */
 export function openLink(
   url: string | URL,
-  { key, token, WebSocket = globalThis.WebSocket }: LinkOptions,
+  { key = "", token = key, WebSocket = globalThis.WebSocket }: LinkOptions,
   heartbeatMs: number,
   user: LinkUser,
   signal: AbortSignal,
 ): Link {
   const base = parseSocketUrl(url);
+  const answerMs = heartbeatMs / 2;
   let socket: WebSocket | undefined;
-  let connection: Connection | undefined;
-  let isAccepted = false;
-  let isHeld = false;
+  let timer: ReturnType<typeof setTimeout>;
   let isOver = signal.aborted;
-  /** Ends the pause that there is, unless it must not be ended yet. */
-  let goOn = (_isForced: boolean): void => {};
+  /** The hub has let in the socket that there is. */
+  let isAccepted = false;
+  let isPaused = false;
+  let notBeforeMs = 0;
+  let heardAtMs = 0;
+  let renewAtMs = NaN;
+  /** Ends the pause, or the connection, for a reason. */
+  let goOn = (_reason: string): void => {};
 
   async function run(): Promise<void> {
     let attempt = 0;
     let refused = 0;
     let unreadable = 0;
-    while (!isOver) {
-      isHeld = user.isHeld();
-      if (isHeld) {
-        await pause(Infinity, 0);
-        continue;
-      }
+    for (;;) {
+      await user.ready();
       let credential;
       try {
-        credential = (typeof token === "function" ? await token() : token) ?? key;
+        credential = typeof token === "string" ? token : await token();
       } catch (error) {
         // Whatever the caller's function throws.
         if (isOver) return;
         user.changed(false, error);
-        await pause(backoffMs(attempt++), 0);
+        await pause(backoffMs(attempt++));
         continue;
       }
       if (isOver) return;
       const error = await connect(credential);
-      if (isOver) return;
-      const { code, slug, retryAfter = 0 } = error;
       const wasAccepted = isAccepted;
-      connection = undefined;
       isAccepted = false;
+      if (isOver) return;
       user.changed(false, error);
+      const { code, slug, retryAfter = 0 } = error;
       const isRefused = code === 4401 || slug === "token-rejected";
       // One that has let it in, and has ended since, was not refused.
       refused = wasAccepted ? 0 : refused + Number(isRefused);
       unreadable = slug === "unreadable-frame" ? unreadable + 1 : 0;
       const withinMs = user.lost(error);
       const isFinal = isRefused
-        ? typeof token !== "function" || refused === MAX_REFUSED_TOKENS
-        : unreadable === MAX_UNREADABLE || /^4[5-9]/.test(`${code}`);
+        ? typeof token === "string" || refused === MAX_REFUSED_TOKENS
+        : unreadable === MAX_UNREADABLE || (code ?? 0) >= 4500;
       if (isFinal || withinMs <= 0) return user.gone(error);
       // The hub is not at fault.
       if (code === null && slug === "away") continue;
-      if (wasAccepted && unreadable === 0 && !user.isIdle) attempt = 0;
-      const leastMs = retryAfter * 1000;
-      await pause(Math.min(leastMs + backoffMs(attempt++), withinMs), leastMs);
+      if (wasAccepted && !unreadable && !user.isIdle) attempt = 0;
+      const leastMs = retryAfter * 1000 || 0;
+      notBeforeMs = Date.now() + leastMs;
+      await pause(Math.min(leastMs + backoffMs(attempt++), withinMs));
     }
   }
 
   /** Opens a socket; resolves with its end. */
-  function connect(credential: string | undefined): Promise<HubError> {
-    const target = withParameters(base, { explain: 1, ...user.parameters() });
-    const names = credential ? [credentialName(credential)] : [];
-    socket = new WebSocket(target, [STREAM_PROTOCOL, ...names]);
-    const opened = openConnection(socket, heartbeatMs, (frame, text) => {
-      if (!isAccepted) {
-        isAccepted = true;
-        user.changed(true, null);
+  function connect(credential: string): Promise<HubError> {
+    const opened = new WebSocket(withParameters(base, { explain: 1, ...user.parameters() }), [
+      STREAM_PROTOCOL,
+      ...(credential ? [credentialName(credential)] : []),
+    ]);
+    socket = opened;
+    renewAtMs = typeof token === "string" ? NaN : renewalTime(credential);
+    return new Promise((resolve) => {
+      let refusal: HubError | undefined;
+      function end(slug: string, code: number | null = null): void {
+        clearTimeout(timer);
+        // A dead one would not say that it is closed for long. Closing one that is being opened is an error to some.
+        opened.onopen = opened.onmessage = opened.onclose = opened.onerror = () => {};
+        opened.close();
+        // What the hub told before is the reason only if it says so.
+        const error = refusal?.slug === slug ? refusal : new HubError(slug, `Closed with ${code}`);
+        resolve(Object.assign(error, { code }));
       }
-      user.receive(frame, text);
+      goOn = end;
+      opened.onopen = () => beat(answerMs);
+      opened.onclose = opened.onerror = ({ code = 1006, reason }: Partial<CloseEvent>) =>
+        end(reason || "connection-lost", code);
+      opened.onmessage = ({ data }) => {
+        heardAtMs = Date.now();
+        try {
+          const frame: Frame = JSON.parse(data === HEARTBEAT_RESPONSE ? "{}" : data);
+          if (frame.type === "error" && frame.id === null) refusal = problemOf(frame);
+          else {
+            if (!isAccepted) {
+              isAccepted = true;
+              user.changed(true, null);
+            }
+            user.receive(frame, data);
+          }
+        } catch {
+          // SyntaxError, or what readers of frames throw: it is none.
+          end("unreadable-frame");
+        }
+      };
+      arm(HANDSHAKE_MS, () => end("no-answer"));
     });
-    connection = opened;
-    const ms = typeof token === "function" && credential ? renewalMs(credential) : 0;
-    const timer = ms ? setTimeout(() => opened.leave("away"), ms) : undefined;
-    return opened.over.finally(() => clearTimeout(timer));
   }
 
-  /** Waits, and at least for a time, whatever wakes it. */
-  function pause(ms: number, leastMs: number): Promise<void> {
-    const notBeforeMs = Date.now() + leastMs;
-    return new Promise((resolve) => {
-      const timer = ms < Infinity ? setTimeout(resolve, ms) : undefined;
-      goOn = (isForced) => {
-        if (!isForced && Date.now() < notBeforeMs) return;
-        clearTimeout(timer);
-        resolve();
-      };
+  /** Of two halves of the interval the first is for the answer. */
+  function beat(withinMs: number): void {
+    const sinceMs = Date.now();
+    socket?.send(HEARTBEAT_REQUEST);
+    arm(withinMs, () => {
+      if (heardAtMs < sinceMs) goOn("no-answer");
+      else arm(answerMs, () => (Date.now() > renewAtMs ? goOn("away") : beat(answerMs)));
     });
+  }
+
+  async function pause(ms: number): Promise<void> {
+    isPaused = true;
+    await new Promise<unknown>((resolve) => {
+      goOn = resolve;
+      arm(ms, () => goOn(""));
+    });
+    isPaused = false;
+    notBeforeMs = 0;
+  }
+
+  function arm(ms: number, then: () => void): void {
+    const lateMs = Date.now() + ms + LATE_MS;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      // Browsers hold up the timers of pages that are hidden, and not their sockets.
+      if (Date.now() > lateMs && !globalThis.document?.hidden) goOn("away");
+      else then();
+    }, ms);
   }
 
   function close(): void {
     isOver = true;
     isAccepted = false;
-    connection?.leave("away");
-    goOn(true);
+    goOn("away");
+    clearTimeout(timer);
   }
 
   signal.addEventListener("abort", close);
   watchReturns((isNetwork) => {
-    if (!connection) goOn(false);
-    else if (isNetwork) connection.leave("away");
-    else if (isAccepted) connection.probe();
+    const isLongAgo = Date.now() - heardAtMs > heartbeatMs + answerMs;
+    if (isAccepted && !isNetwork && !isLongAgo) beat(PROBE_MS);
+    else if (Date.now() >= notBeforeMs && (isNetwork || isPaused || isAccepted)) goOn("away");
   }, signal);
-  // When the caller has put up its listeners. What WebSocket throws at once it throws each time.
-  Promise.resolve()
-    .then(run)
-    .catch((error: unknown) => user.gone(error));
+  // What WebSocket throws at once it throws each time.
+  run().catch(user.gone);
   return {
     socket: () => socket,
     send(text) {
       if (isAccepted) socket?.send(text);
-    },
-    resume() {
-      if (isHeld) goOn(true);
     },
     close,
   };

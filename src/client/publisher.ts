@@ -70,12 +70,13 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
   let isSaveDue = false;
 
   const fail = (error: unknown): void => end("failed", error);
+  const { promise: loaded, resolve: setLoaded } = Promise.withResolvers<void>();
   const link = openLink(
     url,
     options,
     Math.min(heartbeatSeconds, HEARTBEAT_SECONDS) * 1000,
     {
-      isHeld: () => !isLoaded,
+      ready: () => loaded,
       parameters: () => ({ heartbeat: heartbeatSeconds, takeover: takeover ? 1 : 0 }),
       changed(isConnected, error) {
         changed(isConnected, error);
@@ -116,7 +117,6 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
     for (const entry of entries) entry.isSaved = true;
     isLoaded = true;
     fill();
-    link.resume();
   }
 
   /** Takes calls in as long as there is room. */
@@ -237,7 +237,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
   face.done.catch((error: unknown) => {
     for (const caller of [...entries, ...calls]) caller.reject(error);
   });
-  load().catch(fail);
+  load().then(setLoaded, fail);
   return Object.assign(face, {
     publish: (publication: Publication) => call(publication, false),
     finish: (publication: Publication = []) => call(publication, true),

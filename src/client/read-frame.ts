@@ -51,8 +51,8 @@ export function messagesOf({ messages = [], at }: Frame): Omit<Received, "cursor
 export function problemOf({ problem }: Frame): HubError {
   const { type, detail, status, retryAfter } = problem ?? {};
   return new HubError(textOf(type).replace(/.*:/, ""), textOf(detail), {
-    status: Number(status),
-    retryAfter: Number(retryAfter) || undefined,
+    status: status ?? null,
+    retryAfter,
   });
 }
 

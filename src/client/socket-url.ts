@@ -1,9 +1,9 @@
 /** URLs as WebSockets want them. */
 
-/** Names of parameters that the hub refuses: logs keep URLs (PROTOCOL.md, 3.1). */
-const CREDENTIAL = /[?&](token|access_token|jwt|api_?key|authorization)=/i;
+/** Ends of parameters' names that the hub refuses: logs keep URLs (PROTOCOL.md, 3.1). */
+const CREDENTIAL = /(token|jwt|api_?key|authorization)=/i;
 
-/** What goes into a URL; what is `undefined` does not. */
+/** What goes into a URL; what is `undefined` or 0 does not. */
 export type UrlParameters = Readonly<Record<string, string | number | undefined>>;
 
 /** Reads a URL; throws a TypeError for one that is none, or that holds a credential. */
@@ -18,7 +18,7 @@ export function parseSocketUrl(url: string | URL): URL {
 export function withParameters(url: URL, parameters: UrlParameters): URL {
   const copy = new URL(url);
   for (const [name, value] of Object.entries(parameters)) {
-    if (value !== undefined) copy.searchParams.set(name, `${value}`);
+    if (value) copy.searchParams.set(name, `${value}`);
   }
   return copy;
 }

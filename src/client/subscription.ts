@@ -51,30 +51,29 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
   let takenBytes = 0;
   let ackBytes = ACK_BYTES;
   let isRead = false;
-  let wakeReader = (): void => {};
+  /** Tells that the queue has changed: to the reader while it is empty, to the link while it is full. */
+  let wake = (): void => {};
 
-  /** Of this connection: whether it has an `open`, and an `end`. */
-  let isOpen = false;
+  /** Of this connection. */
   let hasEnded = false;
   /** Whether something came since the last end. */
   let hasNews = true;
-  let askedAtMs = 0;
-  let waitsUntilMs: number | undefined;
+  let waitsUntilMs = 0;
 
   const user: LinkUser = {
     changed,
-    parameters() {
-      user.isIdle = isOpen = hasEnded = false;
-      askedAtMs = Date.now();
-      const waitMs = waitsUntilMs === undefined ? patienceMs : waitsUntilMs - askedAtMs;
-      const wait = Math.min(Math.floor(waitMs / 1000), MAX_WAIT_SECONDS);
-      return { since, gap, wait: wait > 0 ? wait : undefined };
+    async ready() {
+      while (waitingBytes > MAX_WAITING_BYTES) await queueChange();
     },
-    isHeld: () => waitingBytes > MAX_WAITING_BYTES,
+    parameters() {
+      user.isIdle = hasEnded = false;
+      waitsUntilMs ||= Date.now() + patienceMs;
+      const seconds = Math.floor((waitsUntilMs - Date.now()) / 1000);
+      return { since, gap, wait: Math.max(0, Math.min(MAX_WAIT_SECONDS, seconds)) };
+    },
     receive(frame, text) {
       switch (frame.type) {
         case "open":
-          isOpen = true;
           since = textOf(frame.cursor);
           subscription.cursor ??= (skip > 0 && options.since) || since;
           // From the first one on what is sent is bounded.
@@ -111,11 +110,8 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
     },
     lost({ slug, code }) {
       if (slug === "slow-consumer") ackBytes = Math.max(MIN_ACK_BYTES, ackBytes / 2);
-      if (hasEnded || code === 4404) {
-        waitsUntilMs ??= askedAtMs + patienceMs;
-        return waitsUntilMs - Date.now();
-      }
-      if (isOpen) waitsUntilMs = undefined;
+      if (hasEnded || code === 4404) return waitsUntilMs - Date.now();
+      waitsUntilMs = 0;
       return Infinity;
     },
     gone(error) {
@@ -146,7 +142,13 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
       queue.shift();
       next();
     }
-    wakeReader();
+    wake();
+  }
+
+  function queueChange(): Promise<void> {
+    return new Promise((resolve) => {
+      wake = resolve;
+    });
   }
 
   async function* read(): AsyncGenerator<Received, void> {
@@ -154,9 +156,7 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
       while (face.state === "open") {
         const [batch] = queue;
         if (typeof batch !== "object") {
-          await new Promise<void>((resolve) => {
-            wakeReader = resolve;
-          });
+          await queueChange();
           continue;
         }
         const { messages, start, known, cursor, bytes } = batch;
@@ -177,7 +177,6 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
           takenBytes = 0;
           link.send(formatSubscriberAck(cursor));
         }
-        if (!user.isHeld()) link.resume();
         settle();
       }
       await face.done;
@@ -198,16 +197,18 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
     }
   }
 
+  const close = async (): Promise<void> => end("closed");
+  const listen = face.addEventListener.bind(face);
   const subscription = Object.assign(face, initial, {
-    close: () => end("closed"),
-    [Symbol.asyncDispose]: async () => end("closed"),
+    close,
+    [Symbol.asyncDispose]: close,
     [Symbol.asyncIterator]() {
       if (isRead) throw new TypeError("It is read already");
       isRead = true;
       return read();
     },
     addEventListener(...args: Parameters<EventTarget["addEventListener"]>) {
-      EventTarget.prototype.addEventListener.apply(face, args);
+      listen(...args);
       if (args[0] === "message") start();
     },
   });
@@ -219,7 +220,8 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
 
   over.addEventListener("abort", () => {
     queue = [];
-    wakeReader();
+    waitingBytes = 0;
+    wake();
   });
   const link = openLink(url, options, HEARTBEAT_MS, user, over);
   if (onMessage) start();
