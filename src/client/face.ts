@@ -28,19 +28,16 @@ export interface Life {
 export function beginLife({ signal }: LinkOptions): Life {
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
   const over = new AbortController();
-  const initial: Pick<Face, "state" | "connected" | "done"> = {
-    state: "open",
-    connected: false,
-    done,
-  };
-  const face = Object.assign(new EventTarget(), initial);
+  const face = Object.assign<EventTarget, Pick<Face, "state" | "connected" | "done">>(
+    new EventTarget(),
+    { state: "open", connected: false, done },
+  );
   const tell: Life["tell"] = (name, detail) => {
     face.dispatchEvent(new CustomEvent(name, { detail }));
   };
   const changed: Life["changed"] = (connected, error) => {
     face.connected = connected;
-    const change: StateChange = { state: face.state, connected, error };
-    tell("state", change);
+    tell("state", { state: face.state, connected, error } satisfies StateChange);
   };
   const end: Life["end"] = (state, error = null) => {
     if (face.state !== "open") return;
@@ -52,8 +49,11 @@ export function beginLife({ signal }: LinkOptions): Life {
   };
   const abort = (): void => end("failed", signal?.reason);
   // Nobody has to look at it.
-  done.catch(() => {});
+  done.catch(ignore);
   if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort, { signal: over.signal });
   return { face, over: over.signal, tell, changed, end };
 }
+
+/** Does nothing. */
+export function ignore(): void {}

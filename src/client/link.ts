@@ -6,40 +6,45 @@
  */
 import { HEARTBEAT_REQUEST, HEARTBEAT_RESPONSE } from "../core/heartbeat.ts";
 import { STREAM_PROTOCOL } from "../core/stream.ts";
+import { ignore } from "./face.ts";
 import { credentialName, renewalTime } from "./credential.ts";
 import { HubError } from "./hub-error.ts";
 import { problemOf, type Frame } from "./read-frame.ts";
 import { watchReturns } from "./returns.ts";
-import { parseSocketUrl, withParameters, type UrlParameters } from "./socket-url.ts";
+import { parseSocketUrl } from "./socket-url.ts";
 import type { LinkOptions } from "./types.ts";
 
 /** A handshake that takes longer has failed. */
 const HANDSHAKE_MS = 10_000;
-/** An answer to a heartbeat, or any other frame, comes within this time where the page is back. */
-const PROBE_MS = 2_000;
+/** Half of it is for the answer: a network that is dead is noticed after 15 s at most. */
+export const HEARTBEAT_MS = 10_000;
 /** A timer that fires so much later was held up by a sleep. */
 const LATE_MS = 5_000;
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 30_000;
-/** Tokens of a function that the hub refuses in a row. */
-const MAX_REFUSED_TOKENS = 3;
-/** Connections in a row that end with something that is no frame. */
-const MAX_UNREADABLE = 5;
+/** Connections in a row that fail for a new token of a function's, or for something that is no frame. */
+const MAX_STRIKES = 3;
+
+/** What no Close frame says (RFC 6455, section 7.4.1), so that the reason is the client's own. */
+const LOST_CODE = 1006;
+
+/** How a connection ended. */
+type Loss = HubError & { readonly code: number };
 
 /** What a link is for. */
 export interface LinkUser {
   /** The last connection brought nothing new, so that the backoff goes on. */
   isIdle?: boolean;
   /** Resolves when there is need of the next connection. */
-  readonly ready: () => Promise<unknown>;
-  /** What it asks for. */
-  readonly parameters: () => UrlParameters;
+  readonly ready: () => Promise<unknown> | null;
+  /** What its URL asks for, but for what is nothing. */
+  readonly parameters: () => Readonly<Record<string, string | number | false | undefined>>;
   /** There is, or is not, a connection that the hub has let in; why not. */
   readonly changed: (isConnected: boolean, error: unknown) => void;
   /** Takes a frame, and its text; throws where it cannot be read. */
   readonly receive: (frame: Frame, text: string) => void;
   /** Says within which time it must come back, in milliseconds; not at all: 0 or less. */
-  readonly lost: (error: HubError) => number;
+  readonly lost: (error: Loss) => number;
   /** It does not come back. */
   readonly gone: (error: unknown) => void;
 }
@@ -58,9 +63,9 @@ export interface Link {
 export function openLink(
   url: string | URL,
   { key = "", token = key, WebSocket = globalThis.WebSocket }: LinkOptions,
-  heartbeatMs: number,
   user: LinkUser,
   signal: AbortSignal,
+  heartbeatMs: number = HEARTBEAT_MS,
 ): Link {
   const base = parseSocketUrl(url);
   const answerMs = heartbeatMs / 2;
@@ -69,19 +74,19 @@ export function openLink(
   let isOver = signal.aborted;
   /** The hub has let in the socket that there is. */
   let isAccepted = false;
-  let isPaused = false;
-  let notBeforeMs = 0;
+  /** When the pause that there is may be ended. */
+  let notBeforeMs = Infinity;
   let heardAtMs = 0;
   let renewAtMs = NaN;
   /** Ends the pause, or the connection, for a reason. */
-  let goOn = (_reason: string): void => {};
+  let goOn: (reason: string) => void = ignore;
 
   async function run(): Promise<void> {
     let attempt = 0;
-    let refused = 0;
-    let unreadable = 0;
+    let strikes = 0;
     for (;;) {
       await user.ready();
+      if (isOver) return;
       let credential;
       try {
         credential = typeof token === "string" ? token : await token();
@@ -89,7 +94,7 @@ export function openLink(
         // Whatever the caller's function throws.
         if (isOver) return;
         user.changed(false, error);
-        await pause(backoffMs(attempt++));
+        await pause(backoffMs(attempt++), 0);
         continue;
       }
       if (isOver) return;
@@ -100,45 +105,44 @@ export function openLink(
       user.changed(false, error);
       const { code, slug, retryAfter = 0 } = error;
       const isRefused = code === 4401 || slug === "token-rejected";
-      // One that has let it in, and has ended since, was not refused.
-      refused = wasAccepted ? 0 : refused + Number(isRefused);
-      unreadable = slug === "unreadable-frame" ? unreadable + 1 : 0;
+      // A token that has opened a connection, and has ended since, was not refused.
+      const isStrike = isRefused ? !wasAccepted : slug === "bad-frame";
+      strikes = isStrike ? strikes + 1 : 0;
       const withinMs = user.lost(error);
-      const isFinal = isRefused
-        ? typeof token === "string" || refused === MAX_REFUSED_TOKENS
-        : unreadable === MAX_UNREADABLE || (code ?? 0) >= 4500;
-      if (isFinal || withinMs <= 0) return user.gone(error);
+      const isFinal = isRefused ? typeof token === "string" : code >= 4500;
+      if (isFinal || strikes === MAX_STRIKES || withinMs <= 0) return user.gone(error);
       // The hub is not at fault.
-      if (code === null && slug === "away") continue;
-      if (wasAccepted && !unreadable && !user.isIdle) attempt = 0;
+      if (code === LOST_CODE && slug === "away") continue;
+      if (wasAccepted && !strikes && !user.isIdle) attempt = 0;
       const leastMs = retryAfter * 1000 || 0;
-      notBeforeMs = Date.now() + leastMs;
-      await pause(Math.min(leastMs + backoffMs(attempt++), withinMs));
+      await pause(Math.min(leastMs + backoffMs(attempt++), withinMs), leastMs);
     }
   }
 
   /** Opens a socket; resolves with its end. */
-  function connect(credential: string): Promise<HubError> {
-    const opened = new WebSocket(withParameters(base, { explain: 1, ...user.parameters() }), [
-      STREAM_PROTOCOL,
-      ...(credential ? [credentialName(credential)] : []),
-    ]);
+  function connect(credential: string): Promise<Loss> {
+    const target = new URL(base);
+    for (const [name, value] of Object.entries({ explain: 1, ...user.parameters() })) {
+      if (value) target.searchParams.set(name, `${value}`);
+    }
+    const names = credential ? [credentialName(credential)] : [];
+    const opened = new WebSocket(target, [STREAM_PROTOCOL, ...names]);
     socket = opened;
     renewAtMs = typeof token === "string" ? NaN : renewalTime(credential);
     return new Promise((resolve) => {
       let refusal: HubError | undefined;
-      function end(slug: string, code: number | null = null): void {
+      function end(slug: string, code: number = LOST_CODE): void {
         clearTimeout(timer);
         // A dead one would not say that it is closed for long. Closing one that is being opened is an error to some.
-        opened.onopen = opened.onmessage = opened.onclose = opened.onerror = () => {};
+        opened.onopen = opened.onmessage = opened.onclose = opened.onerror = ignore;
         opened.close();
         // What the hub told before is the reason only if it says so.
-        const error = refusal?.slug === slug ? refusal : new HubError(slug, `Closed with ${code}`);
+        const error = refusal?.slug === slug ? refusal : new HubError(slug, `closed with ${code}`);
         resolve(Object.assign(error, { code }));
       }
       goOn = end;
       opened.onopen = () => beat(answerMs);
-      opened.onclose = opened.onerror = ({ code = 1006, reason }: Partial<CloseEvent>) =>
+      opened.onclose = opened.onerror = ({ code, reason }: Partial<CloseEvent>) =>
         end(reason || "connection-lost", code);
       opened.onmessage = ({ data }) => {
         heardAtMs = Date.now();
@@ -154,7 +158,7 @@ export function openLink(
           }
         } catch {
           // SyntaxError, or what readers of frames throw: it is none.
-          end("unreadable-frame");
+          end("bad-frame");
         }
       };
       arm(HANDSHAKE_MS, () => end("no-answer"));
@@ -171,38 +175,39 @@ export function openLink(
     });
   }
 
-  async function pause(ms: number): Promise<void> {
-    isPaused = true;
+  /** Waits, and at least for a time, whatever wakes it. */
+  async function pause(ms: number, leastMs: number): Promise<void> {
+    notBeforeMs = Date.now() + leastMs;
     await new Promise<unknown>((resolve) => {
       goOn = resolve;
-      arm(ms, () => goOn(""));
+      arm(ms, resolve);
     });
-    isPaused = false;
-    notBeforeMs = 0;
+    notBeforeMs = Infinity;
   }
 
-  function arm(ms: number, then: () => void): void {
+  function arm(ms: number, then: (reason: string) => void): void {
     const lateMs = Date.now() + ms + LATE_MS;
     clearTimeout(timer);
     timer = setTimeout(() => {
       // Browsers hold up the timers of pages that are hidden, and not their sockets.
-      if (Date.now() > lateMs && !globalThis.document?.hidden) goOn("away");
-      else then();
+      (Date.now() > lateMs && !globalThis.document?.hidden ? goOn : then)("away");
     }, ms);
   }
 
   function close(): void {
     isOver = true;
-    isAccepted = false;
     goOn("away");
     clearTimeout(timer);
   }
 
   signal.addEventListener("abort", close);
   watchReturns((isNetwork) => {
-    const isLongAgo = Date.now() - heardAtMs > heartbeatMs + answerMs;
-    if (isAccepted && !isNetwork && !isLongAgo) beat(PROBE_MS);
-    else if (Date.now() >= notBeforeMs && (isNetwork || isPaused || isAccepted)) goOn("away");
+    if (isAccepted) {
+      const isLongAgo = Date.now() - heardAtMs > heartbeatMs + answerMs;
+      if (isNetwork || isLongAgo) goOn("away");
+      // Somebody looks at it: half the time will do.
+      else beat(answerMs / 2);
+    } else if (Date.now() >= notBeforeMs) goOn("");
   }, signal);
   // What WebSocket throws at once it throws each time.
   run().catch(user.gone);

@@ -5,12 +5,11 @@
  */
 import { beginLife } from "./face.ts";
 import type { HubError } from "./hub-error.ts";
-import { openLink } from "./link.ts";
+import { HEARTBEAT_MS, openLink } from "./link.ts";
 import { copyMessages, formatFrame, measure, type Publication } from "./publishing.ts";
-import { problemOf, textOf } from "./read-frame.ts";
+import { problemOf } from "./read-frame.ts";
 import type { Pending, Publisher, PublisherOptions } from "./types.ts";
 
-const HEARTBEAT_SECONDS = 10;
 const MAX_PENDING = 1000;
 const MAX_PENDING_BYTES = 16_777_216;
 /** The socket is given nothing more while it holds as much. */
@@ -48,7 +47,7 @@ interface Entry extends Caller {
  * until it is closed. Throws a TypeError for a URL that cannot be, or that holds a credential.
  */
 export function openPublisher(url: string | URL, options: PublisherOptions = {}): Publisher {
-  const { takeover, heartbeatSeconds = HEARTBEAT_SECONDS, outbox } = options;
+  const { takeover, heartbeatSeconds = HEARTBEAT_MS / 1000, outbox } = options;
   const { maxPending = MAX_PENDING, maxPendingBytes = MAX_PENDING_BYTES } = options;
   const { face, over, changed, end } = beginLife(options);
   const name = crypto.randomUUID();
@@ -74,7 +73,6 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
   const link = openLink(
     url,
     options,
-    Math.min(heartbeatSeconds, HEARTBEAT_SECONDS) * 1000,
     {
       ready: () => loaded,
       parameters: () => ({ heartbeat: heartbeatSeconds, takeover: takeover ? 1 : 0 }),
@@ -84,7 +82,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
         send();
       },
       receive(frame) {
-        if (frame.type === "ack") acknowledge(textOf(frame.id), textOf(frame.cursor));
+        if (frame.type === "ack") acknowledge(frame.id ?? "", frame.cursor.trim());
         if (frame.type === "error") refuse(frame.id, problemOf(frame));
       },
       lost({ code }) {
@@ -95,6 +93,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
       gone: fail,
     },
     over,
+    Math.min(heartbeatSeconds * 1000, HEARTBEAT_MS),
   );
 
   function call(publication: Publication, finish: boolean): Promise<{ cursor: string }> {
@@ -121,11 +120,8 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
 
   /** Takes calls in as long as there is room. */
   function fill(): void {
-    while (
-      isLoaded &&
-      entries.length < Math.min(maxPending, MAX_PENDING) &&
-      bytes < maxPendingBytes
-    ) {
+    if (!isLoaded) return;
+    while (entries.length < Math.min(maxPending, MAX_PENDING) && bytes < maxPendingBytes) {
       const next = calls.shift();
       if (next === undefined) break;
       const { publication, finish, ...caller } = next;
@@ -173,7 +169,8 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
 
   function send(): void {
     const socket = link.socket();
-    while (face.connected && pause === undefined && sent < window) {
+    if (pause !== undefined) return;
+    while (face.connected && sent < window) {
       const entry = entries[sent];
       if (!entry?.isSaved || (socket?.bufferedAmount ?? 0) > MAX_BUFFERED_BYTES) return;
       entry.after = entries[sent - 1]?.pending.id ?? acknowledged;
@@ -193,7 +190,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
     fill();
   }
 
-  function refuse(id: unknown, error: HubError): void {
+  function refuse(id: string | null, error: HubError): void {
     const index = entries.findIndex(({ pending }) => pending.id === id);
     const entry = entries[index];
     // Of what is to be sent again nothing counts that was said before.

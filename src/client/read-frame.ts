@@ -6,17 +6,17 @@
 import { HubError } from "./hub-error.ts";
 import type { Received } from "./types.ts";
 
-/** A frame, as it is hoped to be. */
+/** A frame, as it is hoped to be: each type has some of these. What must be a text is trimmed: nothing else can be. */
 export interface Frame {
   readonly type: string;
-  readonly id?: string | null;
-  readonly cursor?: string;
-  readonly from?: string;
-  readonly to?: string;
+  readonly id: string | null;
+  readonly cursor: string;
+  readonly from: string;
+  readonly to: string;
   readonly reason?: string;
   readonly at?: string | readonly (readonly [count: number, time: string])[];
-  readonly messages?: readonly (string | { readonly base64: string })[];
-  readonly problem?: {
+  readonly messages: readonly (string | { readonly base64: string })[];
+  readonly problem: {
     readonly type: string;
     readonly detail: string;
     readonly status: number;
@@ -24,14 +24,8 @@ export interface Frame {
   };
 }
 
-/** A text that must be there. */
-export function textOf(value: unknown): string {
-  if (typeof value !== "string") throw new TypeError();
-  return value;
-}
-
 /** The messages of a frame, with their times: `at` is one, or a list of `[count, time]`, or not there (10.4). */
-export function messagesOf({ messages = [], at }: Frame): Omit<Received, "cursor">[] {
+export function messagesOf({ messages, at }: Frame): Omit<Received, "cursor">[] {
   const spans = Array.isArray(at) ? at : [[Infinity, at]];
   let next = 0;
   let left = 0;
@@ -48,12 +42,8 @@ export function messagesOf({ messages = [], at }: Frame): Omit<Received, "cursor
 }
 
 /** The problem of a frame. */
-export function problemOf({ problem }: Frame): HubError {
-  const { type, detail, status, retryAfter } = problem ?? {};
-  return new HubError(textOf(type).replace(/.*:/, ""), textOf(detail), {
-    status: status ?? null,
-    retryAfter,
-  });
+export function problemOf({ problem: { type, detail, status, retryAfter } }: Frame): HubError {
+  return new HubError(type.replace(/.*:/, ""), detail, { status, retryAfter });
 }
 
 /** A loop: `fromBase64` is not everywhere, and `Uint8Array.from` is slow. */

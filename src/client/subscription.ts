@@ -4,29 +4,29 @@
  * a link, never a socket. Invariant: all that happens reaches the caller in the order of the hub's frames.
  */
 import { formatSubscriberAck } from "../core/client-frame.ts";
-import { beginLife } from "./face.ts";
+import { beginLife, ignore } from "./face.ts";
 import { HubError } from "./hub-error.ts";
 import { openLink, type LinkUser } from "./link.ts";
-import { messagesOf, textOf } from "./read-frame.ts";
+import { messagesOf } from "./read-frame.ts";
 import type { Received, SubscribeOptions, Subscription } from "./types.ts";
 
-const HEARTBEAT_MS = 10_000;
 /** What a URL may ask for (PROTOCOL.md, 3.1). */
 const MAX_WAIT_SECONDS = 60;
-/** Bytes that are handed over between two acks: half of what the hub sends ahead at least. */
+/**
+ * Bytes that are handed over between two acks: half of what the hub sends ahead at least. While more of them wait for
+ * the caller nobody comes back to get more.
+ */
 const ACK_BYTES = 262_144;
 /** The least, where the hub's bound turns out to be lower: so many are worth an ack (11.4). */
 const MIN_ACK_BYTES = 32_768;
-/** While more bytes wait for the caller nobody comes back to get more. */
-const MAX_WAITING_BYTES = 262_144;
 
 /** The messages of a frame, as they wait for the caller. */
 interface Batch {
   readonly messages: readonly Omit<Received, "cursor">[];
-  /** The place where it begins, and how many behind it the caller has had in another life. */
+  /** The place where it begins. */
   readonly start: string | undefined;
-  readonly known: number;
-  readonly cursor: string;
+  /** That of its last message. */
+  readonly last: string;
   readonly bytes: number;
 }
 
@@ -38,12 +38,12 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
   const { onMessage, gap, waitSeconds = Infinity } = options;
   const patienceMs = waitSeconds * 1000;
   const { face, over, tell, changed, end } = beginLife(options);
-  const initial: { cursor: string | null } = { cursor: null };
 
   // A cursor within a frame, where the hub has none, is that of the frame's begin, with a number (10.4).
-  const [, within, count] = /^(.+)~(\d+)$/.exec(options.since ?? "") ?? [];
-  let since = within ?? options.since;
-  let skip = Number(count ?? 0);
+  let [since, known] = (options.since ?? "").split(/~(?=\d+$)/);
+  /** How many messages behind the first place the caller has had in another life. */
+  let skip = Number(known ?? 0);
+  const cursor: string | null = (skip && options.since) || null;
 
   /** What waits for the caller: messages, and what is to be done between them. */
   let queue: (Batch | (() => void))[] = [];
@@ -52,7 +52,7 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
   let ackBytes = ACK_BYTES;
   let isRead = false;
   /** Tells that the queue has changed: to the reader while it is empty, to the link while it is full. */
-  let wake = (): void => {};
+  let wake: () => void = ignore;
 
   /** Of this connection. */
   let hasEnded = false;
@@ -62,79 +62,71 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
 
   const user: LinkUser = {
     changed,
-    async ready() {
-      while (waitingBytes > MAX_WAITING_BYTES) await queueChange();
-    },
+    ready: () => (waitingBytes > ACK_BYTES ? queueChange().then(user.ready) : null),
     parameters() {
       user.isIdle = hasEnded = false;
       waitsUntilMs ||= Date.now() + patienceMs;
       const seconds = Math.floor((waitsUntilMs - Date.now()) / 1000);
-      return { since, gap, wait: Math.max(0, Math.min(MAX_WAIT_SECONDS, seconds)) };
+      return { since, gap, wait: seconds > 0 && Math.min(seconds, MAX_WAIT_SECONDS) };
     },
     receive(frame, text) {
       switch (frame.type) {
         case "open":
-          since = textOf(frame.cursor);
-          subscription.cursor ??= (skip > 0 && options.since) || since;
+          since = frame.cursor.trim();
+          subscription.cursor ??= since;
           // From the first one on what is sent is bounded.
           link.send(formatSubscriberAck(since));
           break;
         case "messages": {
           const messages = messagesOf(frame);
-          const cursor = textOf(frame.cursor);
-          const known = Math.min(skip, messages.length);
+          const last = frame.cursor.trim();
           const bytes = new TextEncoder().encode(text).length;
-          queue.push({ messages, start: since, known, cursor, bytes });
+          queue.push({ messages, start: since, last, bytes });
           waitingBytes += bytes;
-          skip -= known;
-          since = cursor;
+          since = last;
           hasNews = true;
           break;
         }
         case "gap": {
-          const { from } = frame;
-          const to = textOf(frame.to);
+          const to = frame.to.trim();
           since = to;
-          skip = 0;
           hasNews = true;
           queue.push(() => {
+            skip = 0;
             subscription.cursor = to;
-            tell("gap", { from, to });
+            tell("gap", { from: frame.from, to });
           });
           break;
         }
-        case "end":
-          endTopic(frame.reason ?? null);
+        case "end": {
+          const { reason = null } = frame;
+          const isFinal = reason && reason !== "abandoned";
+          hasEnded = true;
+          user.isIdle = !hasNews;
+          if (hasNews || isFinal) {
+            waitsUntilMs = Date.now() + patienceMs;
+            queue.push(() => tell("end", { reason }));
+          }
+          hasNews = false;
+          if (isFinal) {
+            queue.push(() => end("closed"));
+            link.close();
+          }
+        }
       }
       settle();
     },
-    lost({ slug, code }) {
-      if (slug === "slow-consumer") ackBytes = Math.max(MIN_ACK_BYTES, ackBytes / 2);
+    lost({ code }) {
+      if (code === 4408) ackBytes = Math.max(MIN_ACK_BYTES, ackBytes / 2);
       if (hasEnded || code === 4404) return waitsUntilMs - Date.now();
       waitsUntilMs = 0;
       return Infinity;
     },
     gone(error) {
-      queue.push(() =>
-        end("failed", hasEnded ? new HubError("topic-not-live", "It has ended") : error),
-      );
+      queue.push(() => end("failed", hasEnded ? new HubError("topic-not-live", "ended") : error));
       settle();
     },
   };
-
-  function endTopic(reason: string | null): void {
-    hasEnded = true;
-    user.isIdle = !hasNews;
-    const isFinal = reason !== null && reason !== "abandoned";
-    if (hasNews || isFinal) {
-      waitsUntilMs = Date.now() + patienceMs;
-      queue.push(() => tell("end", { reason }));
-    }
-    hasNews = false;
-    if (!isFinal) return;
-    queue.push(() => end("closed"));
-    link.close();
-  }
 
   /** Does what stands before the next message. */
   function settle(): void {
@@ -159,12 +151,13 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
           await queueChange();
           continue;
         }
-        const { messages, start, known, cursor, bytes } = batch;
+        const { messages, start, last, bytes } = batch;
         let n = 0;
         for (const message of messages) {
+          n += 1;
           // Closed meanwhile, or known.
-          if (queue[0] !== batch || ++n <= known) continue;
-          subscription.cursor = n < messages.length ? `${start}~${n}` : cursor;
+          if (queue[0] !== batch || skip-- > 0) continue;
+          subscription.cursor = n < messages.length ? `${start}~${n}` : last;
           const received = { ...message, cursor: subscription.cursor };
           tell("message", received);
           yield received;
@@ -175,7 +168,7 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
         takenBytes += bytes;
         if (takenBytes >= ackBytes) {
           takenBytes = 0;
-          link.send(formatSubscriberAck(cursor));
+          link.send(formatSubscriberAck(last));
         }
         settle();
       }
@@ -185,7 +178,24 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
     }
   }
 
-  /** Without a loop of the caller's. */
+  const close = async (): Promise<void> => end("closed");
+  const listen = face.addEventListener.bind(face);
+  const subscription = Object.assign(face, {
+    cursor,
+    close,
+    [Symbol.asyncDispose]: close,
+    [Symbol.asyncIterator]() {
+      if (isRead) throw new TypeError("read already");
+      isRead = true;
+      return read();
+    },
+    addEventListener(...args: Parameters<EventTarget["addEventListener"]>) {
+      listen(...args);
+      if (args[0] === "message" && !isRead) pump().catch(ignore);
+    },
+  });
+
+  /** Reads without a loop of the caller's. */
   async function pump(): Promise<void> {
     for await (const received of subscription) {
       try {
@@ -197,33 +207,12 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
     }
   }
 
-  const close = async (): Promise<void> => end("closed");
-  const listen = face.addEventListener.bind(face);
-  const subscription = Object.assign(face, initial, {
-    close,
-    [Symbol.asyncDispose]: close,
-    [Symbol.asyncIterator]() {
-      if (isRead) throw new TypeError("It is read already");
-      isRead = true;
-      return read();
-    },
-    addEventListener(...args: Parameters<EventTarget["addEventListener"]>) {
-      listen(...args);
-      if (args[0] === "message") start();
-    },
-  });
-
-  function start(): void {
-    // What is thrown `done` rejects with.
-    if (!isRead) pump().catch(() => {});
-  }
-
   over.addEventListener("abort", () => {
     queue = [];
     waitingBytes = 0;
     wake();
   });
-  const link = openLink(url, options, HEARTBEAT_MS, user, over);
-  if (onMessage) start();
+  const link = openLink(url, options, user, over);
+  if (onMessage) pump().catch(ignore);
   return subscription;
 }

@@ -72,7 +72,7 @@ describe("the handshake", () => {
   test("3.1 says how often it gives a sign of life, and displaces nobody", async () => {
     open();
     await settle();
-    expect(hub.socket.asked).toEqual({ explain: "1", heartbeat: "10", takeover: "0" });
+    expect(hub.socket.asked).toEqual({ explain: "1", heartbeat: "10" });
     open({ takeover: true, heartbeatSeconds: 30 });
     await settle();
     expect(hub.socket.asked).toEqual({ explain: "1", heartbeat: "30", takeover: "1" });
