@@ -88,7 +88,9 @@ describe("an outbox", () => {
       { after: "old-2", messages: ["c"] },
     ]);
     expect(hub.socket.frames[0]).not.toHaveProperty("after");
-    for (const { id } of hub.socket.frames) hub.socket.say({ type: "ack", id, cursor: `c-${id}` });
+    for (const { id } of hub.socket.frames) {
+      hub.socket.say({ type: "ack", id, cursor: `c-${String(id)}` });
+    }
     expect((await answer).cursor).not.toContain("old");
     hub.socket.end();
     await hub.next();

@@ -492,24 +492,24 @@ describe("who reads", () => {
   });
 });
 
+const KIB = 1024;
+
+/** A frame of so many bytes. */
+function frameOf(cursor: string, bytes: number, character = "x"): object {
+  const bare = { type: "messages", cursor, messages: [""] };
+  const size = Buffer.byteLength(character);
+  const left = bytes - JSON.stringify(bare).length;
+  return { ...bare, messages: [character.repeat(Math.ceil(left / size))] };
+}
+
+function acks(): unknown[] {
+  return hub.socket.frames.map(({ type, cursor }) => {
+    expect(type).toBe("ack");
+    return cursor;
+  });
+}
+
 describe("how much the hub sends", () => {
-  /** A frame of so many bytes. */
-  function frameOf(cursor: string, bytes: number, character = "x"): object {
-    const bare = { type: "messages", cursor, messages: [""] };
-    const size = Buffer.byteLength(character);
-    const left = bytes - JSON.stringify(bare).length;
-    return { ...bare, messages: [character.repeat(Math.ceil(left / size))] };
-  }
-
-  function acks(): unknown[] {
-    return hub.socket.frames.map(({ type, cursor }) => {
-      expect(type).toBe("ack");
-      return cursor;
-    });
-  }
-
-  const KIB = 1024;
-
   test("11.3 is acknowledged at once, and then each 256 KiB that were handed over", async () => {
     const gate: PromiseWithResolvers<void>[] = [];
     const { subscription } = await follow({
