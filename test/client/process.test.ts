@@ -26,7 +26,7 @@ function serve(socket: WebSocket, path: string): void {
     socket.send('{"type":"messages","cursor":"a-1","messages":["x"]}');
   }
   socket.on("message", (data) => {
-    const text = String(data);
+    const text = data instanceof Buffer ? data.toString() : "";
     if (text === "wspubsub:ping") socket.send("wspubsub:pong");
     else if (text.includes('"publish"')) {
       socket.send(JSON.stringify({ type: "ack", id: JSON.parse(text).id, cursor: "a-1" }));
