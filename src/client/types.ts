@@ -25,20 +25,26 @@ export interface Received {
   readonly at: Date | null;
 }
 
-/** What subscribers and publishers have in common. */
+/**
+ * What subscribers and publishers have in common. Both come back by themselves whenever they are cut off, at a random
+ * time within 250 ms, which doubles up to 30 s while nothing works. A network that is dead is noticed within 15 s. When
+ * a page, a machine or its network is back they connect at once. What cannot be mended makes the state `failed`: a close
+ * code from 4500, a refused credential, three connections in a row that send what is no frame.
+ */
 export interface LinkOptions {
   /** A key of the domain. It goes as a subprotocol, never in the URL, which logs keep. */
   key?: string | undefined;
   /**
    * A token (JWT), or a function that gets one. A value is final: when the hub refuses it, or it expires, the state
-   * is `failed`. A function is asked once for each connection, also before the token's `exp`, where that can be
-   * read. Where it throws or rejects it is asked again, with backoff; each time a `state` event says so. Three tokens
-   * in a row that the hub refuses are final. While the function has not answered nothing else is tried.
+   * is `failed`. A function is asked once for each connection, and some 20 seconds before the token's `exp` there is a
+   * new one, where that can be read and is not within 40 seconds. Where it throws or rejects it is asked again, with
+   * backoff; each time a `state` event says so. Three tokens in a row that the hub refuses are final. While the
+   * function has not answered nothing else is tried. Where a token is given the key is not used.
    */
   token?: string | (() => string | Promise<string>) | undefined;
   /** Ends everything at once; the state is `failed`, with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Another implementation than the global `WebSocket`, with its `onopen`, `onmessage`, `onerror` and `onclose`. */
+  /** Another implementation than the global `WebSocket`, such as npm `ws`. */
   WebSocket?: typeof WebSocket | undefined;
 }
 
@@ -52,8 +58,9 @@ export interface SubscribeOptions extends LinkOptions {
   /** `close`: messages that the hub has no more are a failure, `history-gap`. `skip`, the default: a `gap` event. */
   gap?: "skip" | "close" | undefined;
   /**
-   * Seconds for which a topic that is not live is waited for, each time, also after an end that is `abandoned`.
-   * Then the state is `failed`, with `topic-not-live`. `Infinity` is the default; 0 waits not at all.
+   * Seconds for which a topic that is not live is waited for, each time, also after an end that is `abandoned`. The
+   * time begins anew after a cut, since the hub was not there to ask. When it is over the state is `failed`, with
+   * `topic-not-live`. `Infinity` is the default; 0 waits not at all.
    */
   waitSeconds?: number | undefined;
   /**
