@@ -16,7 +16,6 @@ const MAX_PENDING_BYTES = 16_777_216;
 const MAX_BUFFERED_BYTES = 4_194_304;
 /** Where the hub does not say when to come again. */
 const PAUSE_SECONDS = 1;
-
 /** A socket that says nothing of its end has ended. */
 const CLOSE_MS = 2_000;
 
@@ -50,7 +49,8 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
   const { takeover, heartbeatSeconds = HEARTBEAT_MS / 1000, outbox } = options;
   const { maxPending = MAX_PENDING, maxPendingBytes = MAX_PENDING_BYTES } = options;
   const { face, over, changed, end } = beginLife(options);
-  const name = crypto.randomUUID();
+  // Pages without TLS have no `randomUUID`.
+  const name = crypto.getRandomValues(new Uint32Array(4)).join(".");
   let count = 0;
   const calls: Call[] = [];
   /** What is not answered, in order; those before `sent` are on the wire. */
@@ -58,7 +58,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
   let bytes = 0;
   let sent = 0;
   /** How many may be: few after the hub has refused some, more with each ack. */
-  let window = MAX_PENDING;
+  let allowed = MAX_PENDING;
   /** What was acknowledged last. */
   let acknowledged: string | undefined;
   let pause: ReturnType<typeof setTimeout> | undefined;
@@ -87,7 +87,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
       },
       lost({ code }) {
         // It went on in vain for too long (14.2).
-        if (code === 4429) window = 1;
+        if (code === 4429) allowed = 1;
         return Infinity;
       },
       gone: fail,
@@ -170,7 +170,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
   function send(): void {
     const socket = link.socket();
     if (pause !== undefined) return;
-    while (face.connected && sent < window) {
+    while (face.connected && sent < allowed) {
       const entry = entries[sent];
       if (!entry?.isSaved || (socket?.bufferedAmount ?? 0) > MAX_BUFFERED_BYTES) return;
       entry.after = entries[sent - 1]?.pending.id ?? acknowledged;
@@ -185,7 +185,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
     if (entry === undefined) return;
     remove(index);
     acknowledged = id;
-    window += 1;
+    allowed += 1;
     entry.resolve({ cursor });
     fill();
   }
@@ -203,7 +203,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
       if (index === 0) send();
     } else if (status === 429 || (status ?? 0) >= 500) {
       sent = index;
-      window = 1;
+      allowed = 1;
       clearTimeout(pause);
       pause = setTimeout(() => {
         pause = undefined;
