@@ -11,9 +11,10 @@ import { credentialName, renewalTime } from "./credential.ts";
 import { HubError } from "./hub-error.ts";
 import { problemOf, type Frame } from "./read-frame.ts";
 import { watchReturns } from "./returns.ts";
-import { parseSocketUrl } from "./socket-url.ts";
 import type { LinkOptions } from "./types.ts";
 
+/** Ends of parameters' names that the hub refuses: logs keep URLs (PROTOCOL.md, 3.1). */
+const CREDENTIAL = /(token|jwt|api_?key|authorization)=/i;
 /** A handshake that takes longer has failed. */
 const HANDSHAKE_MS = 10_000;
 /** Half of it is for the answer: a network that is dead is noticed after 15 s at most. */
@@ -59,7 +60,7 @@ export interface Link {
   readonly close: () => void;
 }
 
-/** Opens one, until the signal is aborted; throws a TypeError for a URL that cannot be. */
+/** Opens one, until the signal is aborted; throws a TypeError for a URL that cannot be, or that holds a credential. */
 export function openLink(
   url: string | URL,
   { key = "", token = key, WebSocket = globalThis.WebSocket }: LinkOptions,
@@ -67,7 +68,9 @@ export function openLink(
   signal: AbortSignal,
   heartbeatMs: number = HEARTBEAT_MS,
 ): Link {
-  const base = parseSocketUrl(url);
+  const base = new URL(url);
+  base.protocol = base.protocol.replace("http", "ws");
+  if (CREDENTIAL.test(base.search)) throw new TypeError("A credential is an option");
   const answerMs = heartbeatMs / 2;
   let socket: WebSocket | undefined;
   let timer: ReturnType<typeof setTimeout>;
@@ -130,21 +133,31 @@ export function openLink(
     socket = opened;
     renewAtMs = typeof token === "string" ? NaN : renewalTime(credential);
     return new Promise((resolve) => {
+      let hasEnded = false;
       let refusal: HubError | undefined;
       function end(slug: string, code: number = LOST_CODE): void {
+        hasEnded = true;
         clearTimeout(timer);
-        // A dead one would not say that it is closed for long. Closing one that is being opened is an error to some.
-        opened.onopen = opened.onmessage = opened.onclose = opened.onerror = ignore;
+        // A dead one would not say that it is closed for long.
         opened.close();
         // What the hub told before is the reason only if it says so.
-        const error = refusal?.slug === slug ? refusal : new HubError(slug, `closed with ${code}`);
+        const error = refusal?.slug === slug ? refusal : new HubError(slug, `code ${code}`);
         resolve(Object.assign(error, { code }));
       }
+      // Workers know no `onmessage`. What is left stays listened to: to some an error that nobody hears is worse.
+      function on<Name extends keyof WebSocketEventMap>(
+        name: Name,
+        hear: (event: Partial<WebSocketEventMap[Name]>) => void,
+      ): void {
+        opened.addEventListener(name, (event) => hasEnded || hear(event));
+      }
       goOn = end;
-      opened.onopen = () => beat(answerMs);
-      opened.onclose = opened.onerror = ({ code, reason }: Partial<CloseEvent>) =>
+      on("open", () => beat(answerMs));
+      const lost = ({ code, reason }: Partial<CloseEvent>): void =>
         end(reason || "connection-lost", code);
-      opened.onmessage = ({ data }) => {
+      on("close", lost);
+      on("error", lost);
+      on("message", ({ data }) => {
         heardAtMs = Date.now();
         try {
           const frame: Frame = JSON.parse(data === HEARTBEAT_RESPONSE ? "{}" : data);
@@ -160,7 +173,7 @@ export function openLink(
           // SyntaxError, or what readers of frames throw: it is none.
           end("bad-frame");
         }
-      };
+      });
       arm(HANDSHAKE_MS, () => end("no-answer"));
     });
   }

@@ -16,6 +16,8 @@ const MAX_PENDING_BYTES = 16_777_216;
 const MAX_BUFFERED_BYTES = 4_194_304;
 /** Where the hub does not say when to come again. */
 const PAUSE_SECONDS = 1;
+/** The `readyState` of a socket that has ended. */
+const CLOSED = 3;
 /** A socket that says nothing of its end has ended. */
 const CLOSE_MS = 2_000;
 
@@ -227,7 +229,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
     endIfDone();
     await face.done;
     const socket = link.socket();
-    if (socket && socket.readyState !== socket.CLOSED) await closeOf(socket);
+    if (socket && socket.readyState < CLOSED) await closeOf(socket);
   }
 
   over.addEventListener("abort", () => clearTimeout(pause));
@@ -246,9 +248,9 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
 function closeOf(socket: WebSocket): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, CLOSE_MS);
-    socket.onclose = () => {
+    socket.addEventListener("close", () => {
       clearTimeout(timer);
       resolve();
-    };
+    });
   });
 }

@@ -93,7 +93,7 @@ describe("a connection", () => {
   test("an error is an end, also where no close follows", async () => {
     open();
     await settle();
-    hub.socket.onerror?.({});
+    hub.socket.error();
     await pass(250);
     hub.nth(2);
   });

@@ -6,7 +6,6 @@ import { vi } from "vitest";
 
 /** One socket, as the hub has it. */
 export class FakeSocket {
-  readonly CLOSED = 3;
   readonly url: URL;
   readonly protocols: readonly string[];
   /** What the client has sent, but for heartbeats. */
@@ -17,11 +16,7 @@ export class FakeSocket {
   isLeft = false;
   readyState = 0;
   bufferedAmount = 0;
-  binaryType = "blob";
-  onopen: ((event: object) => void) | null = null;
-  onmessage: ((event: { data: unknown }) => void) | null = null;
-  onerror: ((event: object) => void) | null = null;
-  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  readonly #listeners: [name: string, listener: (event: object) => void][] = [];
 
   constructor(url: string | URL, protocols: string[]) {
     this.url = new URL(url);
@@ -36,6 +31,14 @@ export class FakeSocket {
   /** The frames that the client has sent. */
   get frames(): Record<string, unknown>[] {
     return this.sent.map((text) => JSON.parse(text));
+  }
+
+  addEventListener(name: string, listener: (event: object) => void): void {
+    this.#listeners.push([name, listener]);
+  }
+
+  #tell(name: string, event: object): void {
+    for (const [of, listener] of this.#listeners) if (of === name) listener(event);
   }
 
   send(text: string): void {
@@ -56,19 +59,24 @@ export class FakeSocket {
   /** Ends the handshake. */
   open(): void {
     this.readyState = 1;
-    this.onopen?.({});
+    this.#tell("open", {});
   }
 
   /** Says a frame, or whatever else. */
   say(frame: unknown): void {
     const isRaw = typeof frame === "string" || frame instanceof ArrayBuffer;
-    this.onmessage?.({ data: isRaw ? frame : JSON.stringify(frame) });
+    this.#tell("message", { data: isRaw ? frame : JSON.stringify(frame) });
+  }
+
+  /** Says that something is wrong, and nothing else. */
+  error(): void {
+    this.#tell("error", {});
   }
 
   /** Ends the connection. */
   end(code = 1006, reason = ""): void {
     this.readyState = 3;
-    this.onclose?.({ code, reason });
+    this.#tell("close", { code, reason });
   }
 
   /** Refuses the connection as `explain=1` does: the socket opens, says why, and is closed. */
