@@ -1,6 +1,9 @@
-/** Moments at which a page, or its network, is back. */
+/**
+ * Moments at which a page, or its network, is back. `resume` is not among them: a page that was frozen finds its
+ * timers late.
+ */
 
-const MOMENTS = ["online", "pageshow", "resume", "visibilitychange"];
+const MOMENTS = ["online", "pageshow", "visibilitychange"];
 
 /** Tells of each, and whether it is the network's, until the signal is aborted. Outside of pages there are none. */
 export function watchReturns(tell: (isNetwork: boolean) => void, signal: AbortSignal): void {
@@ -11,8 +14,7 @@ export function watchReturns(tell: (isNetwork: boolean) => void, signal: AbortSi
         const isNetwork = name === "online";
         if (isNetwork || !globalThis.document?.hidden) tell(isNetwork);
       },
-      // Those of the document do not all bubble.
-      { capture: true, signal },
+      { signal },
     );
   }
 }
