@@ -1,7 +1,9 @@
 /** The test runner's projects, in the sizes of `npm test`; `npm run test:long` has its own files (vitest.long.config.ts). */
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import type { TestProjectInlineConfiguration } from "vitest/config";
+import { buildClient } from "../src/local/build/build-client.ts";
 
 /** The same for all, else they would run one after the other. Most tests wait for programs: two a core keep it busy. */
 const maxWorkers: number = 2 * availableParallelism();
@@ -10,6 +12,9 @@ const root: string = import.meta.dirname;
 // Declared in wrangler.toml as required: the runner warns once a file while it is not set.
 process.env["DATABASE_URL"] ??= "unset";
 process.env["ADMIN_TOKEN"] ??= "unset";
+
+// The Worker's sources import it, and here no wrangler builds it.
+await buildClient(join(root, ".."));
 
 function inWorkerd(): ReturnType<typeof cloudflareTest> {
   return cloudflareTest({

@@ -4,6 +4,7 @@
  */
 import { Hono } from "hono";
 import { createAdmin } from "./admin.ts";
+import { createClientFiles } from "./client-files.ts";
 import { describeFailure } from "./describe-failure.ts";
 import { describeNowhere } from "./describe-nowhere.ts";
 import { answerRefusal } from "./explain.ts";
@@ -20,6 +21,8 @@ export function createApp(): Hono<{ Bindings: Env }> {
   // First, since it has one method of the other's path.
   app.route("/v1", createAdmin());
   app.route("/v1", createMessages());
+
+  app.route("/", createClientFiles());
 
   app.notFound((c) => {
     noteRefusal(c.req.raw, c.env, "not-found");

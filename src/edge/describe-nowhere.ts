@@ -6,6 +6,8 @@ import { parseAddress } from "../core/address.ts";
 
 const SOCKETS =
   "Connect to /ws/pub/Domain/Topic, /ws/pub/ApiKey/Domain/Topic or /ws/sub/Domain/Topic";
+const CLIENT =
+  "The client library is at /client.js. This hub has another version of it than the one asked for";
 const TOPICS = "Topics are at /v1/domains/Domain/topics and /v1/domains/Domain/topics/Topic";
 
 /** Characters of a topic, percent-encoded, that are repeated. */
@@ -13,6 +15,7 @@ const MAX_REPEATED_LENGTH = 256;
 
 /** The detail of a `not-found`. */
 export function describeNowhere(pathname: string): string {
+  if (pathname.startsWith("/client-")) return CLIENT;
   const [, root, kind, ...rest] = pathname.split("/");
   switch (`${root}/${kind}`) {
     case "ws/sub":
