@@ -8,7 +8,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { splitDeclarations, type Declaration, type Link } from "./split-declarations.ts";
+import { splitDeclarations, type Declaration } from "./split-declarations.ts";
 
 const TSC = join(dirname(fileURLToPath(import.meta.resolve("typescript/package.json"))), "bin/tsc");
 
@@ -19,7 +19,8 @@ const OPTIONS = ["--ignoreConfig", "--declaration", "--emitDeclarationOnly", "--
 
 /** What was found in the modules so far. */
 interface Found {
-  readonly modules: Set<string>;
+  /** What each of them exports. */
+  readonly modules: Map<string, Set<string>>;
   readonly declarations: Map<string, Declaration>;
 }
 
@@ -46,7 +47,7 @@ function run(args: readonly string[]): Promise<void> {
 }
 
 async function rollUp(entry: string): Promise<string> {
-  const found: Found = { modules: new Set(), declarations: new Map() };
+  const found: Found = { modules: new Map(), declarations: new Map() };
   const exported = await collect(entry, found);
   const needed = [...found.declarations.values()].filter(reachedFrom(exported, found));
   const texts = needed.map(({ text }) => text);
@@ -54,13 +55,15 @@ async function rollUp(entry: string): Promise<string> {
 }
 
 /** Finds what a module declares, after what it is made of; returns the names that it exports. */
-async function collect(module: string, found: Found): Promise<Set<string>> {
-  found.modules.add(module);
-  const { links, declarations } = splitDeclarations(await readFile(module, "utf8"));
+async function collect(module: string, found: Found): Promise<ReadonlySet<string>> {
+  const known = found.modules.get(module);
+  if (known !== undefined) return known;
   const exported = new Set<string>();
-  for (const link of links) {
-    await follow(link, module, found);
-    if (link.isExport) for (const name of link.names) exported.add(name);
+  found.modules.set(module, exported);
+  const { links, declarations } = splitDeclarations(await readFile(module, "utf8"));
+  for (const { from, names, isExport } of links) {
+    const all = await collect(join(dirname(module), from.replace(/\.ts$/, ".d.ts")), found);
+    if (isExport) for (const name of names === "*" ? all : names) exported.add(name);
   }
   for (const declaration of declarations) {
     const { name, isExported } = declaration;
@@ -69,11 +72,6 @@ async function collect(module: string, found: Found): Promise<Set<string>> {
     if (isExported) exported.add(name);
   }
   return exported;
-}
-
-async function follow({ from }: Link, module: string, found: Found): Promise<void> {
-  const next = join(dirname(module), from.replace(/\.ts$/, ".d.ts"));
-  if (!found.modules.has(next)) await collect(next, found);
 }
 
 /** Whether a declaration is exported, or named by one that is needed. */

@@ -6,7 +6,8 @@
 /** An import from another module, or an export from it. */
 export interface Link {
   readonly from: string;
-  readonly names: readonly string[];
+  /** `"*"`: whatever it exports. */
+  readonly names: readonly string[] | "*";
   readonly isExport: boolean;
 }
 
@@ -28,6 +29,7 @@ export interface DeclarationFile {
 
 /** A doc comment, or a statement with all lines that belong to it: those that are indented, empty, or close it. */
 const BLOCK = /^\/\*\*[^]*?\*\/\n|^\S.*\n(?:[ })\]].*\n|\n)*/gm;
+const EXPORT_ALL = /^export (?:type )?\* from "(\.[^"]+)";\n$/;
 const LINK = /^(import|export) (?:type )?\{ ([^}]*) \} from "(\.[^"]+)";\n$/;
 const DECLARATION =
   /^(export )?(?:declare )?(?:abstract )?(?:class|const|enum|function|interface|type) ([\w$]+)/;
@@ -64,6 +66,8 @@ function add(declaration: Declaration, declarations: Map<string, Declaration>): 
 }
 
 function parseLink(statement: string): Link | null {
+  const [, all] = EXPORT_ALL.exec(statement) ?? [];
+  if (all !== undefined) return { from: all, names: "*", isExport: true };
   const [, word, names, from] = LINK.exec(statement) ?? [];
   if (names === undefined || from === undefined) return null;
   const list = names.split(", ").map((name) => name.replace(/^type /, ""));
