@@ -1,6 +1,5 @@
 /** How the client library's types become one file, and what else a build promises. */
-import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { buildClient } from "../../src/local/build/build-client.ts";
@@ -8,6 +7,8 @@ import { collectLicenses } from "../../src/local/build/collect-licenses.ts";
 import { declareClient } from "../../src/local/build/declare-client.ts";
 import { run } from "../support/run.ts";
 import { temporaryFolder } from "../support/temporary-files.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
 
 /** A folder with these files, by their paths. */
 async function folderWith(files: Readonly<Record<string, string>>): Promise<string> {
@@ -182,25 +183,41 @@ describe("a build", () => {
     [["--hub", "ftp://hub.test"], "--hub takes a URL"],
     [["--nothing"], "Unknown option '--nothing'"],
   ])("takes no %s", async (args, words) => {
-    const root = join(import.meta.dirname, "../..");
-    const { code, stdout, stderr } = await run("node", ["src/local/build/build.ts", ...args], {
-      cwd: root,
-    });
+    const all = ["src/local/build/build.ts", ...args];
+    const { code, stdout, stderr } = await run("node", all, { cwd: ROOT });
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     expect(stderr).toContain(words);
   });
 
   test("prints the line that pins the library in a page", async () => {
-    const root = join(import.meta.dirname, "../..");
-    const args = ["src/local/build/build.ts", "--client", "--hub", "https://hub.test"];
-    const { stdout } = await run("node", args, { cwd: root });
+    const args = ["src/local/build/build.ts", "--hub", "https://hub.test"];
+    const { stdout } = await run("node", args, { cwd: ROOT });
     const [, map = ""] = /<script type="importmap">(.*)<\/script>$/m.exec(stdout) ?? [];
     const { imports, integrity } = JSON.parse(map);
     const url = imports["wspubsub/client"];
     expect(url).toMatch(/^https:\/\/hub\.test\/client-[0-9a-f]{16}\.js$/);
     expect(integrity[url]).toMatch(/^sha384-[\w+/]{64}$/);
-    expect(existsSync(join(root, "dist/client/client.js"))).toBe(true);
   });
+});
+
+test("wrangler builds what the Worker imports before it bundles it", async () => {
+  const checkout = await temporaryFolder();
+  for (const name of ["src", "package.json", "wrangler.toml"]) {
+    await cp(join(ROOT, name), join(checkout, name), { recursive: true });
+  }
+  await symlink(join(ROOT, "node_modules"), join(checkout, "node_modules"));
+  const args = ["deploy", "--dry-run", "--outdir", "bundle"];
+  const env = { WRANGLER_SEND_METRICS: "false", CI: "1" };
+  const { code } = await run(join(ROOT, "node_modules/.bin/wrangler"), args, {
+    cwd: checkout,
+    env,
+  });
+  expect(code).toBe(0);
+  const [worker, { path }] = await Promise.all([
+    readFile(join(checkout, "bundle/main.js"), "utf8"),
+    readFile(join(checkout, "dist/served/client.json"), "utf8").then(JSON.parse),
+  ]);
+  expect(worker).toContain(path);
 });
 
 describe("the licenses of what is bundled", () => {

@@ -21,7 +21,7 @@ test and npm pack do so by themselves. Prints the line that pins this version of
 the library in a page: the browser then takes no other one.
 
   --hub URL  where the hub is, for that line (default https://hub.example.com)
-  --client   the library alone, which is what the hub serves
+  --client   the library alone, which is what the hub serves, and no such line
   --json     print JSON on stdout and nothing else there
   --help     this text`;
 

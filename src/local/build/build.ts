@@ -47,12 +47,15 @@ function summarize(client: BuiltClient, cliBytes: number | null, hub: URL): Summ
   };
 }
 
-function describe({ url, integrity, ...sizes }: Summary): string {
+function describe({ url, integrity, cliBytes, ...sizes }: Summary): string {
+  const library = `dist/client/client.js    ${sizes.bytes} bytes, ${sizes.gzipBytes} with gzip`;
+  // Others run it so: they have enough to say.
+  if (cliBytes === null) return library;
   const map = { imports: { "wspubsub/client": url }, integrity: { [url]: integrity } };
   return [
-    `dist/client/client.js    ${sizes.bytes} bytes, ${sizes.gzipBytes} with gzip`,
+    library,
     `dist/client/client.d.ts  ${sizes.typesBytes} bytes`,
-    ...(sizes.cliBytes === null ? [] : [`dist/cli                 ${sizes.cliBytes} bytes`]),
+    `dist/cli                 ${cliBytes} bytes`,
     "",
     "To pin this version of the library in a page:",
     `<script type="importmap">${JSON.stringify(map)}</script>`,
