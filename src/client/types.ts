@@ -116,6 +116,10 @@ export interface StateChange {
   readonly error: unknown;
 }
 
+// Their names are not the same for browsers, Node and Workers.
+type Listener = Parameters<EventTarget["addEventListener"]>[1];
+type ListenerOptions = Parameters<EventTarget["addEventListener"]>[2];
+
 /** The events of both, by name; what each tells is in its `detail`. */
 export interface LinkEvents {
   state: CustomEvent<StateChange>;
@@ -153,13 +157,9 @@ export interface Subscription extends AsyncIterable<Received>, AsyncDisposable, 
   addEventListener<Name extends keyof SubscriptionEvents>(
     name: Name,
     listener: ((event: SubscriptionEvents[Name]) => void) | null,
-    options?: boolean | AddEventListenerOptions,
+    options?: ListenerOptions,
   ): void;
-  addEventListener(
-    name: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
+  addEventListener(name: string, listener: Listener, options?: ListenerOptions): void;
 }
 
 /**
@@ -187,11 +187,7 @@ export interface Publisher extends AsyncDisposable, EventTarget {
   addEventListener<Name extends keyof LinkEvents>(
     name: Name,
     listener: ((event: LinkEvents[Name]) => void) | null,
-    options?: boolean | AddEventListenerOptions,
+    options?: ListenerOptions,
   ): void;
-  addEventListener(
-    name: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
+  addEventListener(name: string, listener: Listener, options?: ListenerOptions): void;
 }

@@ -124,17 +124,19 @@ describe("its client library", () => {
     });
   });
 
-  test.each(["nodenext", "bundler"])(
-    "has types that stand alone, resolved as %s does",
-    async (how) => {
-      const file = `${how}.ts`;
-      await writeFile(join(fresh, file), USE);
-      const flags = ["--ignoreConfig", "--noEmit", "--strict", "--exactOptionalPropertyTypes"]
-        .concat(["--module", how === "bundler" ? "esnext" : how, "--moduleResolution", how])
-        .concat(["--target", "esnext", "--lib", "esnext,dom", "--types", "", file]);
-      expect(await inFresh("tsc", ...flags)).toEqual({ code: 0, stdout: "", stderr: "" });
-    },
-  );
+  test.each([
+    ["a browser's", "bundler", "esnext,dom", ""],
+    ["a browser's, as Node resolves", "nodenext", "esnext,dom", ""],
+    ["Node's", "nodenext", "esnext", "@types/node"],
+    ["Workers'", "bundler", "esnext", "@cloudflare/workers-types"],
+  ])("has types that need no others but %s", async (_, resolution, lib, types) => {
+    await writeFile(join(fresh, "use.ts"), USE);
+    const module = resolution === "bundler" ? "esnext" : resolution;
+    const flags = ["--ignoreConfig", "--noEmit", "--strict", "--exactOptionalPropertyTypes"]
+      .concat(["--target", "esnext", "--module", module, "--moduleResolution", resolution])
+      .concat(["--lib", lib, "--types", types && join(ROOT, "node_modules", types), "use.ts"]);
+    expect(await inFresh("tsc", ...flags)).toEqual({ code: 0, stdout: "", stderr: "" });
+  });
 });
 
 /** Right and wrong uses: one that is taken and should not be is an error, too. */
@@ -149,6 +151,8 @@ for await (const received of news) {
   const when: Date | null = at;
   console.log(words, since, when);
 }
+news.addEventListener("gap", ({ detail }) => detail.from satisfies string, { once: true });
+const target: EventTarget = news;
 const publisher: Publisher = openPublisher(new URL("wss://hub.test/ws/pub/d/t"), { key: "k", takeover: true });
 try {
   const { cursor }: { cursor: string } = await publisher.publish(["a", new Uint8Array(1)]);
