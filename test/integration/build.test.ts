@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { buildClient } from "../../src/local/build/build-client.ts";
 import { collectLicenses } from "../../src/local/build/collect-licenses.ts";
 import { declareClient } from "../../src/local/build/declare-client.ts";
+import { splitDeclarations } from "../../src/local/build/split-declarations.ts";
 import { run } from "../support/run.ts";
 import { temporaryFolder } from "../support/temporary-files.ts";
 
@@ -60,8 +61,12 @@ describe("the types in one file", () => {
         export type Two = One["hidden"];
       `,
       "failure.ts": `
-        /** Mentions Unneeded. */
-        export class Failure extends Error { readonly #a = 1; get a(): number { return this.#a; } }
+        /** Fails. */
+        export class Failure extends Error {
+          readonly #a = 1;
+          /** Not Unneeded. */
+          get a(): number { return this.#a; }
+        }
       `,
     });
     expect(types).toBe(`/** Within. */
@@ -74,9 +79,10 @@ type Deepest = string;
 
 type Hidden = readonly Inner[];
 
-/** Mentions Unneeded. */
+/** Fails. */
 declare class Failure extends Error {
     #private;
+    /** Not Unneeded. */
     get a(): number;
 }
 
@@ -105,6 +111,12 @@ export { Failure, Inner, One, Two, act };
     });
     expect(types.match(/declare function f/g)).toHaveLength(2);
     expect(types).toContain("/** Of a number. */");
+  });
+
+  test("are not cut where they are not as the compiler prints them", () => {
+    for (const text of ["  type A = 1;\n", "type A = 1;", "\ntype A = 1;\n"]) {
+      expect(() => splitDeclarations(text)).toThrow("Cannot cut declarations");
+    }
   });
 
   test.each([

@@ -21,6 +21,9 @@ beforeAll(async () => {
   fresh = join(folder, "fresh");
   await mkdir(fresh);
   await writeFile(join(fresh, "package.json"), '{ "private": true, "type": "module" }');
+  // As a build before may have left it.
+  await mkdir(join(ROOT, "dist/cli"), { recursive: true });
+  await writeFile(join(ROOT, "dist/cli/stale.js"), "");
   await npm(ROOT, "pack", "--pack-destination", folder);
   await npm(fresh, "install", "--offline", join(folder, TARBALL));
 });

@@ -39,6 +39,9 @@ export async function buildCli(root: string): Promise<number> {
   for (const { path, contents } of outputFiles) writeWhole(path, contents);
   writeWhole(join(folder, "LICENSES.txt"), collectLicenses(root, Object.keys(metafile.inputs)));
   const own = new Set(["LICENSES.txt", ...outputFiles.map(({ path }) => basename(path))]);
-  for (const name of readdirSync(folder)) if (!own.has(name)) rmSync(join(folder, name));
+  for (const name of readdirSync(folder)) {
+    // `force`: another build may have been faster.
+    if (!own.has(name)) rmSync(join(folder, name), { force: true });
+  }
   return outputFiles.reduce((bytes, { contents }) => bytes + contents.length, 0);
 }
