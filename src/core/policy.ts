@@ -1,6 +1,6 @@
 /**
  * A domain's policy: its fields, what each may be, and what a domain without a row has, which is the original's
- * behaviour. All else takes it from here; tests hold schema.sql's columns and README's table to it.
+ * behaviour. All else takes it from here; tests hold schema.sql's columns and docs/policy.md to it.
  */
 import * as v from "valibot";
 

@@ -6,7 +6,7 @@ import { refuseSwallowedOptions } from "./refuse-swallowed-options.ts";
 const HELP = `npm run deploy -- [options of wrangler's, below]
 
   ${ACCEPT_LOSS}  Deploy without a question though JURISDICTION differs from the deployed hub's, which leaves all
-                 that its objects have stored behind (README.md, Where the hub lives)
+                 that its objects have stored behind (docs/operate.md, Where the hub lives)
 
 The first deployment needs secrets: npm run setup makes it.
 `;

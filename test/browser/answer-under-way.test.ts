@@ -1,4 +1,4 @@
-/** RECIPES.md, "An answer under way", as it stands there: a backend of Node's, pages in a real browser, and what may break. */
+/** docs/recipes.md, "An answer under way", as it stands there: a backend of Node's, pages in a real browser, and what may break. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
@@ -60,7 +60,7 @@ function say(backend: Program, tokens: readonly string[]): void {
 
 async function startBackend(answer: Answer): Promise<Program> {
   const folder = await temporaryFolder();
-  const block = await documentBlock("RECIPES.md", /```js publish-answer\.mjs/);
+  const block = await documentBlock("docs/recipes.md", "publish-answer.mjs");
   await writeFile(join(folder, "publish-answer.mjs"), block);
   await writeFile(join(folder, "backend.mjs"), BACKEND);
   const env = { TOPIC_URL: topicUrlOf(answer), KEY: answer.key };
@@ -97,7 +97,7 @@ describe.runIf(hub.sqlEndpoint !== null)("an answer under way", needs("chromium"
   let html: string;
   beforeAll(async () => {
     browser = await startBrowser();
-    html = await documentBlock("RECIPES.md", /```html answer\.html/);
+    html = await documentBlock("docs/recipes.md", "answer.html");
   });
   afterAll(() => browser.stop());
 
@@ -209,7 +209,7 @@ describe.runIf(hub.sqlEndpoint !== null)("an answer under way", needs("chromium"
   });
 
   test("has a domain that is made by two commands", async () => {
-    const commands = await documentBlock("RECIPES.md", /A domain for answers/);
+    const commands = await documentBlock("docs/recipes.md", "make-domain");
     const env = {
       DATABASE_URL: databaseUrl(),
       HUB_URL: hub.url.replace(/^ws/, "http"),

@@ -80,10 +80,9 @@ function authorization({ key }: Pick<Place, "key">): string {
   return `Authorization: Bearer ${key}`;
 }
 
-/** A block of README, with the port as the only thing that differs. */
-async function blockAfter(words: RegExp): Promise<string> {
-  const block = await documentBlock("README.md", words);
-  return block.trim().replaceAll("localhost:8787", new URL(base).host);
+/** A block's lines, with the port as the only thing that differs. */
+function linesHere(block: string): string[] {
+  return block.trim().replaceAll("localhost:8787", new URL(base).host).split("\n");
 }
 
 /** What the hub answered, line by line. */
@@ -93,9 +92,9 @@ async function answersTo(script: string): Promise<{ count: number; cursor: strin
   return (program.output().match(/\{"cursor".*\}/g) ?? []).map((line) => JSON.parse(line));
 }
 
-describe.runIf(isLocal)("README's minute with curl", () => {
+describe.runIf(isLocal)("the documents' blocks with curl", () => {
   test("17.2 17.3 17.5 does what it says, line by line", async () => {
-    const lines = (await blockAfter(/## A minute with curl/)).split("\n");
+    const lines = linesHere(await documentBlock("README.md", "publish"));
     const reading = lines.pop() ?? "";
     // The last one is sent again.
     const answers = await answersTo([...lines, lines.at(-1)].join("\n"));
@@ -110,7 +109,7 @@ describe.runIf(isLocal)("README's minute with curl", () => {
   });
 
   test("17.14 finishes a topic, and tells those who are there", async () => {
-    const lines = (await blockAfter(/a topic can be finished/)).split("\n");
+    const lines = linesHere(await documentBlock("docs/recipes.md", "finish"));
     const last = lines.pop() ?? "";
     expect(await answersTo(lines.join("\n"))).toMatchObject([{ count: 1, subscribers: 0 }]);
     const reader = await StreamSubscriber.open(`${hub.url}/ws/sub/test/story?since=earliest`);

@@ -7,6 +7,7 @@ import { neon, neonConfig } from "@neondatabase/serverless";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { documentBlock } from "../support/document-block.ts";
 import { startPostgres, type LocalPostgres } from "../support/local-postgres.ts";
 import { startProgram } from "../support/process.ts";
 
@@ -308,6 +309,16 @@ describe("npm run db:apply", () => {
     });
     expect((await apply({ DATABASE_URL: postgres.url })).output).toContain("0 hashed now");
     expect(await keys(runThroughDriver)).toEqual([{ apikey: "f47a…", apikey_hash: sha256(KEY) }]);
+  });
+
+  test("takes over the original's table as docs/operate.md says", async () => {
+    await runThroughDriver(ORIGINAL_TABLE);
+    await runThroughDriver(ORIGINAL_INSERT);
+    const script = await documentBlock("docs/operate.md", "move");
+    const program = startProgram("sh", ["-ec", script], { DATABASE_URL: postgres.url });
+    expect(await program.exited).toBe(0);
+    expect(program.output()).toContain("1 hashed now");
+    expect(program.output()).toMatch(/\btest\b.*f47a…/);
   });
 
   test.each([

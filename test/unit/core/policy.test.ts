@@ -1,7 +1,7 @@
-/** A policy is read by its rules, and README's table says what they are. */
+/** A policy is read by its rules, and docs/policy.md says what they are. */
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
-import readme from "../../../README.md?raw";
+import document from "../../../docs/policy.md?raw";
 import {
   columnOf,
   DEFAULT_POLICY,
@@ -39,8 +39,8 @@ describe("PolicySchema", () => {
   });
 });
 
-describe("README's table of a policy", () => {
-  const rows = readTable(readme);
+describe("the table in docs/policy.md", () => {
+  const rows = readTable(document);
 
   test("has all fields, and no column besides but those of tokens", () => {
     const columns = [...rows.keys()].filter((column) => !TOKEN_COLUMNS.includes(column));
