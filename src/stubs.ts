@@ -1,7 +1,7 @@
 /**
- * Stubs of the hub's objects: the only place that makes any, for the edge and for calls between objects. Who asks
- * for an object first decides where it lives for good, so every stub carries the deployment's place. Knows
- * nothing of what is called. Invariant: no stub leaves the jurisdiction that is set, whatever fails.
+ * Stubs of the hub's objects: the only place that makes any, for the edge and for calls between objects. The first
+ * request for an object decides where it lives, for good, so every stub carries the deployment's place. Knows nothing
+ * of what is called. Invariant: no stub leaves the jurisdiction that is set, whatever fails.
  */
 import { objectName, type Address } from "./core/address.ts";
 import { parsePlace, type Jurisdiction, type PlaceSettings } from "./core/place.ts";

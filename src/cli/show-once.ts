@@ -1,7 +1,7 @@
 /**
- * What is made to be shown once, a key or a secret. Invariant: where it was made, or may have been, and nobody has
- * seen it, whoever asked for it is told so and what to do, whatever came between: no answer of Postgres, a signal, an
- * output that takes nothing.
+ * What is made to be shown once, a key or a secret. Invariant: where it was made, or may have been, and nobody has seen
+ * it, the user is told so and what to do, whatever came between: no answer of Postgres, a signal, an output that takes
+ * nothing.
  */
 import { writeSync } from "node:fs";
 import { UserError } from "../local/fail.ts";

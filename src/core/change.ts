@@ -1,7 +1,7 @@
 /**
- * What an operator changed and what must be true at once for what is live: a key, or the domain's policy. The
- * domain object numbers changes and tells whoever they concern; each carries the key store's clock as well, so
- * that it can be compared with grants and policies that came another way.
+ * What an operator changed and what must be true at once for what is live: a key, or the domain's policy. The domain
+ * object numbers changes and tells the objects that they concern; each carries the key store's clock as well, so that
+ * it can be compared with grants and policies that came another way.
  */
 import * as v from "valibot";
 import { PolicySchema, type Policy } from "./policy.ts";

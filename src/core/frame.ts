@@ -1,7 +1,6 @@
 /**
- * What all frames of the stream have in common, whoever sends them (PROTOCOL.md, 10.1): a text that holds one
- * JSON object. Members that nobody asks for are ignored. What is wrong is said with its place, never with its
- * content.
+ * What all frames of the stream have in common, in both directions (PROTOCOL.md, 10.1): a text that holds one JSON
+ * object. Members that nobody asks for are ignored. What is wrong is said with its place, never with its content.
  */
 import type { Message } from "./message.ts";
 import { err, ok, type Result } from "./result.ts";

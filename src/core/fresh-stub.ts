@@ -1,7 +1,7 @@
 /**
  * Objects end: by themselves, by a crash, by a deployment. A call that was under way then fails although nothing is
- * wrong, and a stub that failed may be broken for good. So who calls an object asks once more, by a fresh stub. What is
- * asked must bear being done twice. What the runtime itself has tried again is not tried once more.
+ * wrong, and a stub that failed may be broken for good. So a caller asks once more, by a fresh stub. What is asked must
+ * bear being done twice. What the runtime itself has tried again is not tried once more.
  */
 
 /** What the platform says where it sets no mark (Durable Objects documentation, troubleshooting; workerd 1.20261117). */

@@ -1,7 +1,7 @@
 /**
- * What an entry of a JWK Set (RFC 7517) is good for: to verify tokens, or for nothing. One rule for whoever stores a
- * set and for whoever relies on it. Invariant: a key is bound to one algorithm here, so that no token can choose
- * another; a reason never repeats what an entry says.
+ * What an entry of a JWK Set (RFC 7517) is good for: to verify tokens, or for nothing. One rule for storing a set and
+ * for relying on it. Invariant: a key is bound to one algorithm here, so that no token can choose another; a reason
+ * never repeats what an entry says.
  */
 import * as v from "valibot";
 

@@ -1,6 +1,6 @@
 /**
  * What the claims of a token must say to let its bearer do something with a topic (PROTOCOL.md, 13.3, 13.4 and 13.12).
- * Knows nothing of signatures: whoever calls has verified them. A reason never repeats a claim.
+ * Knows nothing of signatures: the caller has verified them. A reason never repeats a claim.
  */
 import * as v from "valibot";
 import type { Address } from "./address.ts";

@@ -1,6 +1,6 @@
 /**
- * What a text says of itself before anybody verifies it: whether it is a token, and by which key it claims to be
- * signed (RFC 7515, section 4). Invariant: nothing here makes a token good; whoever made it wrote it.
+ * What a text says of itself before anybody verifies it: whether it is a token, and by which key it claims to be signed
+ * (RFC 7515, section 4). Invariant: nothing here makes a token good: its maker wrote it.
  */
 
 /** The members of a token's header that somebody looks at. */

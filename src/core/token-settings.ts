@@ -1,7 +1,7 @@
 /**
- * What a domain's row says of tokens: who may sign them, with which secrets and keys, and until when. Secrets are
- * held, never shown. Invariant: an entry of the JWK Set that is of no use costs nothing but itself; one that is
- * private costs the set, and never the secrets.
+ * What a domain's row says of tokens: with which secrets and keys they are signed, and until when. Secrets are held,
+ * never shown. Invariant: an entry of the JWK Set that is of no use costs nothing but itself; one that is private costs
+ * the set, and never the secrets.
  */
 import * as v from "valibot";
 import { readJwk, type PublicKey } from "./jwk.ts";

@@ -1,7 +1,7 @@
 /**
- * What can be told of a publisher's frame without parsing it, so that who is to be refused anyway costs next
- * to nothing (PROTOCOL.md, 14.4 and 14.5). Parsing takes seconds and a gigabyte for a frame of 32 MiB that is
- * made for it, and a twentieth of a second for an honest one. Pure; what it lets pass may still be no frame.
+ * What can be told of a publisher's frame without parsing it, so that one that is to be refused anyway costs next to
+ * nothing (PROTOCOL.md, 14.4 and 14.5). Parsing takes seconds and a gigabyte for a frame of 32 MiB that is made for it,
+ * and a twentieth of a second for an honest one. Pure; what it lets pass may still be no frame.
  */
 import { MAX_PUBLISH_MESSAGES } from "./client-frame.ts";
 import { parseId } from "./frame.ts";

@@ -1,6 +1,6 @@
 /**
  * Objects change their version one by one, up to five minutes apart, so for one version each understands the one
- * before. A method that was changed got a new name; who calls it and hears that there is none calls the old one.
+ * before. A method that was changed got a new name. A caller that hears that there is no such method calls the old one.
  */
 
 /** Whether an object of the version before could not read the admission of a publisher by a token. */

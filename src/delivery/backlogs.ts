@@ -1,7 +1,7 @@
 /**
- * What the runtime holds for all subscribers of a topic. `send()` copies for each, so that what nobody reads could
- * fill the memory that the topic shares with others of its isolate. Over the bound, who is furthest behind goes first.
- * Knows neither batches nor the log.
+ * What the runtime holds for all subscribers of a topic. `send()` copies for each, so what nobody reads could fill the
+ * memory that the topic shares with others of its isolate. Over the bound, those furthest behind go first. Knows
+ * neither batches nor the log.
  * Invariant: between two sends to different sockets the sum is known, or more than it is. It is looked at anew, which
  * walks over all, only where it would be over the bound.
  */

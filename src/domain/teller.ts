@@ -1,6 +1,6 @@
 /**
- * Tells objects of a domain's changes: each one that a change concerns, in the order of the register, many at a
- * time. Who cannot be reached is written down and told again; where one event may not make more calls, an alarm
+ * Tells objects of a domain's changes: each one that a change concerns, in the order of the register, many at a time.
+ * An object that cannot be reached is written down and told again. Where one event may not make more calls, an alarm
  * goes on from there. What an object answers keeps the register lean.
  */
 import type { Change, Heard, Told } from "../core/change.ts";

@@ -1,6 +1,6 @@
 /**
- * Who may use the routes under /v1: the holder of the admin token, or of a key of the domain in question. The
- * admin token is compared as a hash, in constant time.
+ * Access to the routes under /v1: the holder of the admin token, or of a key of the domain in question. The admin token
+ * is compared as a hash, in constant time.
  */
 import { parseAdminToken } from "../core/config.ts";
 import type { Problem } from "../core/problem.ts";

@@ -1,6 +1,6 @@
 /**
- * The routes under /v1 (PROTOCOL.md, section 15): what is live in a domain, what an operator changed, and tickets.
- * Owns their paths and who may use each; answers JSON that no cache keeps, or a problem.
+ * The routes under /v1 (PROTOCOL.md, section 15): what is live in a domain, what an operator changed, and tickets. Owns
+ * their paths and the credential that each takes; answers JSON that no cache keeps, or a problem.
  */
 import { Hono, type Context } from "hono";
 import { cors } from "hono/cors";

@@ -1,6 +1,6 @@
 /**
  * How often something may be done, by name: so many times at once, then one more every so often (a token bucket).
- * Bounded in names. Invariant: who is not named pays for nobody else.
+ * Bounded in names. Invariant: no name pays for another.
  */
 import QuickLRU from "quick-lru";
 

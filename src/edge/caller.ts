@@ -1,5 +1,5 @@
 /**
- * Who asks, and what a check of a credential needs beside it: passed along instead of the request, so that
+ * The client that asks, and what a check of a credential needs beside it: passed along instead of the request, so that
  * no check sees more of it.
  */
 import { clientNameOf } from "./client-name.ts";

@@ -1,6 +1,6 @@
 /**
  * Counts reads that brought nothing, by client: a topic was asked for them, which costs as much as one that brings
- * messages. Only those of nobody in particular: whoever presents a credential that opens is known to its domain.
+ * messages. Only those without a credential count: a client whose credential opens is known to its domain.
  */
 import type { Problem, ProblemSlug } from "../core/problem.ts";
 import { err, type Result } from "../core/result.ts";

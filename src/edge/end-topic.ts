@@ -1,4 +1,7 @@
-/** The end of a topic by somebody who is not on it (PROTOCOL.md, 15.10): the operator, or who holds a key of its domain. */
+/**
+ * The end of a topic by somebody who is not on it (PROTOCOL.md, 15.10): the operator, or the holder of a key of its
+ * domain.
+ */
 import type { Address } from "../core/address.ts";
 import { askAgain } from "../core/fresh-stub.ts";
 import type { Problem } from "../core/problem.ts";

@@ -1,6 +1,6 @@
 /**
- * Counts credentials that open nothing, by client: who tries too many is refused for a while without the
- * database being asked.
+ * Counts credentials that open nothing, by client: one that tries too many is refused for a while, without a question
+ * to the database.
  */
 import type { Problem } from "../core/problem.ts";
 import type { Caller } from "./caller.ts";

@@ -1,6 +1,6 @@
 /**
- * Counts domains that somebody had the key store asked for and that nobody knows, by client: names cost nothing to
- * make up, a query does. Apart from failed credentials: who presents none has failed at nothing.
+ * Counts domains that somebody had the key store asked for and that nobody knows, by client: names cost nothing to make
+ * up, a query does. Apart from failed credentials: a client that presents none has failed at nothing.
  */
 import type { Problem } from "../core/problem.ts";
 import type { Caller } from "./caller.ts";

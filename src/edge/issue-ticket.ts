@@ -1,6 +1,6 @@
 /**
- * Tickets (PROTOCOL.md, 13.5): for clients that can send neither a header nor a subprotocol when they open a
- * socket. Who holds a token or a key exchanges it for a text that opens one topic, once.
+ * Tickets (PROTOCOL.md, 13.5): for clients that can send neither a header nor a subprotocol when they open a socket.
+ * The holder of a token or a key exchanges it for a text that opens one topic, once.
  */
 import type { Address } from "../core/address.ts";
 import { askAgain } from "../core/fresh-stub.ts";

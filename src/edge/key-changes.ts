@@ -1,6 +1,6 @@
 /**
- * What became of a key, carried through: read from Postgres, or written there, and handed to the domain, which
- * closes whoever is there by a key that opens nothing any more (PROTOCOL.md, 15.4 and 15.5).
+ * What became of a key, carried through: read from Postgres, or written there, and handed to the domain, which closes
+ * sockets by a key that opens nothing any more (PROTOCOL.md, 15.4 and 15.5).
  */
 import type { Problem } from "../core/problem.ts";
 import { err, ok, type Result } from "../core/result.ts";

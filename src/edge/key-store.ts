@@ -1,6 +1,6 @@
 /**
- * The port to the key store: who may publish to a domain, and what the domain allows. A store that cannot
- * answer is `unavailable`, which is never "denied". Knows keys only as their hash or their row's number.
+ * The port to the key store: which keys open a domain, and what the domain allows. A store that cannot answer is
+ * `unavailable`, which is never "denied". Knows keys only as their hash or their row's number.
  * Invariant: an answer carries the store's own clock, read in the same query as what it says.
  */
 import type { KeyStanding } from "../core/change.ts";

@@ -1,7 +1,7 @@
 /**
  * The route of a topic's messages, `/v1/domains/{Domain}/topics/{Topic}/messages` (PROTOCOL.md, section 17): its
- * methods, who may ask from where, and how answers look. Owns nothing of what the methods do. DELETE, which no page of
- * elsewhere may ask for, is the admin's (admin.ts).
+ * methods, the origins that may ask, and how answers look. Owns nothing of what the methods do. DELETE, which no page
+ * of elsewhere may ask for, is the admin's (admin.ts).
  */
 import { Hono, type Context } from "hono";
 import type { Address } from "../core/address.ts";

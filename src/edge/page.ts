@@ -1,5 +1,6 @@
 /**
- * A page from end to end (PROTOCOL.md, section 18): what its URL and headers say, who asks, and what its topic answers.
+ * A page from end to end (PROTOCOL.md, section 18): what its URL and headers say, which client asks, and what its topic
+ * answers.
  * Invariant: it is one call to the topic, unless it waits.
  */
 import { formatAdmission, type SubscriberAdmission } from "../core/admission.ts";

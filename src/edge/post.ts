@@ -1,6 +1,6 @@
 /**
- * A post from end to end (PROTOCOL.md, section 17): what its headers say, who sends it, its body, and what its topic
- * makes of it. Invariants: nothing is read of whoever may not publish; each try carries the same id.
+ * A post from end to end (PROTOCOL.md, section 17): what its headers say, which client sends it, its body, and what its
+ * topic makes of it. Invariants: no body is read of a client that may not publish; each try carries the same id.
  */
 import { formatAdmission } from "../core/admission.ts";
 import { objectName, type Address } from "../core/address.ts";

@@ -1,7 +1,7 @@
 /**
  * Bounds the queries that this isolate has under way, so that a rush neither floods the key store nor eats the time
- * that a query is given; the rest waits in line. Knows nothing of what is asked. Invariants: whoever waits ends within
- * a bound; a place that is not given back, since the request that had it was cut off, is free again soon.
+ * that a query is given; the rest waits in line. Knows nothing of what is asked. Invariants: each wait ends within a
+ * bound; a place that is not given back, since the request that had it was cut off, is free again soon.
  */
 import { NO_ANSWER, QUERY_TIMEOUT_MS, type Unavailable } from "./key-store.ts";
 

@@ -1,7 +1,7 @@
 /**
  * What the operator reads of refusals: how many there were of each kind, and a few of them. Knows slugs, domains and
  * countries; no credential, no address and no topic.
- * Invariants: every refusal is counted in one line; however many there are, and whoever wills it, lines are few.
+ * Invariants: every refusal is counted in one line; however many there are, lines are few.
  */
 import type { ProblemSlug } from "../core/problem.ts";
 import { logInfo } from "../log.ts";

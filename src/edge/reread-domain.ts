@@ -1,7 +1,7 @@
 /**
  * Reads a domain's settings once more, when what is remembered of them makes a token fail: they may have changed a
- * moment ago. Owns how often an address may have that done. Invariant: whoever is kept from it is kept by failures
- * of its own address, never by those of others.
+ * moment ago. Owns how often an address may have that done. Invariant: an address is kept from it by failures of its
+ * own, never by those of others.
  */
 import { Allowance } from "./allowance.ts";
 import type { CachedDomainLookup, CachedKeyStore } from "./cached-key-store.ts";

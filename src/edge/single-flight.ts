@@ -1,8 +1,8 @@
 /**
- * One question at a time by name: who asks while it is under way waits for the same answer. Knows nothing of
- * what answers mean, nor of keeping them. Invariant: a question is kept alive by the request that asked it, and
- * by no other; who shares it waits with patience, for that request may have been cut off: while its query waits
- * in line, and then for as long as a query may take.
+ * One question at a time by name: all that ask while it is under way wait for the same answer. Knows nothing of what
+ * answers mean, nor of keeping them. Invariant: a question is kept alive by the request that asked it, and by no other.
+ * Those that share it wait with patience, since that request may have been cut off: while its query waits in line, and
+ * then for as long as a query may take.
  */
 
 /** Lets work outlive the request that began it, as `ctx.waitUntil` does. */

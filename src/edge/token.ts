@@ -1,6 +1,6 @@
 /**
- * Verifies the tokens of a domain: JSON Web Tokens (RFC 7519), signed by who the domain says. The
- * cryptography is jose's. Invariant: the key decides on the algorithm, never the token (RFC 8725, section 3.1).
+ * Verifies the tokens of a domain: JSON Web Tokens (RFC 7519), signed as the domain says. The cryptography is jose's.
+ * Invariant: the key decides on the algorithm, never the token (RFC 8725, section 3.1).
  */
 import { compactVerify, errors, importJWK } from "jose";
 import { algorithmNamed, type PublicKey } from "../core/jwk.ts";

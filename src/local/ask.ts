@@ -1,6 +1,4 @@
-/**
- * Questions to whoever sits at the terminal. Invariant: nobody is waited for who is not there, or who has left.
- */
+/** Questions to the person at the terminal. Invariant: nobody is waited for that is not there, or that has left. */
 import { createInterface, type Interface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { UserError } from "./fail.ts";

@@ -1,6 +1,6 @@
 /**
- * A file that saves work the next time and that nothing depends on: whoever cannot read it, or reads what is
- * not whole, makes its content anew. Many processes may read and write it at once.
+ * A file that saves work the next time and that nothing depends on: a program that cannot read it, or reads what is not
+ * whole, makes its content anew. Many processes may read and write it at once.
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * What a socket carries through hibernation: who it is, and what memory alone would lose. Versioned and
- * parsed, never cast, since an older deploy may have written it. At most 16 KiB (platform limits).
+ * What a socket carries through hibernation: what it is, and what memory alone would lose. Versioned and parsed, never
+ * cast, since an older deploy may have written it. At most 16 KiB (platform limits).
  */
 import * as v from "valibot";
 import type { PublisherAdmission, SubscriberAdmission } from "../core/admission.ts";

@@ -1,6 +1,6 @@
 /**
- * The way in for whoever presents a key, or publishes by a token: the domain knows of the key, and of the life that may
- * begin, before anything is decided. Knows neither sockets nor messages.
+ * The way in for sockets that present a key, or publish by a token: the domain knows of the key, and of the life that
+ * may begin, before anything is decided. Knows neither sockets nor messages.
  * Invariant: a life that the domain was told of begins, or the domain is told that it did not.
  */
 import type { Admission, Answer } from "../core/admission.ts";

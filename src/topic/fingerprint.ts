@@ -1,7 +1,8 @@
 /**
  * Fingerprints: by 53 bits, as many as a number holds, it is known whether a publish has the content of another one.
- * Synchronous, since waiting would tear the order of frames, and no secret: who makes two contents meet harms nobody
- * else. What is stored compares across versions: changing how it is made makes every id that is remembered a reused one.
+ * Synchronous, since waiting would tear the order of frames, and no secret: a publisher that makes two contents meet
+ * harms nobody else. What is stored compares across versions: changing how it is made makes every id that is remembered
+ * a reused one.
  */
 
 /**

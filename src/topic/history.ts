@@ -1,6 +1,6 @@
 /**
- * The port between a log and what it keeps: which batches can still be read, and for how long. A history knows
- * nothing of epochs, of ids that are looked for, or of who reads; the log says up to where those do without it.
+ * The port between a log and what it keeps: which batches can still be read, and for how long. A history knows nothing
+ * of epochs, of ids that are looked for, or of readers; the log says up to where those do without it.
  */
 import type { Cursor } from "../core/cursor.ts";
 import type { Batch } from "../delivery/batch.ts";

@@ -1,7 +1,7 @@
 /**
- * Watches over the keys and tokens by which a topic's sockets are here: closes those whose time is over or whose
- * key was revoked, whoever says so first: the alarm, the domain, or the key store when the key is used. Asks
- * nothing while nothing is sent. Knows neither phases nor roles.
+ * Watches over the keys and tokens by which a topic's sockets are here: closes those whose time is over or whose key
+ * was revoked, at the first word of the alarm, of the domain, or of the key store when the key is used. Asks nothing
+ * while nothing is sent. Knows neither phases nor roles.
  */
 import type { Address } from "../core/address.ts";
 import {

@@ -1,6 +1,6 @@
 /**
- * A member: one socket of a topic that counts, and the only owner of what it carries through hibernation: who it is,
- * by which key or token, and what memory alone would lose. Whoever changes that changes it here.
+ * A member: one socket of a topic that counts, and the only owner of what it carries through hibernation: its role, its
+ * key or token, and what memory alone would lose. All of that is changed here.
  */
 import type { Grant } from "../core/grant.ts";
 import type { Protocol } from "../core/stream.ts";

@@ -1,7 +1,7 @@
 /**
- * Who is here: a topic's members by their sockets, how they come and go, and who must make room. Knows neither phases
- * nor messages: what follows from a member's leaving is its owner's business.
- * Invariant: who was dismissed or is gone is nowhere: neither here, nor in the audience, nor among the grants.
+ * A topic's members by their sockets: how they come and go, and which must make room. Knows neither phases nor
+ * messages: what follows from a member's leaving is its owner's business.
+ * Invariant: one that was dismissed or is gone is nowhere: neither here, nor in the audience, nor among the grants.
  */
 import { SERVICE_RESTART, type Close } from "../core/close-code.ts";
 import type { Grant } from "../core/grant.ts";

@@ -1,7 +1,7 @@
 /**
- * The address that an object owns, which its name says; but the runtime tells an object no name of more than
- * 1,024 bytes (platform limits). Then the edge says it on every connect, and it is stored for those who are here by a
- * credential, until they have left. Invariant: nobody who presents nothing has it stored.
+ * The address that an object owns, which its name says; but the runtime tells an object no name of more than 1,024
+ * bytes (platform limits). Then the edge says it on every connect, and it is stored for those that are here by a
+ * credential, until they have left. Invariant: a socket that presents nothing has nothing stored.
  */
 import { addressOf, type Address } from "../core/address.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Pages: what a topic's log has, read by one call that leaves nothing behind. Whoever may subscribe may read; a page
- * takes no place and writes nothing. Knows no HTTP.
+ * Pages: what a topic's log has, read by one call that leaves nothing behind. A page takes no place and writes nothing.
+ * Knows no HTTP.
  * Invariant: a page begins where it was asked to, or says what is missing.
  */
 import { refusalOfEnded, type Answer, type SubscriberAdmission } from "../core/admission.ts";

@@ -1,7 +1,7 @@
 /**
- * The log of a life that is over, as it was at the end, for those who are still replayed to out of it. What comes after
- * is not seen, be it of the same epoch or of the next. Invariant: its head never moves, unless it is forgotten: then it
- * is where the log began anew, and there is nothing before it.
+ * The log of a life that is over, as it was at the end, for those that are still replayed to out of it. What comes
+ * after is not seen, be it of the same epoch or of the next. Invariant: its head never moves, unless it is forgotten:
+ * then it is where the log began anew, and there is nothing before it.
  */
 import { reached } from "../core/coverage-mark.ts";
 import type { Cursor } from "../core/cursor.ts";

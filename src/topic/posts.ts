@@ -1,7 +1,7 @@
 /**
  * Posts: what is published by HTTP. Each is a publisher that comes, publishes and leaves in one step: it displaces
  * nobody and takes nobody's place (PROTOCOL.md, section 17). Knows neither HTTP nor sockets.
- * Invariant: whoever repeats an id begins nothing, and is refused for nothing that has come since.
+ * Invariant: a repeated id begins nothing, and is refused for nothing that has come since.
  */
 import {
   parseAdmission,

@@ -1,4 +1,4 @@
-/** What a publisher hands over at once, and who waits to hear that it is in the log. */
+/** What a publisher hands over at once, and what hears that it is in the log. */
 import type { Cursor } from "../core/cursor.ts";
 import type { Message } from "../core/message.ts";
 import { joinMessageLists } from "../core/stream.ts";

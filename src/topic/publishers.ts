@@ -1,7 +1,7 @@
 /**
- * The publishers of one topic, and what those that have left had used of their rate: who comes next by the
- * same key goes on from there, so that reconnecting makes no rate larger (PROTOCOL.md, 14.6). Each
- * of them has one heir: sockets that are there at the same time have a rate each.
+ * The publishers of one topic, and what those that have left had used of their rate: the next one by the same key goes
+ * on from there, so that reconnecting makes no rate larger (PROTOCOL.md, 14.6). Each of them has one heir: sockets that
+ * are there at the same time have a rate each.
  * Invariant: however a publisher goes, it goes by `delete`.
  */
 import { MessageRate, type RateVerdict } from "./message-rate.ts";

@@ -1,7 +1,7 @@
 /**
- * Publishes that have an id, whoever sends them: each is taken once, under the id that its publisher gave it, and
- * whoever repeats it gets the same answer (PROTOCOL.md, 10.7 to 10.9). A `finish` is a publish that nothing follows
- * (10.14). Knows no sockets.
+ * Publishes that have an id, of sockets and posts alike: each is taken once, under the id that its publisher gave it,
+ * and a repeat gets the same answer (PROTOCOL.md, 10.7 to 10.9). A `finish` is a publish that nothing follows (10.14).
+ * Knows no sockets.
  * Invariant: an owner's id stands for one content, from the moment that it is taken until it is forgotten.
  */
 import { isLargerThan } from "../core/byte-size.ts";

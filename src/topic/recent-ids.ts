@@ -1,6 +1,6 @@
 /**
- * The last publishes of a topic, so that none is published twice: who published it under which id, what it is known
- * by, and where it is in the log. Knows no storage, and nothing of what is not in the log yet.
+ * The last publishes of a topic, so that none is published twice: its owner and id, what it is known by, and where it
+ * is in the log. Knows no storage, and nothing of what is not in the log yet.
  * Invariant: the last ids of the owners that published last are there; no owner pushes out another one's of those.
  */
 import * as v from "valibot";

@@ -1,6 +1,6 @@
 /**
- * What replays read of a history: batches of a good size, and the last of them remembered, since subscribers who come
- * back together ask for the same. Whoever has it begins with another one when the epoch changes.
+ * What replays read of a history: batches of a good size, and the last of them remembered, since subscribers that come
+ * back together ask for the same. Its owner begins with another one when the epoch changes.
  */
 import { reached } from "../core/coverage-mark.ts";
 import { bytesOf } from "../core/byte-size.ts";

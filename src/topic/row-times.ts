@@ -1,8 +1,8 @@
 /**
  * When the rows of a log were published, and which was the last before a time. Times rise with offsets, so that is a
- * search and no scan, and what was seen on the way is remembered: who comes next reads nearly nothing.
- * Where a clock was set back, what it had written is as old as the correction: told here, not rewritten in the rows.
- * Knows no SQL. Invariant: of two rows the later one is not older.
+ * search and no scan, and what was seen on the way is remembered: the next search reads nearly nothing. Where a clock
+ * was set back, what it had written is as old as the correction: told here, not rewritten in the rows. Knows no SQL.
+ * Invariant: of two rows the later one is not older.
  */
 
 /** What decides whether a row may go. */

@@ -1,8 +1,8 @@
 /**
- * A topic's sockets as the runtime has them: takes them, closes them, answers their Close frames, and counts those
- * that the hub has closed and that have not answered, since the runtime holds them as well. Knows neither phases
- * nor messages.
- * Invariant: whoever was closed, by either side, carries the attachment `dismissed`, so that no wake takes it back.
+ * A topic's sockets as the runtime has them: takes them, closes them, answers their Close frames, and counts those that
+ * the hub has closed and that have not answered, since the runtime holds them as well. Knows neither phases nor
+ * messages.
+ * Invariant: one that was closed, by either side, carries the attachment `dismissed`, so that no wake takes it back.
  */
 import { answerTo, type Close } from "../core/close-code.ts";
 import { logError } from "../log.ts";

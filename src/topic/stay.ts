@@ -1,7 +1,7 @@
 /**
- * How long who has posted to a shared topic counts as one of its publishers: for a moment beyond the last post, so that
- * posts that follow each other begin no life each, of which the domain would have to be told. In memory alone: after a
- * crash the topic is like one whose publishers are gone.
+ * How long a client that has posted to a shared topic counts as one of its publishers: for a moment beyond the last
+ * post, so that posts that follow each other begin no life each, of which the domain would have to be told. In memory
+ * alone: after a crash the topic is like one whose publishers are gone.
  */
 
 /** A stay ends after one of these without a post. The object stays awake for it, which soon costs more than a life. */

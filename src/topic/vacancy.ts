@@ -2,7 +2,7 @@
  * What becomes of an object whose topic is over: what is kept of it is read, then goes, and then the object itself out
  * of memory.
  * Invariant: nothing is stored of a vacant topic but what is kept for a time, a log and what was finished, and what
- * those who wait need.
+ * those that wait need.
  */
 import { SERVICE_RESTART } from "../core/close-code.ts";
 import type { Policy } from "../core/policy.ts";

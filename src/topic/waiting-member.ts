@@ -1,4 +1,4 @@
-/** Who waits for a topic to start: a member that is given nothing yet. Where it is to begin goes with it. */
+/** A socket that waits for a topic to start: a member that is given nothing yet. Where it is to begin goes with it. */
 import type { SubscriberSocket } from "../delivery/subscriber.ts";
 import type { WaitingAttachment } from "./attachment.ts";
 import { Member } from "./member.ts";

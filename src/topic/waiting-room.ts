@@ -1,7 +1,7 @@
 /**
- * Waiting for a topic to start: who waits has a place with a deadline, becomes a subscriber in the step in which a life
- * begins, and goes when its time is over. Knows neither publishers nor handshakes.
- * Invariants: nobody waits on a topic that is not vacant, and nothing is stored of who waits but the alarm.
+ * Waiting for a topic to start: a socket that waits has a place with a deadline. It becomes a subscriber in the step in
+ * which a life begins, and goes when its time is over. Knows neither publishers nor handshakes.
+ * Invariants: nobody waits on a topic that is not vacant, and nothing is stored of those that wait but the alarm.
  */
 import type { SubscriberAdmission, Wait } from "../core/admission.ts";
 import { SERVICE_RESTART, TOO_MANY_SUBSCRIBERS, TOPIC_NOT_LIVE } from "../core/close-code.ts";

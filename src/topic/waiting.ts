@@ -1,6 +1,6 @@
 /**
- * Who waits for a topic to start, by their sockets: how many there are, how many of them one client has, and when the
- * first one's time is over. An index: client and deadline are each one's own. Knows neither phases nor frames.
+ * The sockets that wait for a topic to start: how many there are, how many of them one client has, and when the first
+ * one's time is over. An index: client and deadline are each one's own. Knows neither phases nor frames.
  * Invariant: nothing of one that has left is kept, and no newcomer makes it walk those that are here.
  */
 import { MAX_WAIT_SECONDS } from "../core/connect-options.ts";

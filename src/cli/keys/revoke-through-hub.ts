@@ -1,6 +1,6 @@
 /**
- * The end of a key where Postgres does not answer: the hub closes who uses it, and sees to it that Postgres gets
- * the revocation. Claims nothing that the hub has not said.
+ * The end of a key where Postgres does not answer: the hub closes its sockets, and sees to it that Postgres gets the
+ * revocation. Claims nothing that the hub has not said.
  */
 import { UserError } from "../../local/fail.ts";
 import type { NoAnswerError } from "../../local/database/database.ts";

@@ -1,6 +1,6 @@
 /**
- * Texts of others for a terminal: what it would obey, or not show, is spelled out. Whoever chooses a name, signs a
- * token or answers for the hub must not move the cursor, end a line or turn the direction of what is read.
+ * Texts of others for a terminal: what it would obey, or not show, is spelled out. A name, a token or an answer of the
+ * hub must not move the cursor, end a line or turn the direction of what is read.
  */
 
 /** Controls, formats (zero-width and bidi among them), lone surrogates, what is unassigned, ends of lines. */

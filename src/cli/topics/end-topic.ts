@@ -1,4 +1,4 @@
-/** `wspubsub topics end`: ends a topic for everybody who is there. */
+/** `wspubsub topics end`: ends a topic for all that are there. */
 import { UserError } from "../../local/fail.ts";
 import type { Session } from "../session.ts";
 import { unknownTopic } from "./unknown-topic.ts";

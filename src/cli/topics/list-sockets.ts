@@ -1,4 +1,4 @@
-/** `wspubsub topics show --sockets`: who is connected to a topic now. */
+/** `wspubsub topics show --sockets`: the sockets of a topic, as they are now. */
 import { UserError } from "../../local/fail.ts";
 import { formatTable } from "../output/format-table.ts";
 import type { SocketStatus } from "../hub-answers.ts";

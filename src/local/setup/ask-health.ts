@@ -1,4 +1,4 @@
-/** Asks a deployed hub how it is (PROTOCOL.md, 15.9), and says what that means for whoever set it up. */
+/** Asks a deployed hub how it is (PROTOCOL.md, 15.9), and says what that means for the person that set it up. */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
 import { describeFetchFailure } from "../../cli/output/describe-fetch-failure.ts";
