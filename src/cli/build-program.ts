@@ -14,10 +14,11 @@ import { printableLines } from "./output/printable.ts";
 import { Session } from "./session.ts";
 
 const AFTER_HELP = `
-Keys, domains and tokens are in Postgres (DATABASE_URL); topics, and making a
-change true at once for live ones, are the hub's (HUB_URL and ADMIN_TOKEN). Each
-is taken from the environment, else from .dev.vars, else from the hub that
-npm run dev runs in this checkout. Either has 10 seconds to answer.
+Keys, domains and tokens are in Postgres (DATABASE_URL). Topics are the hub's
+(HUB_URL and ADMIN_TOKEN). The hub also tells live topics of a change at once.
+Each of these comes from the environment, else from .dev.vars, else from the hub
+that npm run dev runs in this checkout. Postgres and the hub have 10 seconds
+each.
 
 Exit codes: 0 done, 1 could not be done, 2 wrong usage.
 

@@ -85,7 +85,7 @@ export class Hub {
     return this.#ask("DELETE", path, { 200: MessagesForgottenSchema });
   }
 
-  /** Looks at who is connected to a topic, at most so many; an older hub cannot (not found). */
+  /** Lists the sockets of a topic, at most so many; an older hub cannot (not found). */
   listSockets(domain: string, topic: string, limit: number): Answer<SocketList> {
     const path = `${domainPath(domain)}/topics/${encodeURIComponent(topic)}/sockets?limit=${limit}`;
     return this.#ask("GET", path, { 200: SocketListSchema });
@@ -96,7 +96,7 @@ export class Hub {
     return this.#ask("POST", `${domainPath(domain)}/sync`, { 200: DomainSyncSchema });
   }
 
-  /** Has the hub read a key anew and close who uses it if it opens nothing any more. */
+  /** Has the hub read a key anew, and close its sockets if it opens nothing any more. */
   syncKey(domain: string, id: number): Answer<KeySync> {
     return this.#ask("POST", `${domainPath(domain)}/keys/${id}/sync`, { 200: KeySyncSchema });
   }

@@ -1,5 +1,5 @@
 /**
- * A page: messages of a topic's log as plain HTTP gives them (PROTOCOL.md, section 16). Its members are those of the
+ * A page: messages of a topic's log as plain HTTP gives them (PROTOCOL.md, section 18). Its members are those of the
  * frames of the stream that say the same. Pure; knows no log.
  */
 import type { EndReason } from "./end-reason.ts";

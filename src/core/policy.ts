@@ -10,15 +10,15 @@ export interface Policy {
   readonly publishers: "exclusive" | "shared";
   /** How long an exclusive topic outlives its publisher. */
   readonly graceSeconds: number;
-  /** How many messages the log keeps; 0 beside seconds sets no bound, beside 0 seconds no log. */
+  /** How many messages the history keeps, 0: any number. History is off while this and `historySeconds` are 0. */
   readonly historyMessages: number;
-  /** How long the log keeps a message; 0 beside messages sets no bound. */
+  /** How long the history keeps a message, 0: for any time. History is off while this and `historyMessages` are 0. */
   readonly historySeconds: number;
   /** How long a message may wait for others to share a row of the log, which costs money; 0: it does not. */
   readonly historyDelayMs: number;
-  /** `open`: anyone may subscribe. `token`: who has a token, or a key of the domain. */
+  /** `open`: anyone may subscribe. `token`: a subscriber needs a token, or a key of the domain. */
   readonly subscribers: "open" | "token";
-  /** Whether a token may publish, where it says so: who signs tokens then decides who publishes. */
+  /** Whether a token may publish, where it says so. The domain's signers then decide who publishes. */
   readonly tokenPublishers: boolean;
   /** UTF-8 bytes of a text message, bytes of a binary one. */
   readonly maxMessageBytes: number;

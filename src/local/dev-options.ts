@@ -30,12 +30,13 @@ Postgres that has the test key active for the domain "test".
   --state DIR  where both are kept (default .wspubsub)
   --help       this text
 
-DATABASE_URL in .dev.vars, else in the environment, uses that database instead
-of the embedded one: any Postgres, which npm run db:apply prepares. ADMIN_TOKEN
-there is the hub's, else it gets a new one each time; npm run cli finds both by
-itself.
+DATABASE_URL names another database than the embedded one: any Postgres, which
+npm run db:apply prepares. ADMIN_TOKEN is the hub's; without it the hub gets a
+new one each time. Both come from .dev.vars, else from the environment. npm run
+cli finds both by itself.
 
-One hub at a time has a folder. --fresh deletes nothing in it that is not ours.`;
+A folder serves one hub at a time. --fresh deletes nothing in it that is not
+ours.`;
 
 const OPTIONS = {
   port: { type: "string", default: "8787" },

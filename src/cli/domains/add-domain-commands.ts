@@ -44,8 +44,9 @@ Examples:
       "after",
       `
 The hub tells live topics at once (HUB_URL and ADMIN_TOKEN). Where it cannot be
-told, a live topic finds out within 60 seconds of use, and others when their
-next publisher connects.
+reached, a live topic follows within 60 seconds of use, and a vacant one when a
+publisher starts it. History is off while --history-messages and
+--history-seconds are both 0.
 
 Examples:
   wspubsub domains set example --publishers shared --grace-seconds 5
@@ -53,9 +54,9 @@ Examples:
   wspubsub domains set example --subscribers token --token-secret new
   wspubsub domains set example --token-keys jwks.json
 
-A new --token-secret is the only one from then on: tokens of the old one are
-refused within 15 seconds. domains rotate-secret lets both sign for a while.
-An "exp" of a key in the JWK Set (in seconds since 1970) is when it ends.`,
+A new --token-secret ends the old one: its tokens are refused within 15 seconds.
+domains rotate-secret lets both sign for a while. A key in the JWK Set ends at
+its "exp" (in seconds since 1970).`,
     );
 
   domains

@@ -25,20 +25,20 @@ interface Writing {
 }
 
 const PURPOSES: Readonly<Record<PolicyField, string>> = {
-  publishers: "who may send at once: one publisher, or many",
-  graceSeconds: "how long an exclusive topic outlives its publisher",
-  historyMessages: "how many messages a topic's log keeps",
-  historySeconds: "how long a topic's log keeps a message",
-  historyDelayMs: "how long a message may wait to share a row of the log",
-  subscribers: "who may read: anyone, or who has a token or a key",
-  tokenPublishers: "whether tokens may publish: who signs them then decides who does",
-  maxMessageBytes: "a larger message closes its publisher",
-  maxBacklogBytes: "what may wait for a subscriber that does not read",
+  publishers: "how many may publish to a topic at once: one, or many",
+  graceSeconds: "how many seconds an exclusive topic outlives its publisher",
+  historyMessages: "how many messages the history keeps, 0: any number",
+  historySeconds: "how many seconds the history keeps a message, 0: any",
+  historyDelayMs: "how many milliseconds a message may wait to share a row of the history",
+  subscribers: "what a subscriber needs: nothing, or a token or a key",
+  tokenPublishers: "whether tokens may publish, if they say so",
+  maxMessageBytes: "how many bytes a message may have; a larger one closes its publisher",
+  maxBacklogBytes: "how many bytes may wait for a subscriber that does not read",
   pathKeys: "whether a key may stand in the path, where logs see it",
-  messagesPerSecond: "a limit of one publisher",
-  maxPublishers: "a limit of one topic at a time",
-  maxSubscribers: "a limit of one topic at a time",
-  maxTopics: "how many topics may be live at a time",
+  messagesPerSecond: "how many messages one publisher may send",
+  maxPublishers: "how many publishers a topic may have at a time",
+  maxSubscribers: "how many subscribers a topic may have at a time",
+  maxTopics: "how many topics of the domain may be live at a time",
 };
 
 /** It is no part of the policy: no topic hears of it. */

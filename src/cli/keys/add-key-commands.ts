@@ -16,7 +16,7 @@ import { switchKey } from "./switch-key.ts";
 
 /** Adds the group. */
 export function addKeyCommands(program: Command, session: Session): void {
-  const keys = program.command("keys").description("who may publish to a domain");
+  const keys = program.command("keys").description("the keys of a domain: each opens all of it");
 
   keys
     .command("create")
@@ -64,8 +64,8 @@ Examples:
     .addHelpText(
       "after",
       `
-USED is the day on which the key last opened something (UTC): when somebody
-connected with it, or sent where somebody is connected with it.
+USED is the day on which the key was last used (UTC): a socket was opened with
+it, or a message was published on a topic that has a socket of the key.
 
 Examples:
   wspubsub keys list
@@ -87,8 +87,8 @@ Examples:
     .addHelpText(
       "after",
       `
-Prints the new key alone on stdout. A key that opens nothing is not rotated:
-whoever switched it off, or let it end, would not know of the new one.
+Prints the new key alone on stdout. A key that opens nothing is not rotated: it
+was switched off, or has ended, and the new one would be live.
 
 Examples:
   wspubsub keys rotate 3
@@ -99,7 +99,7 @@ Examples:
 
   keys
     .command("revoke")
-    .description("revoke a key for good and close who uses it at once")
+    .description("revoke a key for good, and close its sockets at once")
     .addArgument(keyArgument())
     .option(
       "--domain <domain>",
@@ -112,7 +112,7 @@ Examples:
       `
 Postgres has 10 seconds to answer. If it does not, and --domain is given, the
 hub is asked (HUB_URL and ADMIN_TOKEN). Where it cannot reach Postgres either,
-it closes who uses the key and holds the revocation until Postgres has it.
+it closes the key's sockets and holds the revocation until Postgres has it.
 
 Examples:
   wspubsub keys revoke 3
@@ -128,7 +128,7 @@ Examples:
 
   keys
     .command("deactivate")
-    .description("switch a key off and close who uses it at once; keys activate undoes it")
+    .description("switch a key off, and close its sockets at once; keys activate undoes it")
     .addArgument(keyArgument())
     .action((id: number) => switchKey(session, id, false))
     .addHelpText("after", "\nExample:\n  wspubsub keys deactivate 3");

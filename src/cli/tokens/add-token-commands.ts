@@ -20,7 +20,7 @@ interface MintOptions extends Omit<MintTokenOptions, "topics" | "actions"> {
 export function addTokenCommands(program: Command, session: Session): void {
   program
     .command("tokens")
-    .description("who may subscribe or publish to topics of a domain without a key")
+    .description("tokens let users subscribe or publish without a key")
     .command("mint")
     .description("make a token (JWT) that lets its bearer subscribe, or publish")
     .argument("<domain>", "the domain: before the first --topic, or at the end")

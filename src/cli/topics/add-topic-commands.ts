@@ -22,7 +22,9 @@ interface ShowTopicOptions {
 
 /** Adds the group. */
 export function addTopicCommands(program: Command, session: Session): void {
-  const topics = program.command("topics").description("what is going on, as the hub has it");
+  const topics = program
+    .command("topics")
+    .description("topics as the hub has them: list, show, end, forget");
 
   topics
     .command("list")
@@ -48,7 +50,7 @@ Examples:
     .description("show a topic: its phase, how many publish, how many subscribe")
     .addArgument(domainArgument())
     .addArgument(new Argument("<topic>", "the topic").argParser(parsed(parseTopicName)))
-    .option("--sockets", "list who is connected, publishers first, then who is farthest behind")
+    .option("--sockets", "list each socket: publishers first, then those farthest behind")
     .addOption(
       new Option("--limit <n>", "at most so many sockets; 1 to 1000 (default: 100)").argParser(
         parsed((text) => parseInteger(text, 1, MOST_SOCKETS)),
@@ -78,7 +80,7 @@ Examples:
     .addHelpText(
       "after",
       `
-Its log is kept as the policy says. Who may publish can start it again.
+Its history is kept as the policy says. Any publisher can start it again.
 
 Example:
   wspubsub topics end example news`,
@@ -86,7 +88,7 @@ Example:
 
   topics
     .command("forget")
-    .description("forget what was published on a topic; who is there stays, and goes on")
+    .description("forget what was published on a topic; its sockets stay, and go on")
     .addArgument(domainArgument())
     .addArgument(new Argument("<topic>", "the topic").argParser(parsed(parseTopicName)))
     .action((domain: string, topic: string) => forgetMessages(session, domain, topic))
