@@ -15,7 +15,7 @@ export type StubEnv<Binding extends "TOPIC" | "DOMAIN"> = Pick<Env, Binding> & P
 /** What workerd says instead of making a namespace: it has all objects on one machine. */
 const NOT_IMPLEMENTED = /^Jurisdiction restrictions are not implemented/;
 
-/** It is said once; whoever runs the hub on a machine of theirs knows where that is. */
+/** It is said once: the person that runs a hub on a machine of theirs knows where that is. */
 let isSaid = false;
 
 /** The topic of an address; throws where the place is set wrong. */

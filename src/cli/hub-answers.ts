@@ -24,7 +24,7 @@ export interface TopicStatus {
   readonly as_of: string;
 }
 
-/** Who is connected to a topic now, at most as many as were asked for. */
+/** The sockets of a topic now, at most as many as were asked for. */
 export interface SocketList {
   readonly domain: string;
   readonly topic: string;

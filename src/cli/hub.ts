@@ -115,7 +115,7 @@ export class Hub {
       response = await fetch(`${url}${path}`, {
         method,
         headers: { Authorization: `Bearer ${adminToken}`, Accept: "application/json" },
-        // The hub never redirects; who does is not the hub.
+        // The hub never redirects: this is something else.
         redirect: "manual",
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });

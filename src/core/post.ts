@@ -9,7 +9,7 @@ import { PROBLEMS, type Problem, type ProblemSlug } from "./problem.ts";
 
 /** What is posted. */
 export interface Post {
-  /** Who posts, as `formatAdmission` writes it. */
+  /** The client that posts, as `formatAdmission` writes it. */
   readonly admission: string;
   /** The object's name, which it may not know (own-address.ts). */
   readonly name: string;
@@ -31,7 +31,7 @@ export type PostAnswer =
       readonly type: "published";
       readonly cursor: string;
       readonly count: number;
-      /** Who was there to hear it. */
+      /** How many were there to hear it. */
       readonly subscribers: number;
     }
   /** What a publisher on a socket would get an `error` frame for. */

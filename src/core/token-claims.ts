@@ -9,7 +9,7 @@ import { matchesTopic } from "./topic-pattern.ts";
 
 /** What a token opens. */
 export interface Access {
-  /** Who the token is for, its `sub`. */
+  /** The user that the token is for, its `sub`. */
   readonly subject: string;
   /** When the socket closes; milliseconds since the epoch. */
   readonly expiresAtMs: number;
@@ -99,7 +99,7 @@ export function readAccess(
       isForTopic ? "action" : "claims",
     );
   }
-  // Last: whoever hears of it knows that a new token is all that is missing.
+  // Last: a client that hears of it knows that a new token is all that is missing.
   if (exp * 1000 <= nowMs) return refuse("The token has expired", "expired");
   const expiresAtMs = Math.min(exp * 1000, nowMs + MAX_ACCESS_MS);
   return { ok: true, value: { subject: sub, expiresAtMs } };

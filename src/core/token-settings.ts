@@ -6,7 +6,7 @@
 import * as v from "valibot";
 import { readJwk, type PublicKey } from "./jwk.ts";
 
-/** Who may sign a domain's tokens. */
+/** What a domain's tokens may be signed with. */
 export interface TokenSettings {
   /** What `iss` must be, `null`: anything. */
   readonly issuer: string | null;

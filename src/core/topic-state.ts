@@ -124,7 +124,7 @@ export type TopicEvent =
 /** What the Topic must do, in this order. */
 export type TopicEffect =
   | { readonly type: "displace-publishers" }
-  /** The domain allows one publisher now: whoever was there first stays. */
+  /** The domain allows one publisher now: the first one stays. */
   | { readonly type: "keep-first-publisher" }
   /** Its subscribers leave, and its log unless that is kept for a time. */
   | { readonly type: "end-topic"; readonly reason: EndReason };

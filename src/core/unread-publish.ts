@@ -82,7 +82,7 @@ export function isOverstructured(frame: string): boolean {
 function endOfString(frame: string, at: number): number {
   const quote = frame.indexOf('"', at);
   if (quote < 0) return frame.length;
-  // Nearly no text has an escaped quote; who has one may have many, and is walked through.
+  // Nearly no text has an escaped quote; one that has may have many, and is walked through.
   if (frame.charCodeAt(quote - 1) !== BACKSLASH) return quote + 1;
   for (let next = at; next < frame.length; next++) {
     const unit = frame.charCodeAt(next);

@@ -33,7 +33,7 @@ const LOOK_MS = 5;
 
 interface Round {
   readonly batch: Batch;
-  /** Who was served when the batch was handed over; a newcomer waits for the next. */
+  /** Those that were served when the batch was handed over; a newcomer waits for the next. */
   readonly subscribers: readonly Subscriber[];
   /** The index of the next one to be served. */
   next: number;
@@ -50,7 +50,7 @@ export class FanOut {
   #snapshot: readonly Subscriber[] | null = null;
   /** The first one is under way. */
   readonly #rounds: Round[] = [];
-  /** Where the next round begins, as a share of all: who is served last has waited for all others. */
+  /** Where the next round begins, as a share of all: the last one has waited for all others. */
   #start = 0;
 
   constructor(
@@ -144,7 +144,7 @@ export class FanOut {
       bytes += subscriber.send(batch);
       this.#backlogs.count(subscriber);
       sends += subscriber.protocol === "raw" ? rawSends : frameSends * batch.frames.length;
-      // Who serves makes room before the next one.
+      // Room is made before the next one is served.
       if (this.#backlogs.isOver) sends = SLICE_SENDS;
     }
     if (round.left === 0) this.#rounds.shift();

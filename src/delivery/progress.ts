@@ -4,7 +4,7 @@
  */
 import { reached } from "../core/coverage-mark.ts";
 
-/** Who takes less than this within the time is stalled: 1 KiB a second. */
+/** A subscriber that takes less than this within the time is stalled: 1 KiB a second. */
 const STALL_MS = 30_000;
 const LEAST_BYTES = 30 * 1024;
 /**

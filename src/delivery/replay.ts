@@ -162,7 +162,7 @@ export class Replay {
     }
     this.#feed(behind);
     if (!this.#behind.has(socket)) return true;
-    // To the end: who waits for room comes before it.
+    // To the end: those that wait for room come before it.
     this.#behind.delete(socket);
     this.#behind.set(socket, behind);
     return true;
@@ -187,7 +187,7 @@ export class Replay {
     return epoch === head.epoch && offset >= head.offset;
   }
 
-  /** Who goes on with what comes now is closed when it is over the bound: it is given the time that a replay gives. */
+  /** One that goes on with what comes now is closed when it is over the bound: it gets the time that a replay gives. */
   #mayGoLive(subscriber: Subscriber): boolean {
     if (subscriber.isFull(this.#node.maxBacklogBytes())) return false;
     return this.#backlogs.bytes < SHARE_BYTES || subscriber.heldBytes <= LEFTOVER_BYTES;
@@ -208,7 +208,7 @@ export class Replay {
     return subscriber.isFull(Math.min(FILL_BYTES, this.#node.maxBacklogBytes() / 2));
   }
 
-  /** Gives a subscriber its next batch; who then has all is current. */
+  /** Gives a subscriber its next batch; one that then has all is current. */
   #feed(behind: Behind): void {
     const { subscriber, progress } = behind;
     const { gone, head } = this.#log;
@@ -224,7 +224,7 @@ export class Replay {
     const batch = this.#log.read(behind.offset);
     if (typeof batch === "number") {
       reached("replay-unreadable");
-      // This reader's loss alone: whoever follows the topic has what is published now.
+      // This reader's loss alone: the others have what is published now.
       this.#node.onUnreadable(batch - behind.offset);
       if (!this.#skip(behind, { ...head, offset: batch })) return;
     } else if (batch !== null) {

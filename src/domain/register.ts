@@ -27,7 +27,7 @@ export interface Registered {
   readonly seenMs: number;
 }
 
-/** Whom a change concerns: who holds a key, or all live topics. */
+/** Whom a change concerns: the holders of a key, or all live topics. */
 export type Concerned = { readonly keyId: number } | "live topics";
 
 const TOPIC = "topic:";
@@ -77,7 +77,7 @@ export class Register {
       // It says which keys it has from now on.
       this.#delete(holdingRow(ANY_KEY, holder));
     } else if (known === null && this.#count.value.waiting >= maxTopics) {
-      // Who waits there already, and enters again after a sleep, adds no row.
+      // A topic that waits there already, and enters again after a sleep, adds no row.
       const rows = keyIds.map((keyId) => holdingRow(keyId, holder));
       if (rows.some((row) => this.#read(row) === null)) return false;
     }

@@ -22,7 +22,7 @@ export async function sweep(
 ): Promise<void> {
   await Promise.allSettled(
     [...findUnheard(register, nowMs - unheardMs)].map(async ([holder, rows]) => {
-      // Who cannot be reached stays as it is until the next sweep.
+      // An object that cannot be reached stays as it is until the next sweep.
       const audit = await topics.audit(holder);
       for (const row of rows) {
         if (audit === null || isTrue(row, audit)) register.see(row, nowMs);

@@ -87,7 +87,7 @@ export function createAdmin(): Hono<{ Bindings: Env }> {
     respond(c, async (caller, authorization) => {
       const address = parseAddressParams(c);
       if (!address.ok) return address;
-      // Who is connected is the operator's to know: no key opens this.
+      // The sockets of a topic are the operator's to know: no key opens this.
       const allowed = await requireAdmin(caller, authorization);
       if (!allowed.ok) return allowed;
       const { searchParams } = new URL(c.req.url);

@@ -56,7 +56,7 @@ async function admitCounted(
     isUsedUp = admitted.ok || OF_THE_TICKET.includes(admitted.error.slug);
     return admitted;
   } finally {
-    // Before the answer: whoever gets it may try the same ticket at once.
+    // Before the answer: the client that gets it may try the same ticket at once.
     if (!isUsedUp) await giveBack();
   }
 }

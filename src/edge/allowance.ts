@@ -17,7 +17,7 @@ export interface Rate {
 /** An allowance for each name. */
 export class Allowance {
   readonly #rate: Rate;
-  /** When all that is allowed at once is allowed again; who is not here has it already. */
+  /** When all that is allowed at once is allowed again; a name that is not here has it already. */
   readonly #fullAtMs: QuickLRU<string, number> = new QuickLRU({ maxSize: MAX_NAMES });
 
   constructor(rate: Rate) {

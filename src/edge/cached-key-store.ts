@@ -69,12 +69,12 @@ export class CachedKeyStore {
     (value) => value.type === "found" && value.policy !== null,
   );
 
-  /** Keeps nothing: who asks while another does shares the answer, no more. */
+  /** Keeps nothing: questions of the same time share an answer, no more. */
   readonly #probes: AnswerCache<Exclude<Probe, Unavailable>> = new AnswerCache(() => false);
 
   /** When a key last opened something, by its name. Not forgotten with its grant: it may only be asked for again. */
   readonly #goodAtMs: QuickLRU<string, number> = new QuickLRU({ maxSize: MAX_GOOD_KEYS });
-  /** How often a domain is read past what is remembered. Who comes in between waits, and shares the next answer. */
+  /** How often a domain is read past what is remembered. A question in between waits, and shares the next answer. */
   readonly #rereads: Allowance = new Allowance({ atOnce: 5, everyMs: 200 });
 
   constructor(store: KeyStore) {

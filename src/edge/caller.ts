@@ -9,7 +9,7 @@ import type { KeepAlive } from "./single-flight.ts";
 /** One request's surroundings. */
 export interface Caller {
   readonly env: Env;
-  /** Who is counted when a credential opens nothing. */
+  /** The client that is counted when a credential opens nothing. */
   readonly client: string;
   /** Where it is, `null` where nobody knows. */
   readonly country: string | null;

@@ -37,7 +37,7 @@ export class ClientLimit {
   async count({ env, client }: { readonly env: Env; readonly client: string }): Promise<void> {
     const counter: RateLimit | undefined = env[this.#binding];
     if (counter === undefined) {
-      // wrangler's environments inherit no bindings. Whoever asked is answered as ever, and nobody is counted.
+      // wrangler's environments inherit no bindings. The request is answered as ever, and nobody is counted.
       logError({ event: "rate-limit-missing", binding: this.#binding });
       return;
     }

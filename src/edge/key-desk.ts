@@ -80,7 +80,7 @@ export class KeyDesk extends WorkerEntrypoint<Env> {
     try {
       await reportDeadKey(() => domainStub(this.env, domain), keyId, atMs);
     } catch (error) {
-      // The domain is out of reach, overloaded or was reset; whoever looks the key up next reports it again.
+      // The domain is out of reach, overloaded or was reset; the next look at the key reports it again.
       logError({ event: "domain-unreachable", error: String(error) });
     }
   }

@@ -74,7 +74,7 @@ const REVOKE_KEY = `with k as (
     returning *
   ) select ${KEY_COLUMNS}, ${CLOCK} from (select 1) one left join k on true`;
 
-/** One write a key and day, however many ask. Who is locked is being changed: nobody waits for the other. */
+/** One write a key and day, however many ask. A row that is locked is being changed: neither waits for the other. */
 const NOTE_USES = `with k as (
     select id from apikeys where id = any($1::int[])
       and (last_used_at is null or last_used_at < date_trunc('day', now(), 'UTC'))

@@ -51,7 +51,7 @@ export async function learn(
   needed: Needed,
 ): Preparing {
   if (handshake.role === "publisher") {
-    // Its policy came with its credential: whoever needs it needs a newer one.
+    // Its policy came with its credential: what it still needs is a newer one.
     const isByTicket = said.role === "publisher" && handshake.credential.type === "ticket";
     if (isByTicket) return renewPolicy(handshake, caller, said);
     return admissionOf(await preparePublisher(handshake, caller, true));
@@ -171,7 +171,7 @@ function countryMember({ country }: Caller): Pick<Admission, "country"> {
 
 type CheckedNobody = Omit<CheckedCredential, "grant"> & { readonly grant: null };
 
-/** Who presents nothing has nothing that could be checked, but what the domain allows to everybody. */
+/** A client that presents nothing has nothing that could be checked, but what the domain allows to everybody. */
 async function checkNobody(
   caller: Caller,
   domain: string,
@@ -189,7 +189,7 @@ async function addPolicy(
   caller: Caller,
   said: Admission,
 ): Preparing {
-  // Whoever has a grant has proved that somebody knows the domain.
+  // A grant proves that somebody knows the domain.
   const found =
     said.grant === null
       ? await findPolicyForNobody(caller, address.domain)

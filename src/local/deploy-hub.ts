@@ -89,7 +89,7 @@ async function checkMove(next: Jurisdiction | null, which: readonly string[]): P
   if (deployed.type === "nothing") return;
   if (deployed.type === "unknown") {
     console.error(`Cannot tell in which jurisdiction the deployed hub is: ${deployed.reason}`);
-    // Whoever never set one is not asked whenever Cloudflare does not answer.
+    // An operator that never set one is not asked whenever Cloudflare does not answer.
     if (next === null) return;
   } else if (deployed.jurisdictions.every((jurisdiction) => jurisdiction === nameOf(next))) {
     return;

@@ -139,13 +139,13 @@ export class EmbeddedPostgres implements SqlBackend {
     if (this.#current === client) return;
     if (this.#current !== null) {
       const saved = toResult(await this.#send({ query: SAVE, params: [] }));
-      // Whoever made that fail keeps the settings of its last turn.
+      // The client that made it fail keeps the settings of its last turn.
       if (!(saved instanceof StatementError)) this.#current.settings = saved.rows[0]?.[0] ?? "";
     }
     this.#current = null;
     await this.#reset();
     if (client === null) return;
-    // Whoever had it before left an unnamed statement.
+    // The client before left an unnamed statement.
     await this.#exec(Buffer.concat([frame("C", "S\0"), frame("S", "")]), () => {});
     const messages = await this.#send({ query: RESTORE, params: [client.settings] });
     const result = toResult(messages);

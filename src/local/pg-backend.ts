@@ -73,7 +73,7 @@ export class PgBackend implements SqlBackend {
       isBroken = !(error instanceof StatementError);
       throw error;
     } finally {
-      // Nobody waits for it: whoever comes next takes another connection.
+      // Nobody waits for it: the next one takes another connection.
       void giveBack(client, isBroken);
     }
   }

@@ -41,7 +41,7 @@ export class Joins {
   async join(admission: Admission): Promise<Response> {
     const { entrance } = this.#parts;
     if (isEntered(admission)) {
-      // Whoever is refused whatever the domain says leaves nothing there.
+      // A join that is refused whatever the domain says leaves nothing there.
       const foreseen = this.#foresee(admission);
       if (foreseen !== null) return answerWith(foreseen);
     }

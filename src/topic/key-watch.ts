@@ -66,10 +66,10 @@ export class KeyWatch {
   readonly #topic: WatchedTopic;
   /** How many sockets are on their way in, by key: it is not to be given up meanwhile. `null`: by tokens. */
   readonly #joining: Map<number | null, number> = new Map();
-  /** Who comes by a key that is being entered waits for the same answer. */
+  /** Sockets by a key that is being entered wait for the same answer. */
   readonly #entering: Map<number | null, Promise<Entering>> = new Map();
   #retryAtMs: number | null = null;
-  /** Whether a join is being decided on: whoever came by its key may be gone again when that is done. */
+  /** Whether a join is being decided on: the others by its key may be gone when that is done. */
   #isDeciding = false;
   /** The life that ended meanwhile. */
   #over: string | null = null;
@@ -191,7 +191,7 @@ export class KeyWatch {
   hearBefore(keyId: number, standing: KeyStanding): number {
     const nowMs = Date.now();
     const closed = this.#settle(this.registration.note(keyId, standing, nowMs), false);
-    // It has no date by the key store's clock: whoever seems to be newer may be so by that clock alone.
+    // It has no date by the key store's clock: one that seems to be newer may be so by that clock alone.
     const isUndecided = standing.type === "dead" && this.grants.holds(keyId);
     if (isUndecided) this.#topic.ctx.waitUntil(this.#resolve(keyId, ANEW));
     return closed;

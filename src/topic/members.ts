@@ -39,7 +39,7 @@ export class Members {
   readonly #audience: Audience;
   readonly #sockets: Sockets;
   readonly #vanished: Vanished;
-  /** Who carries the place of the log, and nobody else does. */
+  /** The member that carries the place of the log, as no other does. */
   #carrier: Publisher | SubscriberMember | null = null;
 
   constructor(audience: Audience, sockets: Sockets) {

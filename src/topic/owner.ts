@@ -8,7 +8,7 @@ import { fingerprintOf } from "./fingerprint.ts";
 /** A key's number, less than 0 for a subject, 0 for sockets of which nothing is known: those are one. */
 export type Owner = number;
 
-/** Who presented a grant. */
+/** The owner of what is done by a grant. */
 export function ownerOf(grant: Grant | null): Owner {
   if (grant === null) return 0;
   return grant.keyId ?? -1 - fingerprintOf(JSON.stringify(grant.subject ?? ""));

@@ -94,7 +94,7 @@ export class Pages {
     const { skippedTo, batch } = this.#readBatch(start.offset, most);
     const begin: Cursor = { ...start, offset: skippedTo };
     const isVacant = lifecycle.state.phase === "vacant";
-    // Who waits on a shared topic waits for more.
+    // A wait on a shared topic is for more.
     const isOver = isVacant && policyFor(admission, lifecycle)?.publishers === "exclusive";
     const from = gapFrom ?? (skippedTo > start.offset ? start : null);
     const last: Cursor = batch === null ? begin : { ...start, offset: batch.place.last };

@@ -47,7 +47,7 @@ type Decided =
   | {
       readonly type: "taken";
       readonly cursor: Promise<Cursor>;
-      /** Who was there before the end, where it was one. */
+      /** How many were there before the end, where it was one. */
       readonly leaving?: number;
     }
   | Exclude<PostAnswer, { readonly type: "published" }>;
@@ -87,7 +87,7 @@ export class Posts {
     return { type: "published", cursor, count: publish.messages.length, subscribers };
   }
 
-  /** Who posts often says the same of itself, and reading it costs as much as all that is done about it. */
+  /** Posts of one client say the same of it, and reading that costs as much as all that is done about it. */
   #read(text: string): PublisherAdmission {
     if (this.#last?.text === text) return this.#last.admission;
     const admission = parseAdmission(text);
@@ -106,7 +106,7 @@ export class Posts {
     const known = this.#mayBeDead(admission) ? null : this.#answerRepeated(admission, publish);
     if (known !== null) return known;
     if (isEntered(admission)) {
-      // Whoever is refused whatever the domain says leaves nothing there.
+      // A post that is refused whatever the domain says leaves nothing there.
       const { policy, policyAtMs: atMs } = admission;
       const { refusal } = this.#comes(admission, { policy, atMs }, Date.now());
       if (refusal?.type === "refused") return refusal;

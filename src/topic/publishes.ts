@@ -125,8 +125,8 @@ export class Publishes {
   }
 
   /**
-   * Does what was judged in the same step; answers, in its turn, with where the publish is in the log. Who repeats an id
-   * stands behind whoever published it.
+   * Does what was judged in the same step; answers, in its turn, with where the publish is in the log. A repeat
+   * stands behind the first one.
    */
   take(judged: TakenPublish, answer: (at: Cursor) => void): void {
     if (judged.type === "repeated") {

@@ -31,7 +31,7 @@ export const PublishedIdsSchema: v.GenericSchema<unknown, PublishedId[]> = v.arr
 
 /** The last ids of one topic. */
 export class RecentIds {
-  /** Who published last is the last. */
+  /** The owner that published last is the last. */
   readonly #owners: Map<Owner | null, OwnIds> = new Map();
   #newest: OwnIds | null = null;
   #size = 0;

@@ -24,7 +24,7 @@ export interface SequencedTopic {
   onLogFailure(error: unknown): void;
   /** Everything is sent and nothing lingers. */
   onIdle(): void;
-  /** Lets nothing else happen to the topic until the work is done: who sends is held up. */
+  /** Lets nothing else happen to the topic until the work is done: publishers are held up. */
   hold(work: () => Promise<void>): void;
   /** Something is wrong that nobody has foreseen: nothing is delivered any more. */
   onFailure(error: unknown): void;
@@ -86,7 +86,7 @@ export class Sequencer {
     const { isEmpty: isFirst } = this.#gathering;
     if (isFirst) this.#gatheredSinceMs = Date.now();
     this.#gathering.add(publication);
-    // Who gets no receipt cannot be told to wait, and is held up instead.
+    // A publisher that gets no receipt cannot be told to wait, and is held up instead.
     if (this.isFull && publication.receipt === null && !this.#isHolding) {
       reached("sender-held-up");
       this.#isHolding = true;

@@ -32,7 +32,7 @@ export interface ReportedSockets {
   readonly publishers: Iterable<Publisher>;
   /** Those that are farthest behind come first; each with the offset up to which it has all, as far as is known. */
   readonly subscribers: Iterable<readonly [Subscriber, number | null]>;
-  /** Who the subscribers are. */
+  /** The subscribers. */
   readonly members: ReadonlyMap<WebSocket, SubscriberMember>;
   /** The offset of the newest message. */
   readonly head: number;

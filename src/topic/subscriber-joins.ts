@@ -59,7 +59,7 @@ export class SubscriberJoins {
     const here = this.#countOf(purpose) - vanished.length;
     const refusal = this.#refuse(admission, purpose, here, nowMs);
     if (refusal !== null) return answerWith(refusal);
-    // Who has vanished will not answer its Close: the runtime holds it as before.
+    // One that has vanished will not answer its Close: the runtime holds it as before.
     const hasRoom = sockets.hasRoom("subscriber", members.size);
     const accepted = hasRoom ? this.#newcomers.accept(admission) : null;
     if (accepted === null) return answerWith(TOPIC_FULL);

@@ -108,7 +108,7 @@ export class PgDriver implements Driver {
       socket.destroy();
     });
     const client = new pg.Client({ ...this.#settings.config, ssl, stream: () => socket });
-    // Of a connection that breaks while nobody asks; whoever asks next hears of it.
+    // Of a connection that breaks while nobody asks; the next question hears of it.
     client.on("error", () => {});
     await client.connect();
     return { client, socket };

@@ -28,7 +28,7 @@ async function main(): Promise<void> {
     return;
   }
   exitOnSignals();
-  // Whoever shows something says what follows when it cannot be shown.
+  // The step that shows something says what follows when it cannot be shown.
   process.stdout.on("error", () => {});
 
   const run = new Steps(options.dryRun);
