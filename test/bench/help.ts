@@ -19,10 +19,10 @@ Measures servers that send each message of one publisher to all subscribers, sid
 Options:
   --targets LIST      which of them (default: all)
   --variant NAME=PATH another version of the hub, measured as well; repeatable. PATH is a checkout's
-                      directory or a wrangler.toml; its dependencies are its own, where it has any,
-                      workerd and the key store are ours. A NAME that begins with "stream" or ends in
-                      "-durable" is used as those targets are, and compared with them, any other with
-                      hub. Use --rounds 9 at least: fewer than 6 cannot be judged
+                      directory or a wrangler.toml. It runs with its own dependencies, where it has any,
+                      and with our workerd and key store. A NAME that begins with "stream" or ends in
+                      "-durable" is used as those targets are, and compared with them. Any other is
+                      compared with hub. Use --rounds 9: fewer than 6 cannot be judged
   --only LIST         which of ${MEASUREMENTS.join(", ")}
                       (default: all)
   --subscribers LIST  subscribers for throughput (default 100,1000,4000)
@@ -52,10 +52,11 @@ generator are pinned to a processor each where taskset exists. A measurement of 
 ingest during which other work took more than 15% of a processor is repeated, twice at most. Linux only
 (/proc).
 
-A variant is compared with this version by the ratios "hub / NAME" within each round: their median, and its
-95% interval from order statistics (of 9 rounds from the second smallest ratio to the second largest, of
-6 to 8 from the smallest to the largest), which assumes nothing about their distribution. The hub is worse
-when the median is worse by more than 5% and the interval does not hold 1. What a connect costs:
+A variant is compared with this version by the ratios "hub / NAME" within each round: by their median, and
+by its 95% interval from order statistics, which assume nothing about the distribution. Of 9 rounds the
+interval goes from the second smallest ratio to the second largest, of 6 to 8 from the smallest to the
+largest. The hub is worse when the median is worse by more than 5% and the interval does not hold 1. What a
+connect costs:
 
   --variant before=../checkout --only connect --targets hub,floor --rounds 9 --check
 
