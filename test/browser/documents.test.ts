@@ -55,12 +55,25 @@ describe("the documents' blocks for a page", needs("chromium"), () => {
     await untilPrinted(printed, "again", () => publisher.send("again"));
   });
 
+  test("README subscribes with the library that the hub serves", async () => {
+    const { pub, sub } = freshTopic();
+    const publisher = await open(pub);
+    const block = await documentBlock("README.md", "subscribe");
+    const printed = await run(
+      adapt(block, {
+        "ws://localhost:8787/ws/sub/test/hello": sub,
+        "http://localhost:8787": url.replace(/^ws/, "http"),
+      }),
+    );
+    await untilPrinted(printed, "again", () => publisher.send("again"));
+  });
+
   test.runIf(sqlEndpoint !== null)(
-    "README subscribes, and misses nothing while it is cut off",
+    "docs/recipes.md subscribes, and misses nothing while it is cut off",
     async () => {
       const { pub, sub } = topicUrls(url, await freshDomain({ history_messages: 100 }));
       const publisher = await open(pub);
-      const block = await documentBlock("README.md", "subscribe");
+      const block = await documentBlock("docs/recipes.md", "stream");
       // The page cuts itself off, and keeps away until it is told to come back.
       const printed = await run(`
       globalThis.setTimeout = (connect) => {
