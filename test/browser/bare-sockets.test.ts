@@ -1,35 +1,19 @@
-/** The blocks of README and docs/ for a page, in a real browser, as they stand there. */
+/** The blocks of docs/recipes.md for a page without the client library, in a real browser, as they stand there. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, inject, test } from "vitest";
 import { freshDomain, freshTopic, topicUrls } from "../support/addresses.ts";
 import { startBrowser, type Browser } from "../support/browser.ts";
 import { open } from "../support/client.ts";
 import { documentBlock } from "../support/document-block.ts";
 import { adapt } from "../support/document-commands.ts";
 import { needs } from "../support/optional-program.ts";
+import { runProgram, untilPrinted } from "../support/printing-page.ts";
 
 const SUBSCRIBER = "wss://hub.example.com/ws/sub/test/hello";
 const PUBLISHER = "wss://hub.example.com/ws/pub/test/hello";
 const { url, sqlEndpoint } = inject("hub");
 
-/** Waits until a page has printed a line. It says nothing of when it is connected, so what causes the line is repeated. */
-async function untilPrinted(
-  printed: readonly string[],
-  line: string,
-  cause: () => void = () => {},
-): Promise<void> {
-  await expect
-    .poll(
-      () => {
-        cause();
-        return printed;
-      },
-      { timeout: 30_000 },
-    )
-    .toContain(line);
-}
-
-describe("the documents' blocks for a page", needs("chromium"), () => {
+describe("docs/recipes.md", needs("chromium"), () => {
   let browser: Browser;
   let page: Page;
   beforeAll(async () => {
@@ -38,16 +22,11 @@ describe("the documents' blocks for a page", needs("chromium"), () => {
   });
   afterAll(() => browser.stop());
 
-  /** Goes to a page that runs a program; what it prints is the list, which grows. */
-  async function run(program: string): Promise<string[]> {
-    const printed: string[] = [];
-    page.removeAllListeners("console");
-    page.on("console", (message) => printed.push(message.text()));
-    await page.goto(browser.serve(`<!doctype html><script type="module">${program}</script>`));
-    return printed;
+  function run(program: string): Promise<string[]> {
+    return runProgram(browser, page, program);
   }
 
-  test("docs/recipes.md has a bare socket", async () => {
+  test("has a bare socket", async () => {
     const { pub, sub } = freshTopic();
     const publisher = await open(pub);
     const block = await documentBlock("docs/recipes.md", "bare-socket");
@@ -55,21 +34,8 @@ describe("the documents' blocks for a page", needs("chromium"), () => {
     await untilPrinted(printed, "again", () => publisher.send("again"));
   });
 
-  test("README subscribes with the library that the hub serves", async () => {
-    const { pub, sub } = freshTopic();
-    const publisher = await open(pub);
-    const block = await documentBlock("README.md", "subscribe");
-    const printed = await run(
-      adapt(block, {
-        "ws://localhost:8787/ws/sub/test/hello": sub,
-        "http://localhost:8787": url.replace(/^ws/, "http"),
-      }),
-    );
-    await untilPrinted(printed, "again", () => publisher.send("again"));
-  });
-
   test.runIf(sqlEndpoint !== null)(
-    "docs/recipes.md subscribes, and misses nothing while it is cut off",
+    "subscribes, and misses nothing while it is cut off",
     async () => {
       const { pub, sub } = topicUrls(url, await freshDomain({ history_messages: 100 }));
       const publisher = await open(pub);
@@ -96,7 +62,7 @@ describe("the documents' blocks for a page", needs("chromium"), () => {
     },
   );
 
-  test("docs/recipes.md publishes, and tells why not", async () => {
+  test("publishes, and tells why not", async () => {
     const block = await documentBlock("docs/recipes.md", "publisher");
     const { pub } = freshTopic();
     const [, key = "", place = ""] = /\/ws\/pub\/([^/]+)\/(.*)$/.exec(pub) ?? [];
