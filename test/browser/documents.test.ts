@@ -1,4 +1,4 @@
-/** The blocks of README and docs/client.md for a page, in a real browser, as they stand there. */
+/** The blocks of README and docs/ for a page, in a real browser, as they stand there. */
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
@@ -14,7 +14,7 @@ import { run } from "../support/run.ts";
 const { url, sqlEndpoint } = inject("hub");
 const HUB = url.replace(/^ws/, "http");
 
-describe("the client library in a page", needs("chromium"), () => {
+describe("a page", needs("chromium"), () => {
   let browser: Browser;
   let page: Page;
   beforeAll(async () => {
@@ -31,6 +31,15 @@ describe("the client library in a page", needs("chromium"), () => {
     const publisher = await open(pub);
     const own = { "ws://localhost:8787/ws/sub/test/hello": sub, "http://localhost:8787": HUB };
     const printed = await runProgram(browser, page, adapt(await block(), own));
+    await untilPrinted(printed, "again", () => publisher.send("again"));
+  });
+
+  test("subscribes as in docs/recipes.md, without the library", async () => {
+    const { pub, sub } = freshTopic();
+    const publisher = await open(pub);
+    const own = { "wss://hub.example.com/ws/sub/test/hello": sub };
+    const block = adapt(await documentBlock("docs/recipes.md", "bare-socket"), own);
+    const printed = await runProgram(browser, page, block);
     await untilPrinted(printed, "again", () => publisher.send("again"));
   });
 
