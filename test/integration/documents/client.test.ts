@@ -5,6 +5,7 @@ import { build } from "esbuild";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { workerdPath } from "../../bench/targets/workerd.ts";
 import { freshDomain, topicUrls } from "../../support/addresses.ts";
+import { admin } from "../../support/admin.ts";
 import { documentBlock, readDocument } from "../../support/document-block.ts";
 import { adapt } from "../../support/document-commands.ts";
 import { packageFolder } from "../../support/package-folder.ts";
@@ -136,6 +137,13 @@ describe.runIf(sqlEndpoint !== null)("docs/client.md", () => {
     await program.line(/^\{"messages":\["2","3"\],"error":null\}$/);
     await publisher.publish(["4"]);
     await program.line(/^\{"messages":\["3","4"\],"error":null\}$/);
+    const state = async (): Promise<unknown> => (await admin("GET", path)).body;
+    const path = `${place.domain}/topics/${place.topic}`;
+    expect(await state()).toMatchObject({ subscribers: 1 });
+    // Another address: the subscription to the one before is closed.
+    program.write("\n");
+    await program.line(/^\{"messages":\[\],"error":"invalid-parameter"\}$/);
+    await expect.poll(state, { timeout: 30_000 }).toMatchObject({ subscribers: 0 });
   });
 
   test("has a Node service that loses nothing, whenever it is killed", async () => {
