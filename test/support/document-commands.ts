@@ -3,6 +3,9 @@ import { expect, inject } from "vitest";
 import { databaseUrl } from "./addresses.ts";
 import { startProgram, type Program } from "./process.ts";
 
+/** What npx finds in a checkout. Finding it takes npm as long as most commands take. */
+const COMMAND_LINE = "node src/cli/launch.js";
+
 /** What stands in a block, and what takes its place. */
 export type Replacements = Readonly<Record<string, string>>;
 
@@ -17,7 +20,7 @@ export function adapt(block: string, replacements: Replacements): string {
 /** Starts a script of the shell, which ends at its first failure. */
 export function startScript(script: string, env: Replacements = {}): Program {
   const { url, adminToken } = inject("hub");
-  return startProgram("sh", ["-ec", script], {
+  return startProgram("sh", ["-ec", script.replaceAll("npx wspubsub", COMMAND_LINE)], {
     DATABASE_URL: databaseUrl(),
     HUB_URL: url.replace(/^ws/, "http"),
     ADMIN_TOKEN: adminToken ?? "",

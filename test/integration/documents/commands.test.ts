@@ -10,6 +10,8 @@ import { noteSecret } from "../../support/secrets.ts";
 import { temporaryFolder } from "../../support/temporary-files.ts";
 
 const { url, sqlEndpoint } = inject("hub");
+/** A dozen programs, one after the other. */
+const SLOW = { timeout: 180_000 };
 const SECRET_LINE = /^[\w-]{43}$/m;
 
 /** What a command has printed, a line of its own. */
@@ -34,7 +36,7 @@ describe.runIf(sqlEndpoint !== null)("docs/policy.md", () => {
 });
 
 describe.runIf(sqlEndpoint !== null)("docs/cli.md", () => {
-  test("lists commands that work", async () => {
+  test("lists commands that work", SLOW, async () => {
     const { domain } = await freshDomain();
     const { id } = await freshKey(domain);
     const { key } = await freshKey(domain);
