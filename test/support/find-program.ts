@@ -7,8 +7,11 @@ import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 
+/** All of them. */
+export const PROGRAM_NAMES = ["chromium", "postgresql", "python3-requests", "deno", "bun"] as const;
+
 /** Such a program. */
-export type ProgramName = "chromium" | "postgresql" | "python3-requests";
+export type ProgramName = (typeof PROGRAM_NAMES)[number];
 
 interface Program {
   /** What people call it. */
@@ -89,7 +92,22 @@ const PROGRAMS: Readonly<Record<ProgramName, Program>> = {
     isAt: (path) => isProgramFile(path) && spawnSync(path, ["-c", "import requests"]).status === 0,
     places: () => searchPath().map((folder) => join(folder, "python3")),
   },
+  deno: npmProgram("Deno", "DENO", "deno"),
+  bun: npmProgram("Bun", "BUN", "bun"),
 };
+
+/** One that `npm ci` brings, unless it was told to run no install scripts. */
+function npmProgram(title: string, variable: string, name: string): Program {
+  const installed = join(import.meta.dirname, "../../node_modules/.bin");
+  return {
+    title,
+    variable,
+    expected: `the program file of ${title}`,
+    remedy: `run \`npm ci\` with install scripts, or set ${variable} to its program file`,
+    isAt: isProgramFile,
+    places: () => [installed, ...searchPath()].map((folder) => join(folder, name)),
+  };
+}
 
 /**
  * Where a program is: its file, but of PostgreSQL the folder with its tools; `null` when there is none.

@@ -1,0 +1,13 @@
+/** The client library where a program is killed in the middle: the hub, or the publisher. */
+import { describe, inject, test } from "vitest";
+import { expectSurvivesKills } from "../support/chaos/killed-hub.ts";
+import { expectOutboxKeeps } from "../support/chaos/killed-publisher.ts";
+
+const { sqlEndpoint } = inject("hub");
+
+describe.runIf(sqlEndpoint !== null)("nothing is lost, and nothing comes twice", () => {
+  test("where the hub is killed, twice", () => expectSurvivesKills(2));
+
+  test("where the publisher is killed and started with its outbox, three times", () =>
+    expectOutboxKeeps("node", 3));
+});

@@ -1,0 +1,52 @@
+/**
+ * An outbox in a file, for a backend that may be killed at any moment: what it has handed to the library, and with it,
+ * in the same step, which number comes next. So a program that is started again knows what it need not publish.
+ *
+ * The library puts nothing on the wire that a save does not hold: a number that no save has seen was never published.
+ */
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+
+/** A publish as the library hands it over. */
+interface Pending {
+  readonly id: string;
+  readonly messages: readonly (string | { readonly base64: string })[];
+}
+
+interface Saved {
+  readonly next: number;
+  readonly pending: readonly Pending[];
+}
+
+/** The library's option, and what the program itself wants to know. */
+export interface FileOutbox {
+  /** The number that no save has seen. */
+  readonly next: number;
+  load(): readonly Pending[];
+  save(pending: readonly Pending[]): Promise<void>;
+}
+
+/** Opens the outbox of a file, which need not be there. */
+export function openFileOutbox(file: string): FileOutbox {
+  const before: Saved = existsSync(file)
+    ? (JSON.parse(readFileSync(file, "utf8")) as Saved)
+    : { next: 0, pending: [] };
+  let { next } = before;
+  return {
+    next,
+    load: () => before.pending,
+    save: async (pending) => {
+      next = Math.max(next, ...pending.flatMap(({ messages }) => messages.map(numberAfter)));
+      const saved: Saved = { next, pending };
+      // A file that is renamed is the old one or the new one, whenever the program is killed.
+      writeFileSync(`${file}.new`, JSON.stringify(saved));
+      renameSync(`${file}.new`, file);
+    },
+  };
+}
+
+/** The number behind a message's; 0 behind one that has none. */
+function numberAfter(message: Pending["messages"][number]): number {
+  const text = typeof message === "string" ? message : atob(message.base64);
+  const number = Number.parseInt(text, 10);
+  return Number.isNaN(number) ? 0 : number + 1;
+}

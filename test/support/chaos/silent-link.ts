@@ -1,0 +1,30 @@
+/** Links that go silent with both sockets open, which nobody but the client itself can find out. */
+import { expect } from "vitest";
+import { startClient, type RuntimeName } from "./client-run.ts";
+import { startChaos } from "./exactly-once.ts";
+import { freshPlace } from "./fresh-place.ts";
+
+/** Silences both sides once while they are busy, and expects them to come back by themselves within so long. */
+export async function expectNoticesSilence(
+  runtime: RuntimeName,
+  withinSeconds: number,
+): Promise<void> {
+  const { publisher, subscriber, control, task } = await startChaos(await freshPlace());
+  const run = await startClient(runtime, task);
+  const ended = run.ended({ withinSeconds: 30 + withinSeconds });
+  await Promise.race([run.reported(/"reading"/), ended]);
+  const silentFrom = performance.now();
+  for (const proxy of [publisher, subscriber]) proxy.strandAll();
+  const back = [publisher, subscriber].map((proxy) =>
+    proxy.until((counts) => counts.connections >= 2),
+  );
+  await Promise.race([Promise.all(back), ended]);
+  expect(performance.now() - silentFrom).toBeLessThan(withinSeconds * 1000);
+  control.say("stop");
+  const through = [/"published"/, /"read"/].map((report) => run.reported(report));
+  await Promise.race([Promise.all(through), ended]);
+  // No runtime can leave a dead connection: a program that ends by itself ends with its last one.
+  for (const proxy of [publisher, subscriber]) proxy.resetStranded();
+  const { published, read } = await ended;
+  expect(read).toBe(published);
+}
