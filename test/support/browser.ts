@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium, type Page } from "playwright-core";
 import { requireProgram } from "./optional-program.ts";
+import { startProgram } from "./process.ts";
 
 const FLAGS = [
   "--headless",
@@ -23,15 +24,61 @@ export interface Browser {
   /** On a page that has nothing. */
   readonly page: Page;
   /** Puts a page of this HTML beside it; returns its address. */
-  serve(html: string): string;
+  serve: (html: string) => string;
   stop(): Promise<void>;
 }
 
 /** Starts one; rejects with what to do when there is none. */
 export async function startBrowser(): Promise<Browser> {
   const executablePath = requireProgram("chromium");
-  // Pages of another origin: the hub serves everyone. From a real server, since Chromium asks where a page comes from
-  // before it lets it connect to this machine.
+  const { origin, serve, close } = await startSite();
+  const profile = await mkdtemp(join(tmpdir(), "wspubsub-chromium-"));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    args: FLAGS,
+  });
+  const page = await context.newPage();
+  await page.goto(`${origin}/`);
+  return {
+    page,
+    serve,
+    stop: async () => {
+      await context.close();
+      close();
+      await rm(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+/** One whose pages are hidden with their window, and can be frozen then: Playwright keeps those of its own visible. */
+export async function startHidingBrowser(): Promise<Browser> {
+  const { origin, serve, close } = await startSite();
+  const profile = await mkdtemp(join(tmpdir(), "wspubsub-chromium-"));
+  const flags = [...FLAGS, "--remote-debugging-port=0", `--user-data-dir=${profile}`];
+  const program = startProgram(requireProgram("chromium"), flags);
+  const [, endpoint = ""] = await program.line(/^DevTools listening on (\S+)/);
+  const browser = await chromium.connectOverCDP(endpoint, { noDefaults: true });
+  const page = (await browser.contexts()[0]?.newPage()) ?? (await browser.newPage());
+  await page.goto(`${origin}/`);
+  return {
+    page,
+    serve,
+    stop: async () => {
+      await browser.close();
+      await program.end("SIGTERM");
+      close();
+      await rm(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Pages of another origin than the hub's: it serves everyone. */
+async function startSite(): Promise<{
+  readonly origin: string;
+  readonly serve: (html: string) => string;
+  close: () => void;
+}> {
+  // A real server, since Chromium asks where a page comes from before it lets it connect to this machine.
   const pages = new Map<string, string>();
   const site = createServer((request, response) => {
     response.setHeader("Content-Type", "text/html");
@@ -39,25 +86,14 @@ export async function startBrowser(): Promise<Browser> {
     response.end(pages.get(path) ?? "<!doctype html><title>client</title>");
   });
   await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));
-  const profile = await mkdtemp(join(tmpdir(), "wspubsub-chromium-"));
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath,
-    args: FLAGS,
-  });
-  const page = await context.newPage();
   const origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
-  await page.goto(`${origin}/`);
   return {
-    page,
+    origin,
     serve: (html) => {
       const path = `/${pages.size}`;
       pages.set(path, html);
       return origin + path;
     },
-    stop: async () => {
-      await context.close();
-      site.close();
-      await rm(profile, { recursive: true, force: true });
-    },
+    close: () => void site.close(),
   };
 }

@@ -5,28 +5,16 @@
  * The library puts nothing on the wire that a save does not hold: a number that no save has seen was never published.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-
-/** A publish as the library hands it over. */
-interface Pending {
-  readonly id: string;
-  readonly messages: readonly (string | { readonly base64: string })[];
-}
+import type { Pending } from "../../../src/client/main.ts";
+import type { NumberedOutbox } from "./traffic.ts";
 
 interface Saved {
   readonly next: number;
   readonly pending: readonly Pending[];
 }
 
-/** The library's option, and what the program itself wants to know. */
-export interface FileOutbox {
-  /** The number that no save has seen. */
-  readonly next: number;
-  load(): readonly Pending[];
-  save(pending: readonly Pending[]): Promise<void>;
-}
-
 /** Opens the outbox of a file, which need not be there. */
-export function openFileOutbox(file: string): FileOutbox {
+export function openFileOutbox(file: string): NumberedOutbox {
   const before: Saved = existsSync(file)
     ? (JSON.parse(readFileSync(file, "utf8")) as Saved)
     : { next: 0, pending: [] };

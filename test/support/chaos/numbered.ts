@@ -1,7 +1,7 @@
 /** The messages of these tests: each is made of its number, so that a reader knows which one must come, byte for byte. */
 
 /** A message, as it is sent and as it is received. */
-export type Content = string | Uint8Array<ArrayBuffer>;
+export type Content = string | Uint8Array;
 
 /** The text behind all numbered ones. */
 export const LAST = "last";

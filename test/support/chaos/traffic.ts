@@ -3,27 +3,12 @@
  * them, and says what it found wrong. It is given the library and a function to report to. It knows nothing but
  * JavaScript and `fetch`, so that Node, Deno, Bun and a page run the same lines.
  */
-import { contentOf, describeContent, isSame, LAST, type Content } from "./numbered.ts";
+import type * as client from "../../../src/client/main.ts";
+import { contentOf, describeContent, isSame, LAST } from "./numbered.ts";
 import { Pace } from "./pace.ts";
 
-/** As much of the client library as is used here. */
-export interface ClientLibrary {
-  subscribe(url: string, options?: object): LibrarySubscription;
-  openPublisher(url: string, options?: object): LibraryPublisher;
-}
-
-interface LibrarySubscription extends EventTarget, AsyncIterable<{ data: Content }> {
-  readonly state: string;
-  readonly done: Promise<void>;
-}
-
-interface LibraryPublisher extends EventTarget {
-  readonly state: string;
-  readonly done: Promise<void>;
-  publish(messages: readonly Content[]): Promise<{ cursor: string }>;
-  finish(message: Content): Promise<{ cursor: string }>;
-  close(): Promise<void>;
-}
+/** The client library. */
+export type ClientLibrary = typeof client;
 
 /** What one program is to do; goes to it as JSON. URLs of words and tokens are the control's. */
 export interface Task {
@@ -51,7 +36,13 @@ export interface Task {
 
 /** What it says meanwhile, and at last. */
 export type Report =
-  | { readonly type: "connected"; readonly role: Role; readonly isConnected: boolean }
+  /** For the n-th time, counted from 1; `isConnected: false` ends the n-th connection. */
+  | {
+      readonly type: "connected";
+      readonly role: Role;
+      readonly isConnected: boolean;
+      readonly time: number;
+    }
   /** The first message is read. */
   | { readonly type: "reading" }
   | { readonly type: "published"; readonly messages: number }
@@ -62,7 +53,7 @@ export type Report =
 export type Role = "publisher" | "subscriber";
 
 /** The library's outbox, and the number of the first message that it has not seen. */
-export interface NumberedOutbox {
+export interface NumberedOutbox extends client.Outbox {
   readonly next: number;
 }
 
@@ -175,12 +166,18 @@ function tokenOption(url: string | undefined): object {
   };
 }
 
-function reportState(target: EventTarget, role: Role, say: (report: Report) => void): void {
+function reportState(
+  target: client.Subscription | client.Publisher,
+  role: Role,
+  say: (report: Report) => void,
+): void {
   let isConnected = false;
-  target.addEventListener("state", (event) => {
-    const { connected } = (event as CustomEvent<{ connected: boolean }>).detail;
-    if (connected !== isConnected) say({ type: "connected", role, isConnected: connected });
-    isConnected = connected;
+  let time = 0;
+  target.addEventListener("state", () => {
+    if (target.connected === isConnected) return;
+    isConnected = target.connected;
+    if (isConnected) time++;
+    say({ type: "connected", role, isConnected, time });
   });
 }
 
