@@ -30,6 +30,8 @@ export interface ClientResult {
 
 const PROGRAM = join(import.meta.dirname, "client-program.ts");
 const PATIENCE_SECONDS = 60;
+/** Of what a program printed, where it failed. */
+const SHOWN_LINES = 40;
 
 /** Starts a program with a task, and with a file as the publisher's outbox; it is killed with the test, at the latest. */
 export async function startClient(
@@ -50,7 +52,8 @@ export async function startClient(
     ended: async ({ withinSeconds = PATIENCE_SECONDS } = {}) => {
       const code = await within(withinSeconds, program.exited);
       if (code === 0) return resultOf(reports());
-      throw new Error(`In ${runtime}: ended with ${code ?? "nothing"}\n${program.output()}`);
+      const lines = program.output().split("\n").slice(-SHOWN_LINES).join("\n");
+      throw new Error(`In ${runtime}: ended with ${code ?? "nothing"}\n${lines}`);
     },
     kill,
   };

@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 
 /** The server of one test. */
 export interface Control {
-  /** A GET is answered after `say`; each name is a word of its own. */
+  /** A GET is answered with 200 when the word is said, and with 204 where that takes long. */
   url(word: string): string;
   /** Answers those who wait for a word, and whoever asks for it from then on. */
   say(word: string): void;
@@ -15,6 +15,9 @@ export interface Control {
   gives(name: string, make: () => string | Promise<string>): string;
   stop(): void;
 }
+
+/** Whoever waits is told to ask again after so long: `fetch` gives up in minutes. */
+const ASK_AGAIN_MS = 20_000;
 
 /** Starts one. */
 export async function startControl(): Promise<Control> {
@@ -27,7 +30,11 @@ export async function startControl(): Promise<Control> {
     const make = makers.get(name);
     if (make !== undefined) void give(response, make);
     else if (said.has(name)) answer(response, 200, "");
-    else waiting.set(name, [...(waiting.get(name) ?? []), response]);
+    else {
+      waiting.set(name, [...(waiting.get(name) ?? []), response]);
+      const timer = setTimeout(() => answer(response, 204, ""), ASK_AGAIN_MS);
+      response.on("close", () => clearTimeout(timer));
+    }
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -36,7 +43,9 @@ export async function startControl(): Promise<Control> {
     url: (word) => `${base}/word/${word}`,
     say: (word) => {
       said.add(`/word/${word}`);
-      for (const response of waiting.get(`/word/${word}`) ?? []) answer(response, 200, "");
+      for (const response of waiting.get(`/word/${word}`) ?? []) {
+        if (!response.writableEnded) answer(response, 200, "");
+      }
       waiting.delete(`/word/${word}`);
     },
     gives: (name, make) => {

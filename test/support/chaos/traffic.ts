@@ -43,8 +43,8 @@ export type Report =
       readonly isConnected: boolean;
       readonly time: number;
     }
-  /** The first message is read. */
-  | { readonly type: "reading" }
+  /** So many messages are read: 1, or so many hundreds. */
+  | { readonly type: "reading"; readonly messages: number }
   | { readonly type: "published"; readonly messages: number }
   | { readonly type: "read"; readonly messages: number }
   | { readonly type: "fault"; readonly fault: string };
@@ -97,7 +97,7 @@ async function publishNumbers(
   });
   reportState(publisher, "publisher", say);
   const stop = new AbortController();
-  const stopped = fetch(of.stop).then(() => stop.abort());
+  const stopped = isSaid(of.stop).then(() => stop.abort());
   let next = outbox?.next ?? 0;
   let answers = 0;
   const underWay: Promise<void>[] = [];
@@ -145,14 +145,18 @@ async function readNumbers(
       next = Number.parseInt(describeContent(data), 10);
     }
     pace?.hasRead(++next);
-    if (next > 1) continue;
-    say({ type: "reading" });
-    if (of.pause !== undefined) await fetch(of.pause);
+    if (next === 1 || next % 100 === 0) say({ type: "reading", messages: next });
+    if (next === 1 && of.pause !== undefined) await isSaid(of.pause);
   }
   if (!isOver) say({ type: "fault", fault: "the loop ended before the last message" });
   await subscription.done;
   expectClosed(subscription.state, "subscriber", say);
   say({ type: "read", messages: next });
+}
+
+/** Resolves when the control says a word. */
+async function isSaid(word: string): Promise<void> {
+  while ((await fetch(word)).status !== 200);
 }
 
 function tokenOption(url: string | undefined): object {
