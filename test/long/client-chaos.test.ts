@@ -9,7 +9,7 @@ import { expectKeepsOrder } from "../support/chaos/overloaded.ts";
 import { startPreviousHub } from "../support/chaos/previous-hub.ts";
 import { expectObeysRate } from "../support/chaos/rate-limited.ts";
 import { expectOutlivesTokens } from "../support/chaos/short-tokens.ts";
-import { expectNoticesSilence } from "../support/chaos/silent-link.ts";
+import { expectNoticesSilence, expectSurvivesDeafness } from "../support/chaos/silent-link.ts";
 import { expectBoundedBehind } from "../support/chaos/slow-reader.ts";
 import { needs } from "../support/optional-program.ts";
 
@@ -70,6 +70,12 @@ describe.runIf(sqlEndpoint !== null)("the client library, for long", () => {
 
   test("where its hub has too much to do, thirty times", { timeout: 5 * MINUTE }, () =>
     expectKeepsOrder(30, seed),
+  );
+
+  test.each(["toHub", "toClient"] as const)(
+    "where all bytes %s are held up",
+    { timeout: 2 * MINUTE },
+    (direction) => expectSurvivesDeafness(direction),
   );
 
   test("in Deno, where links go silent", { timeout: 5 * MINUTE, ...needs("deno") }, () =>

@@ -1,6 +1,6 @@
 /**
  * A TCP proxy before a hub that does to connections what networks do: it cuts them at any byte, goes silent with both
- * sockets open, delays, refuses. By a seed for each new connection (fate.ts), and by command for all of them.
+ * sockets open, delays. By a seed for each new connection (fate.ts), and by command for all of them.
  *
  * It knows bytes and no WebSocket. What it has done is counted, so that tests wait for that and never for time.
  */
@@ -19,7 +19,6 @@ export interface ChaosCounts {
   open: number;
   /** Connections that were cut, of both ends or of one, or went silent for ever. */
   cuts: number;
-  refused: number;
   /** Bytes that were passed on. */
   bytesToClients: number;
   bytesToHub: number;
@@ -34,8 +33,6 @@ export interface ChaosProxy {
   until(isSo: (counts: Readonly<ChaosCounts>) => boolean): Promise<void>;
   /** What becomes of connections from now on; `null`: nothing. */
   setFates(next: (() => Fate) | null): void;
-  /** Cuts all that there are: with RST, or with FIN. */
-  cutAll(how?: "reset" | "end"): void;
   /** Leaves all that there are silent for ever, with both sockets open. New ones pass. */
   strandAll(): void;
   /** Resets those that are silent for ever, as an operating system does in the end. */
@@ -44,8 +41,6 @@ export interface ChaosProxy {
   freeze(direction?: Direction | "both"): void;
   /** Lets go on what `freeze` holds up. */
   thaw(): void;
-  /** Resets the next so many connections as they come. */
-  refuse(count: number): void;
   stop(): Promise<void>;
 }
 
@@ -65,8 +60,7 @@ interface Link {
 export async function startChaosProxy(hubUrl: string): Promise<ChaosProxy> {
   const { hostname, port } = new URL(hubUrl);
   let nextFate: (() => Fate) | null = null;
-  let toRefuse = 0;
-  const counts = { connections: 0, open: 0, cuts: 0, refused: 0, bytesToClients: 0, bytesToHub: 0 };
+  const counts = { connections: 0, open: 0, cuts: 0, bytesToClients: 0, bytesToHub: 0 };
   const changes = new EventEmitter().setMaxListeners(0);
   const links = new Set<Link>();
   const gates: Record<Direction, Gate> = { toHub: new Gate(), toClient: new Gate() };
@@ -108,12 +102,6 @@ export async function startChaosProxy(hubUrl: string): Promise<ChaosProxy> {
     note("open");
     client.on("close", () => note("open", -1));
     client.on("error", () => {});
-    if (toRefuse > 0) {
-      toRefuse--;
-      client.resetAndDestroy();
-      note("refused");
-      return;
-    }
     const fate = nextFate?.() ?? NO_FATE;
     const upstream = connect({ host: hostname, port: Number(port), noDelay: true });
     upstream.on("error", () => {});
@@ -168,9 +156,6 @@ export async function startChaosProxy(hubUrl: string): Promise<ChaosProxy> {
       while (!isSo(counts)) await once(changes, "change");
     },
     setFates: (next) => void (nextFate = next),
-    cutAll: (how = "reset") => {
-      for (const link of links) if (!link.isStranded) cut(link, how);
-    },
     strandAll: () => {
       for (const link of links) if (!link.isStranded) strand(link);
     },
@@ -189,7 +174,6 @@ export async function startChaosProxy(hubUrl: string): Promise<ChaosProxy> {
     thaw: () => {
       for (const each of DIRECTIONS) gates[each].reopen();
     },
-    refuse: (count) => void (toRefuse += count),
     stop: async () => {
       server.close();
       for (const { client, upstream } of links) {

@@ -1,5 +1,6 @@
 /** Links that go silent with both sockets open, which nobody but the client itself can find out. */
 import { expect } from "vitest";
+import type { Direction } from "./chaos-proxy.ts";
 import { startClient, type RuntimeName } from "./client-run.ts";
 import { startChaos } from "./exactly-once.ts";
 import { freshPlace } from "./fresh-place.ts";
@@ -25,6 +26,23 @@ export async function expectNoticesSilence(
   await Promise.race([Promise.all(through), ended]);
   // No runtime can leave a dead connection: a program that ends by itself ends with its last one.
   for (const proxy of [publisher, subscriber]) proxy.resetStranded();
+  const { published, read } = await ended;
+  expect(read).toBe(published);
+}
+
+/** Holds up one direction until both sides have noticed, and expects nothing lost when it is let go. */
+export async function expectSurvivesDeafness(direction: Direction): Promise<void> {
+  const { publisher, subscriber, control, task } = await startChaos(await freshPlace());
+  const run = await startClient("node", task);
+  const ended = run.ended();
+  await Promise.race([run.reported(/"reading"/), ended]);
+  for (const proxy of [publisher, subscriber]) proxy.freeze(direction);
+  const noticed = ["publisher", "subscriber"].map((role) =>
+    run.reported(new RegExp(`"${role}","isConnected":false`)),
+  );
+  await Promise.race([Promise.all(noticed), ended]);
+  for (const proxy of [publisher, subscriber]) proxy.thaw();
+  control.say("stop");
   const { published, read } = await ended;
   expect(read).toBe(published);
 }
