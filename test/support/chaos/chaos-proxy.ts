@@ -91,9 +91,6 @@ export async function startChaosProxy(hubUrl: string): Promise<ChaosProxy> {
       case "ghost":
         strand(link);
         link.client.resetAndDestroy();
-        return;
-      case "strand":
-        strand(link);
     }
   };
 

@@ -13,9 +13,8 @@ export type Fate =
   | {
       /**
        * `reset` and `end` cut both ends, with RST and with FIN. `ghost` cuts the client's alone: the hub hears nothing.
-       * `strand` cuts neither: both sockets stay, and nothing passes any more.
        */
-      readonly kind: "reset" | "end" | "ghost" | "strand";
+      readonly kind: "reset" | "end" | "ghost";
       /** Comes after so many bytes of both directions together. */
       readonly afterBytes: number;
       /** How long each chunk is held up. */
@@ -28,17 +27,17 @@ const MOST_BYTES = 8192;
 const HANDSHAKES_CUT = 0.15;
 const MOST_DELAY_MS = 10;
 
-/** Draws a fate for one connection after the other; a share of them strands, which clients notice only in seconds. */
-export function drawFates(seed: number, { stranded = 0 }: { stranded?: number } = {}): () => Fate {
+/** Draws a fate for one connection after the other that comes after so many bytes at most. */
+export function drawFates(seed: number, mostBytes: number = MOST_BYTES): () => Fate {
   const random = createSeededRandom(seed);
   const oneOf = <Item>(...items: readonly [Item, ...Item[]]): Item =>
     items[Math.floor(random() * items.length)] ?? items[0];
   return () => {
     const isEarly = random() < HANDSHAKES_CUT;
-    const [least, most] = isEarly ? [1, HANDSHAKE_BYTES] : [HANDSHAKE_BYTES, MOST_BYTES];
+    const [least, most] = isEarly ? [1, HANDSHAKE_BYTES] : [HANDSHAKE_BYTES, mostBytes];
     const afterBytes = Math.round(least * (most / least) ** random());
     const delayMs = oneOf(0, Math.floor(random() * MOST_DELAY_MS));
-    const kind = random() < stranded ? "strand" : oneOf("reset", "end", "ghost");
+    const kind = oneOf("reset", "end", "ghost");
     return { kind, afterBytes, delayMs };
   };
 }

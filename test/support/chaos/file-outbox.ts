@@ -4,7 +4,8 @@
  *
  * The library puts nothing on the wire that a save does not hold: a number that no save has seen was never published.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { rename, writeFile } from "node:fs/promises";
 import type { Pending } from "../../../src/client/main.ts";
 import type { NumberedOutbox } from "./traffic.ts";
 
@@ -26,8 +27,8 @@ export function openFileOutbox(file: string): NumberedOutbox {
       next = Math.max(next, ...pending.flatMap(({ messages }) => messages.map(numberAfter)));
       const saved: Saved = { next, pending };
       // A file that is renamed is the old one or the new one, whenever the program is killed.
-      writeFileSync(`${file}.new`, JSON.stringify(saved));
-      renameSync(`${file}.new`, file);
+      await writeFile(`${file}.new`, JSON.stringify(saved));
+      await rename(`${file}.new`, file);
     },
   };
 }
