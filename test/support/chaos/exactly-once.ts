@@ -63,7 +63,10 @@ export async function expectExactlyOnce(
   publisher.setFates(drawFates(seed));
   subscriber.setFates(drawFates(seed + 1));
   const run = await start({ ...task, cannotFinish });
-  const ended = run.ended({ withinSeconds: 15 + cuts });
+  const ended = run.ended({ withinSeconds: 45 + cuts * 3 }).catch((cause: unknown) => {
+    const counts = JSON.stringify([publisher.counts, subscriber.counts]);
+    throw new Error(`Failed with seed ${seed} after ${counts}`, { cause });
+  });
   const cutOften = [publisher, subscriber].map(async (proxy) => {
     await proxy.until((counts) => counts.cuts >= cuts);
     // From here on it must come through, so that the other one is cut as often.

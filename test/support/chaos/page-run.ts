@@ -47,7 +47,7 @@ export async function startInPage(beside: Page, task: Task): Promise<ClientRun &
         withinSeconds,
         through.then(() => true),
       );
-      if (isThrough === null) throw new Error(`Not through:\n${lines.join("\n")}`);
+      if (isThrough === null) throw new Error(`Not through:\n${lines.slice(-40).join("\n")}`);
       // The last report may be on its way when the page is through.
       await page.evaluate(() => (globalThis as unknown as PageGlobals).report("through"));
       return resultOf(parseReports(lines));
