@@ -1,5 +1,5 @@
 /** The client library in a real browser whose connections break. */
-import { afterAll, beforeAll, describe, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, inject, test, vi } from "vitest";
 import { startBrowser, type Browser } from "../support/browser.ts";
 import { expectExactlyOnce } from "../support/chaos/exactly-once.ts";
 import { freshPlace } from "../support/chaos/fresh-place.ts";
@@ -7,6 +7,8 @@ import { startInPage } from "../support/chaos/page-run.ts";
 import { needs } from "../support/optional-program.ts";
 
 const { sqlEndpoint } = inject("hub");
+// For machines that are busy.
+vi.setConfig({ testTimeout: 180_000 });
 
 describe.runIf(sqlEndpoint !== null)("the client in a browser", needs("chromium"), () => {
   let browser: Browser;

@@ -1,5 +1,5 @@
 /** The client library behind connections that break: nothing lost, nothing twice, in order, and nothing left. */
-import { describe, inject, test } from "vitest";
+import { describe, inject, test, vi } from "vitest";
 import { startClient } from "../support/chaos/client-run.ts";
 import { expectExactlyOnce } from "../support/chaos/exactly-once.ts";
 import { freshPlace } from "../support/chaos/fresh-place.ts";
@@ -7,6 +7,8 @@ import { startPreviousHub } from "../support/chaos/previous-hub.ts";
 import { needs } from "../support/optional-program.ts";
 
 const { sqlEndpoint } = inject("hub");
+// For machines that are busy.
+vi.setConfig({ testTimeout: 180_000 });
 
 describe.runIf(sqlEndpoint !== null)("cut at any byte, on both sides", () => {
   test("in Node, fifty times", async () => {

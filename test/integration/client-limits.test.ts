@@ -1,5 +1,5 @@
 /** The client library where something ends, is silent or is not enough: nothing is lost, and nothing comes twice. */
-import { describe, inject, test } from "vitest";
+import { describe, inject, test, vi } from "vitest";
 import { expectKeepsOrder } from "../support/chaos/overloaded.ts";
 import { expectObeysRate } from "../support/chaos/rate-limited.ts";
 import { expectOutlivesTokens } from "../support/chaos/short-tokens.ts";
@@ -7,6 +7,8 @@ import { expectNoticesSilence } from "../support/chaos/silent-link.ts";
 import { expectBoundedBehind } from "../support/chaos/slow-reader.ts";
 
 const { sqlEndpoint } = inject("hub");
+// For machines that are busy.
+vi.setConfig({ testTimeout: 180_000 });
 
 describe.runIf(sqlEndpoint !== null)("the client goes on", () => {
   test("where tokens last two seconds, three of them", () => expectOutlivesTokens(3));

@@ -29,7 +29,7 @@ export interface ClientResult {
 }
 
 const PROGRAM = join(import.meta.dirname, "client-program.ts");
-const PATIENCE_SECONDS = 60;
+const PATIENCE_SECONDS = 150;
 /** Of what a program printed, where it failed. */
 const SHOWN_LINES = 40;
 

@@ -9,7 +9,7 @@ import { runTraffic, type Report } from "./traffic.ts";
 
 /** So few that hardly any topic is through with its first connections. */
 const MOST_BYTES = 4000;
-const PATIENCE_SECONDS = 50;
+const PATIENCE_SECONDS = 150;
 
 /** Has so many topics published and read at a time, to their end. */
 export async function expectFinishesUnderCuts(topics: number, seed: number): Promise<void> {

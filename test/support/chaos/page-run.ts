@@ -12,7 +12,7 @@ interface PageGlobals {
   readonly report: (line: string) => Promise<void>;
 }
 
-const PATIENCE_SECONDS = 60;
+const PATIENCE_SECONDS = 150;
 
 /** Starts a task in a fresh page beside another one. */
 export async function startInPage(beside: Page, task: Task): Promise<ClientRun & { page: Page }> {
