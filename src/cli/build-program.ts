@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import * as v from "valibot";
 import { addDomainCommands } from "./domains/add-domain-commands.ts";
+import { addMessageCommands } from "./messages/add-message-commands.ts";
 import { addKeyCommands } from "./keys/add-key-commands.ts";
 import { addTokenCommands } from "./tokens/add-token-commands.ts";
 import { addTopicCommands } from "./topics/add-topic-commands.ts";
@@ -25,12 +26,14 @@ Exit codes: 0 done, 1 could not be done, 2 wrong usage.
 Examples:
   wspubsub keys create example --username you@example.com
   wspubsub domains set example --publishers shared --history-messages 1000
-  wspubsub topics list example --json`;
+  wspubsub topics list example --json
+  wspubsub pub example news 'Good morning'
+  wspubsub sub example news --since -10`;
 
 /** Builds it; parsing throws a CommanderError, a UsageError or a UserError. */
 export function buildProgram(output: Output): Command {
   const program = new Command("wspubsub")
-    .description("Runs a wspubsub hub's keys, domains, tokens and topics.")
+    .description("Runs a wspubsub hub's keys, domains, tokens and topics, and moves messages.")
     .option("--json", "print JSON on stdout and nothing else there")
     .option("--state <dir>", "where npm run dev keeps its state (default: .wspubsub)")
     .version(readVersion())
@@ -48,6 +51,7 @@ export function buildProgram(output: Output): Command {
   addDomainCommands(program, session);
   addTokenCommands(program, session);
   addTopicCommands(program, session);
+  addMessageCommands(program, session);
   return program;
 }
 
@@ -67,6 +71,7 @@ function readVersion(): string {
 
 /** The long names of all options of a program and its commands. */
 export function listOptions(program: Command): string[] {
-  const own = program.options.map((option) => option.name());
+  // npm knows `--no-reconnect` as a "reconnect" that is false.
+  const own = program.options.map((option) => option.name().replace(/^no-/, ""));
   return [...new Set([...own, ...program.commands.flatMap(listOptions)])];
 }

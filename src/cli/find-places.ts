@@ -24,6 +24,10 @@ export interface Places {
   readonly database: DatabaseUrl | null;
   /** Or what is missing, as a clause. */
   readonly hub: Result<HubPlace>;
+  /** The hub alone, for what needs no admin token; `null` where none is known. */
+  readonly hubUrl: string | null;
+  /** Whether that is the hub of `npm run dev`. */
+  readonly isRunningHub: boolean;
 }
 
 /** Finds them; throws a UserError for a setting that is wrong. */
@@ -36,12 +40,15 @@ export function findPlaces(state: string): Places {
     return {
       database: database ?? parseRunning(running),
       hub: ok({ url: running.hubUrl, adminToken: running.adminToken }),
+      hubUrl: running.hubUrl,
+      isRunningHub: true,
     };
   }
   if (running !== null && hubUrl !== null && isSameHub(hubUrl, running.hubUrl)) {
-    return { database, hub: joinHub(running.hubUrl, adminToken ?? running.adminToken) };
+    const hub = joinHub(running.hubUrl, adminToken ?? running.adminToken);
+    return { database, hub, hubUrl, isRunningHub: true };
   }
-  return { database, hub: joinHub(hubUrl, adminToken) };
+  return { database, hub: joinHub(hubUrl, adminToken), hubUrl, isRunningHub: false };
 }
 
 function agrees(
@@ -76,18 +83,19 @@ function findHubUrl(): string | null {
   return parsed.value;
 }
 
-function parseHubUrl(text: string): Result<string> {
-  if (!URL.canParse(text)) return err("HUB_URL is not a URL: https://HOST");
+/** Reads a hub's URL, without a slash at its end; the error names it and quotes nothing. */
+export function parseHubUrl(text: string, name: string = "HUB_URL"): Result<string> {
+  if (!URL.canParse(text)) return err(`${name} is not a URL: https://HOST`);
   const url = new URL(text);
   if (url.protocol !== "https:" && url.protocol !== "http:") {
-    return err("HUB_URL does not begin with https:// or http://");
+    return err(`${name} does not begin with https:// or http://`);
   }
-  // The admin token would travel in the clear.
+  // The admin token, and keys, would travel in the clear.
   if (url.protocol === "http:" && !isLoopback(url.hostname)) {
-    return err("HUB_URL must begin with https:// unless its host is localhost");
+    return err(`${name} must begin with https:// unless its host is localhost`);
   }
   if (url.username !== "" || url.search !== "" || url.hash !== "") {
-    return err("HUB_URL must have no user, query or fragment: https://HOST");
+    return err(`${name} must have no user, query or fragment: https://HOST`);
   }
   return ok(`${url.origin}${url.pathname}`.replace(/\/+$/, ""));
 }

@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { Database } from "../local/database/database.ts";
 import { UserError } from "../local/fail.ts";
 import { DEFAULT_STATE } from "../local/dev-options.ts";
+import { isSameHub } from "../local/same-place.ts";
 import { findPlaces, type Places } from "./find-places.ts";
 import { Hub } from "./hub.ts";
 import type { Output } from "./output/output.ts";
@@ -56,10 +57,39 @@ export class Session {
     return hub.ok ? new Hub(hub.value) : hub.error;
   }
 
+  /** The hub's URL, for what needs no admin token; throws a UserError where no hub is known. */
+  get hubUrl(): string {
+    const { hubUrl } = this.#findPlaces();
+    if (hubUrl !== null) return hubUrl;
+    throw new UserError(
+      "HUB_URL is missing: put it into .dev.vars or into the environment, or start npm run dev",
+    );
+  }
+
+  /** Whether the hub is that of `npm run dev`, whose keys everybody knows. */
+  get isRunningHub(): boolean {
+    return this.#findPlaces().isRunningHub;
+  }
+
+  /** The admin token of a hub, `null` where it is another's or not known. */
+  findAdminToken(url: string): string | null {
+    const { hub } = this.#findPlaces();
+    return hub.ok && isSameHub(hub.value.url, url) ? hub.value.adminToken : null;
+  }
+
+  /** Whether stdout is for scripts. */
+  get isJson(): boolean {
+    return this.#program.getOptionValue("json") === true;
+  }
+
+  /** Prints a part of what goes on and on; throws an OutputError where it is not taken, and waits until it is. */
+  write(data: string | Uint8Array): Promise<void> {
+    return this.#output.write(data);
+  }
+
   /** Prints what was asked for: `value` for scripts, or the text for people, a line or several. */
   print(value: unknown, text: string | readonly string[]): void {
-    const isJson = this.#program.getOptionValue("json") === true;
-    const lines = isJson ? [printableJson(value)] : [text].flat().map(printable);
+    const lines = this.isJson ? [printableJson(value)] : [text].flat().map(printable);
     this.#output.print(`${lines.join("\n")}\n`);
   }
 
@@ -72,6 +102,11 @@ export class Session {
   /** Says something beside it, in one line. */
   note(line: string): void {
     this.#output.note(`${printable(line)}\n`);
+  }
+
+  /** Says how far something is, on a line of stderr that the next word replaces; for terminals. */
+  overwrite(line: string): void {
+    this.#output.note(`\r${printable(line)}\u001b[K`);
   }
 
   #findPlaces(): Places {

@@ -3,10 +3,9 @@
  * it, the user is told so and what to do, whatever came between: no answer of Postgres, a signal, an output that takes
  * nothing.
  */
-import { writeSync } from "node:fs";
 import { UserError } from "../local/fail.ts";
 import { NoAnswerError } from "../local/database/database.ts";
-import { printableLines } from "./output/printable.ts";
+import { beforeTheEnd } from "./before-the-end.ts";
 
 /** Something to be made and shown. */
 export interface Unseen<T> {
@@ -19,9 +18,6 @@ export interface Unseen<T> {
   /** Shows it; resolves when the system has taken it. */
   readonly show: (made: NonNullable<T>) => Promise<void>;
 }
-
-/** The signals by which people and systems end a command. */
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Codes of failures before there was a connection: nothing was sent. */
 const UNCONNECTED: ReadonlySet<string> = new Set(
@@ -68,22 +64,4 @@ function explain(cause: unknown, clause: string): Error {
   return cause instanceof UserError
     ? new UserError(`${cause.message}:\n${clause}`, { cause })
     : new Error(clause, { cause });
-}
-
-/** Says a clause when a signal ends the process; then the signal does what it does. */
-function beforeTheEnd(clause: () => string): () => void {
-  const listener = (signal: NodeJS.Signals): void => {
-    stop();
-    try {
-      writeSync(process.stderr.fd, `${printableLines(`${signal}: ${clause()}`)}\n`);
-    } catch {
-      // Whatever the system says: nobody is there to read it.
-    }
-    process.kill(process.pid, signal);
-  };
-  const stop = (): void => {
-    for (const signal of SIGNALS) process.off(signal, listener);
-  };
-  for (const signal of SIGNALS) process.on(signal, listener);
-  return stop;
 }

@@ -37,6 +37,12 @@ export class Output {
     this.#printed = before.then(async (failure) => failure ?? (await write));
   }
 
+  /** Writes to stdout, and waits until the system has taken it; throws an OutputError where it did not. */
+  async write(data: string | Uint8Array): Promise<void> {
+    const failure = await writeTo(this.#stdout, data);
+    if (failure !== null) throw new OutputError(failure);
+  }
+
   /** Writes to stderr. */
   note(text: string): void {
     this.#noted = Promise.all([this.#noted, writeTo(this.#stderr, text)]);
@@ -51,7 +57,7 @@ export class Output {
 
 function writeTo(
   stream: NodeJS.WritableStream,
-  text: string,
+  data: string | Uint8Array,
 ): Promise<NodeJS.ErrnoException | null> {
-  return new Promise((resolve) => stream.write(text, (error) => resolve(error ?? null)));
+  return new Promise((resolve) => stream.write(data, (error) => resolve(error ?? null)));
 }

@@ -20,7 +20,16 @@ export function printableLines(text: string): string {
 
 /** JSON for scripts, which a terminal may show, too: it reads as any other JSON of the value. */
 export function printableJson(value: unknown): string {
-  return JSON.stringify(value, null, 2).replaceAll(UNPRINTABLE_IN_JSON, (character) =>
+  return escape(JSON.stringify(value, null, 2));
+}
+
+/** The same in one line. */
+export function printableJsonLine(value: unknown): string {
+  return escape(JSON.stringify(value));
+}
+
+function escape(json: string): string {
+  return json.replaceAll(UNPRINTABLE_IN_JSON, (character) =>
     // As UTF-16 units: JSON has no other way (RFC 8259, section 7).
     character.replaceAll(/[^]/g, (unit) => `\\u${codeOf(unit).padStart(4, "0")}`),
   );
