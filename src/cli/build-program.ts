@@ -5,9 +5,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import * as v from "valibot";
+import { addDoctorCommand } from "./doctor/add-doctor-command.ts";
 import { addDomainCommands } from "./domains/add-domain-commands.ts";
-import { addMessageCommands } from "./messages/add-message-commands.ts";
 import { addKeyCommands } from "./keys/add-key-commands.ts";
+import { addLatencyCommand } from "./latency/add-latency-command.ts";
+import { addMessageCommands } from "./messages/add-message-commands.ts";
 import { addTokenCommands } from "./tokens/add-token-commands.ts";
 import { addTopicCommands } from "./topics/add-topic-commands.ts";
 import type { Output } from "./output/output.ts";
@@ -52,6 +54,8 @@ export function buildProgram(output: Output): Command {
   addTokenCommands(program, session);
   addTopicCommands(program, session);
   addMessageCommands(program, session);
+  addLatencyCommand(program, session);
+  addDoctorCommand(program, session);
   return program;
 }
 

@@ -59,11 +59,16 @@ export class Session {
 
   /** The hub's URL, for what needs no admin token; throws a UserError where no hub is known. */
   get hubUrl(): string {
-    const { hubUrl } = this.#findPlaces();
-    if (hubUrl !== null) return hubUrl;
+    const url = this.findHubUrl();
+    if (url !== null) return url;
     throw new UserError(
       "HUB_URL is missing: put it into .dev.vars or into the environment, or start npm run dev",
     );
+  }
+
+  /** The same, `null` where no hub is known. */
+  findHubUrl(): string | null {
+    return this.#findPlaces().hubUrl;
   }
 
   /** Whether the hub is that of `npm run dev`, whose keys everybody knows. */

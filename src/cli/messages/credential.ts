@@ -49,7 +49,15 @@ export async function findCredential(
   options: CredentialOptions,
   isStdinFree: boolean,
 ): Promise<Credential | null> {
-  const { key, keyFile, token, tokenFile } = options;
+  return (await findGivenCredential(session, options, isStdinFree)) ?? findSet();
+}
+
+/** The same of the options alone. */
+export async function findGivenCredential(
+  session: Session,
+  { key, keyFile, token, tokenFile }: CredentialOptions,
+  isStdinFree: boolean,
+): Promise<Credential | null> {
   const given = [key, keyFile, token, tokenFile].filter((option) => option !== undefined);
   if (given.length > 1) {
     throw new UsageError("Give one of --key-file, --token-file, --key and --token");
@@ -57,8 +65,7 @@ export async function findCredential(
   if (keyFile !== undefined) return readCredential("key", keyFile, isStdinFree);
   if (tokenFile !== undefined) return readCredential("token", tokenFile, isStdinFree);
   if (key !== undefined) return warnOf(session, "key", key);
-  if (token !== undefined) return warnOf(session, "token", token);
-  return findSet();
+  return token === undefined ? null : warnOf(session, "token", token);
 }
 
 /** The key that npm run dev gives a domain, where the hub is that one and nothing else is set. */

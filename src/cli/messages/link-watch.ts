@@ -11,7 +11,7 @@ import {
 } from "../../client/main.ts";
 import { UserError } from "../../local/fail.ts";
 import type { Session } from "../session.ts";
-import { remedyFor, type Attempt } from "./remedy.ts";
+import { describeRefusal, type Attempt } from "./remedy.ts";
 
 /** Milliseconds that the hub has to let it in the first time; tests name fewer. */
 const FIRST_MS = Number(process.env["WSPUBSUB_CONNECT_LIMIT_MS"] ?? 10_000);
@@ -50,6 +50,11 @@ export class LinkWatch {
     };
   }
 
+  /** Whether the hub has ever let it in: before that nothing can have happened. */
+  get hasBeenIn(): boolean {
+    return this.#hasBeenIn;
+  }
+
   /** Begins. */
   watch(watched: Watched): void {
     const timer = setTimeout(() => this.#fail(this.#lastError), FIRST_MS);
@@ -65,13 +70,11 @@ export class LinkWatch {
   explain(error: unknown): Error {
     if (!(error instanceof HubError))
       return error instanceof Error ? error : new Error(String(error));
-    const remedy = remedyFor(error.slug, this.#options);
     if (error.code === NO_CLOSE_FRAME) {
       const where = `${this.#hasBeenIn ? "Lost" : "Cannot reach"} the hub at ${this.#options.hubUrl}`;
       return new UserError(`${where} (${error.slug}): wspubsub doctor finds out why`);
     }
-    const what = `The hub refused (${error.slug}): ${error.detail}`;
-    return new UserError(remedy === null ? what : `${what}: ${remedy}`);
+    return new UserError(describeRefusal(error, this.#options));
   }
 
   #note({ state, connected, error }: StateChange): void {

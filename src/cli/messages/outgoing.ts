@@ -102,14 +102,10 @@ export class Outgoing {
 /** Some messages cannot be published; the others can. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
-  /** The hub's slug, `null` where it was not asked. */
-  readonly slug: string | null;
 
   constructor(name: string, cause: HubError | RangeError) {
-    const slug = cause instanceof HubError ? cause.slug : null;
     const what = cause instanceof HubError ? `${cause.slug}: ${cause.detail}` : cause.message;
     super(`${name} refused (${what})`, { cause });
-    this.slug = slug;
   }
 }
 

@@ -9,7 +9,6 @@ import type { Session } from "../session.ts";
 import { linkOptions, type Credential } from "./credential.ts";
 import { LinkWatch } from "./link-watch.ts";
 import { Outgoing, RefusedError, type Acknowledged, type Batch } from "./outgoing.ts";
-import { remedyFor, type Attempt } from "./remedy.ts";
 import { socketUrl, type TopicAddress } from "./topic-address.ts";
 
 /** What to publish, and how. */
@@ -26,8 +25,8 @@ export async function publishMessages(
   batches: AsyncIterable<Batch>,
   { credential, takeover, finish }: PublishOptions,
 ): Promise<void> {
-  const attempt: Attempt = { ...address, does: "publish" };
-  const watch = new LinkWatch({ ...attempt, session, hubUrl: address.hubUrl, reconnects: true });
+  const { hubUrl } = address;
+  const watch = new LinkWatch({ ...address, does: "publish", session, hubUrl, reconnects: true });
   const publisher = openPublisher(socketUrl("pub", address), {
     ...linkOptions(credential),
     ...watch.linkOptions,
@@ -37,7 +36,7 @@ export async function publishMessages(
   const acknowledged = printReceipts(session);
   const outgoing = new Outgoing(publisher, acknowledged);
   const stopProgress = startProgress(session, () => outgoing.progress);
-  const stopListening = beforeTheEnd(() => outgoing.doubt);
+  const stopListening = beforeTheEnd(doubt);
   try {
     await Promise.race([publishAll(), outgoing.failed]);
     if (finish) await acknowledged((await publisher.finish()).cursor, 0);
@@ -54,16 +53,20 @@ export async function publishMessages(
     await outgoing.settle();
   }
 
+  /** What nobody knows of, as a clause. */
+  function doubt(): string {
+    return watch.hasBeenIn ? outgoing.doubt : "Nothing was published";
+  }
+
   /** What is under way beside a message that is refused is not lost. */
   async function explain(error: unknown): Promise<Error> {
     if (!(error instanceof RefusedError)) {
       const { message } = watch.explain(error);
       if (error instanceof OutputError) return error;
-      return new UserError([message, outgoing.doubt].filter(Boolean).join(". "), { cause: error });
+      return new UserError([message, doubt()].filter(Boolean).join(". "), { cause: error });
     }
     await outgoing.settle();
-    const remedy = error.slug === null ? null : remedyFor(error.slug, attempt);
-    return new UserError(remedy === null ? error.message : `${error.message}: ${remedy}`);
+    return new UserError(error.message, { cause: error });
   }
 }
 

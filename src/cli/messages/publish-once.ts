@@ -11,7 +11,7 @@ import type { Session } from "../session.ts";
 import { bearerOf, type Credential } from "./credential.ts";
 import type { Batch } from "./outgoing.ts";
 import { readProblem } from "./read-problem.ts";
-import { remedyFor } from "./remedy.ts";
+import { describeRefusal } from "./remedy.ts";
 import { messagesUrl, type TopicAddress } from "./topic-address.ts";
 
 /** What to publish, and how. */
@@ -75,9 +75,8 @@ function describe(status: number, answer: unknown, address: TopicAddress): UserE
       `${address.hubUrl} answers ${status} and not as a hub does: check HUB_URL`,
     );
   }
-  const remedy = status >= 500 ? AGAIN : remedyFor(problem.slug, { ...address, does: "publish" });
-  const what = printable(`The hub refused (${problem.slug}): ${problem.detail}`);
-  return new UserError(remedy === null ? what : `${what}: ${remedy}`);
+  const what = printable(describeRefusal(problem, { ...address, does: "publish" }));
+  return new UserError(status >= 500 ? `${what}. ${AGAIN}` : what);
 }
 
 async function readAll(batches: AsyncIterable<Batch>): Promise<(string | { base64: string })[]> {

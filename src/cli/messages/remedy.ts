@@ -8,6 +8,23 @@ export interface Attempt {
   readonly does: "publish" | "subscribe";
 }
 
+/** The details that speak to programs, in words for a command line. */
+const DETAILS: ReadonlyMap<string, string> = new Map([
+  ["publisher-conflict", "another publisher is there"],
+  ["topic-not-live", "nobody publishes to the topic"],
+  ["topic-shared", "a topic of a shared domain has no end"],
+]);
+
+/** What the hub said no to, why, and what to do, in one line. */
+export function describeRefusal(
+  { slug, detail }: { readonly slug: string; readonly detail: string },
+  attempt: Attempt,
+): string {
+  const remedy = remedyFor(slug, attempt);
+  const what = `The hub refused (${slug}): ${DETAILS.get(slug) ?? detail}`;
+  return remedy === null ? what : `${what}. ${upperFirst(remedy)}`;
+}
+
 /** A clause that tells what to do, `null` where nothing is known that helps. */
 export function remedyFor(slug: string, { domain, topic, does }: Attempt): string | null {
   const name = lastArgument(domain);
@@ -32,11 +49,11 @@ export function remedyFor(slug: string, { domain, topic, does }: Attempt): strin
     case "topic-not-live":
       return "start it with wspubsub pub, or wait for it";
     case "publisher-conflict":
-      return `--takeover displaces the other; wspubsub domains set ${shellQuote(domain)} --publishers shared lets many publish`;
+      return `displace it with --takeover, or let many publish: wspubsub domains set ${shellQuote(domain)} --publishers shared`;
     case "publisher-displaced":
-      return "another publisher has taken the topic over";
+      return "only one publishes in an exclusive domain";
     case "topic-shared":
-      return "a topic of a shared domain has no end: leave --finish out";
+      return "leave --finish out";
     case "too-many-requests":
       return "wait a minute";
     case "key-store-unavailable":
@@ -46,4 +63,8 @@ export function remedyFor(slug: string, { domain, topic, does }: Attempt): strin
     default:
       return null;
   }
+}
+
+function upperFirst(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
