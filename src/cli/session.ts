@@ -76,10 +76,16 @@ export class Session {
     return this.#findPlaces().isRunningHub;
   }
 
+  /** Whether a URL is that of the hub which is set. */
+  isSetHub(url: string): boolean {
+    const set = this.findHubUrl();
+    return set !== null && isSameHub(set, url);
+  }
+
   /** The admin token of a hub, `null` where it is another's or not known. */
   findAdminToken(url: string): string | null {
     const { hub } = this.#findPlaces();
-    return hub.ok && isSameHub(hub.value.url, url) ? hub.value.adminToken : null;
+    return hub.ok && this.isSetHub(url) ? hub.value.adminToken : null;
   }
 
   /** Whether stdout is for scripts. */

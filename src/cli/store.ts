@@ -120,6 +120,11 @@ export class Store {
     return firstOf(await this.#keys(FIND_KEY, [id]));
   }
 
+  /** The same of a hash. */
+  async findKeyByHash(hash: string): Promise<KeyRow | null> {
+    return firstOf(await this.#keys(FIND_KEY_BY_HASH, [hash]));
+  }
+
   /** Stores a new key; the row tells what became of it. */
   async createKey(key: NewKey, about: KeyDetails): Promise<KeyRow> {
     const created = firstOf(await this.#keys(CREATE_KEY, newKeyParams(key, about)));
@@ -138,7 +143,7 @@ export class Store {
   ): Promise<{ readonly isNew: boolean; readonly row: KeyRow }> {
     const created = firstOf(await this.#keys(IMPORT_KEY, newKeyParams(key, about)));
     if (created !== null) return { isNew: true, row: created };
-    const known = firstOf(await this.#keys(FIND_KEY_BY_HASH, [key.hash]));
+    const known = await this.findKeyByHash(key.hash);
     if (known === null) throw new UserError("The key was removed just now: run it again");
     return { isNew: false, row: known };
   }

@@ -1,6 +1,5 @@
 /** `wspubsub doctor`: its arguments, options and help. */
 import { Argument, Option, type Command } from "commander";
-import { isSameHub } from "../../local/same-place.ts";
 import { parseHubUrl } from "../find-places.ts";
 import { parsed, parseDomainName, parseTopicName } from "../input/arguments.ts";
 import {
@@ -39,8 +38,8 @@ export function addDoctorCommand(program: Command, session: Session): void {
     .action(async (given: string | undefined, options: DoctorOptions) => {
       const { domain = null, topic = null } = options;
       if (topic !== null && domain === null) throw new UsageError("--topic goes with --domain");
-      const set = session.findHubUrl();
-      const isOther = given !== undefined && set !== null && !isSameHub(given, set);
+      const isOther =
+        given !== undefined && session.findHubUrl() !== null && !session.isSetHub(given);
       // What is set is the set hub's, and no other hub's to see.
       const find = isOther ? findGivenCredential : findCredential;
       const credential = await find(session, options, true);

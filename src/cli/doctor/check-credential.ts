@@ -6,6 +6,8 @@ import { readProblem, type ToldProblem } from "../messages/read-problem.ts";
 import { remedyFor } from "../messages/remedy.ts";
 import { messagesUrl } from "../messages/topic-address.ts";
 import { describeFetchFailure } from "../output/describe-fetch-failure.ts";
+import type { Store } from "../store.ts";
+import { explainRejectedKey } from "./explain-rejected-key.ts";
 import { fine, LIMIT_MS, skipped, wrong, type Check } from "./check.ts";
 
 /** What it is tried on. */
@@ -13,6 +15,8 @@ export interface CredentialTarget {
   readonly hubUrl: string;
   readonly domain: string | null;
   readonly topic: string | null;
+  /** The hub's key store, `null` where it is not known. */
+  readonly store: Store | null;
 }
 
 /** Refusals of somebody whose token is good. */
@@ -21,7 +25,7 @@ const OPENS: ReadonlySet<string> = new Set(["topic-not-live", "token-lacks-subsc
 /** Looks at one, and tries it. */
 export async function checkCredential(
   credential: Credential,
-  { hubUrl, domain, topic }: CredentialTarget,
+  { hubUrl, domain, topic, store }: CredentialTarget,
 ): Promise<Check[]> {
   const { type, place } = credential;
   const read = type === "token" ? readClaims(credential, domain) : [];
@@ -41,9 +45,16 @@ export async function checkCredential(
     const detail = answer?.slug === "token-lacks-subscribe" ? "it publishes only" : "it opens";
     return [...read, fine(type, `${detail} (from ${place})`)];
   }
+  const cause =
+    answer.slug === "key-rejected"
+      ? await explainRejectedKey(store, credential.value, domain)
+      : null;
   const attempt = { domain, topic: topic ?? "*", does: "subscribe" } as const;
   const remedy = remedyFor(answer.slug, attempt);
-  return [...read, wrong(type, `${answer.slug}: ${answer.detail} (from ${place})`, remedy)];
+  return [
+    ...read,
+    wrong(type, `${answer.slug}: ${cause ?? answer.detail} (from ${place})`, remedy),
+  ];
 }
 
 /** What a token says, as far as it can be seen to be wrong without its secret. */

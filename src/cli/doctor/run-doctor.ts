@@ -49,7 +49,9 @@ async function* examine(session: Session, patient: Patient): AsyncGenerator<Chec
   if (health.length === 1) return;
   const isAdmin = adminToken !== null && !health.some(({ name }) => name === "admin");
   yield* examineSockets(patient, isAdmin ? adminToken : null);
-  if (credential !== null) yield* await checkCredential(credential, patient);
+  // Another hub has other keys.
+  const store = session.isSetHub(hubUrl) ? session.findStore() : null;
+  if (credential !== null) yield* await checkCredential(credential, { ...patient, store });
   else yield skipped("key", "none is set", "set WSPUBSUB_KEY or WSPUBSUB_TOKEN to try one");
 }
 
@@ -75,7 +77,9 @@ async function* examineSockets(
   if (shown?.ok !== true) return yield checkTopic(handshake, address);
   const { phase, publishers, subscribers } = shown.value;
   const detail = `${phase}, ${count(publishers, "publisher")}, ${count(subscribers, "subscriber")}`;
-  if (phase === "vacant") {
+  // In a shared domain subscribers may wait.
+  const isNotLive = handshake.type === "refused" && handshake.problem.slug === "topic-not-live";
+  if (phase === "vacant" && isNotLive) {
     yield wrong("topic", `topic-not-live: ${detail}`, "start it with wspubsub pub, or wait for it");
   } else {
     const conflict =

@@ -59,9 +59,10 @@ export async function measureLatency(
   if (isOwnTopic) await forget(session, address);
   const took = quantilesOf(tookMs.slice(WARM_UP));
   const { domain, topic } = address;
+  const [p50_ms, p99_ms, max_ms] = [took.p50, took.p99, took.max].map(round);
   const row = [String(count), ...[took.p50, took.p99, took.max].map(formatMs)];
   session.print(
-    { domain, topic, count, rate, p50_ms: took.p50, p99_ms: took.p99, max_ms: took.max },
+    { domain, topic, count, rate, p50_ms, p99_ms, max_ms },
     formatTable(["messages", "p50", "p99", "max"], [row]),
   );
 
@@ -117,6 +118,11 @@ async function forget(session: Session, { hubUrl, domain, topic }: TopicAddress)
   const forgotten = await hub?.forgetMessages(domain, topic);
   if (forgotten?.ok === false)
     session.note(`Messages of "${topic}" are kept: ${forgotten.error.message}`);
+}
+
+/** To a microsecond. */
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }
 
 function formatMs(ms: number): string {

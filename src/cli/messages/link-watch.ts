@@ -70,7 +70,7 @@ export class LinkWatch {
   explain(error: unknown): Error {
     if (!(error instanceof HubError))
       return error instanceof Error ? error : new Error(String(error));
-    if (error.code === NO_CLOSE_FRAME) {
+    if (isUnreached(error)) {
       const where = `${this.#hasBeenIn ? "Lost" : "Cannot reach"} the hub at ${this.#options.hubUrl}`;
       return new UserError(`${where} (${error.slug}): wspubsub doctor finds out why`);
     }
@@ -92,7 +92,7 @@ export class LinkWatch {
     if (error instanceof HubError && error.code === TOPIC_NOT_LIVE) this.#hasBeenIn = true;
     const isConflict = error instanceof HubError && error.slug === "publisher-conflict";
     if (isConflict && !this.#hasBeenIn) return this.#fail(error);
-    if (reconnects && this.#hasBeenIn && !this.#isCutOff && !isEnd(error)) {
+    if (reconnects && this.#hasBeenIn && !this.#isCutOff && isCut(error)) {
       session.note(`Cut off (${slugOf(error)}): connecting again.`);
       this.#isCutOff = true;
     }
@@ -112,9 +112,7 @@ export class LinkWatch {
   }
 
   #fail(error: unknown): void {
-    const unanswered = new HubError("no-answer", "The hub does not answer", {
-      code: NO_CLOSE_FRAME,
-    });
+    const unanswered = new HubError("no-answer", "The hub does not answer");
     this.#giveUp.abort(this.explain(error ?? unanswered));
   }
 }
@@ -123,11 +121,22 @@ export class LinkWatch {
 const NO_CLOSE_FRAME = 1006;
 const TOPIC_NOT_LIVE = 4404;
 const NORMAL_CLOSURE = 1000;
+const TOKEN_EXPIRED = 4401;
+/** From here on a code means: do not reconnect (PROTOCOL.md, 8.1). */
+const FIRST_FINAL_CODE = 4500;
 
-/** That a topic ended, or has not started, is told in other words. */
-function isEnd(error: unknown): boolean {
+/** Whether the hub had no part in it. */
+function isUnreached({ code, status }: HubError): boolean {
+  return code === NO_CLOSE_FRAME || (code === null && status === null);
+}
+
+/** That a topic ended, or has not started, is told in other words; what is final ends the command. */
+function isCut(error: unknown): boolean {
+  if (!(error instanceof HubError)) return true;
+  const { code } = error;
   return (
-    error instanceof HubError && (error.code === NORMAL_CLOSURE || error.code === TOPIC_NOT_LIVE)
+    code === null ||
+    (code < FIRST_FINAL_CODE && ![NORMAL_CLOSURE, TOPIC_NOT_LIVE, TOKEN_EXPIRED].includes(code))
   );
 }
 

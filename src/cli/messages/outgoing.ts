@@ -109,6 +109,8 @@ export class RefusedError extends Error {
   }
 }
 
+/** The connection goes on. */
 function isRefusal(error: unknown): error is HubError | RangeError {
-  return error instanceof RangeError || (error instanceof HubError && error.code === null);
+  if (error instanceof RangeError) return true;
+  return error instanceof HubError && error.code === null && error.status !== null;
 }

@@ -10,6 +10,8 @@ export interface Attempt {
 
 /** The details that speak to programs, in words for a command line. */
 const DETAILS: ReadonlyMap<string, string> = new Map([
+  ["key-required", "publishing takes a key or a token"],
+  ["token-required", "the domain is private"],
   ["publisher-conflict", "another publisher is there"],
   ["topic-not-live", "nobody publishes to the topic"],
   ["topic-shared", "a topic of a shared domain has no end"],
