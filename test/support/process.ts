@@ -12,6 +12,8 @@ export interface Program {
   readonly pid: number;
   /** Gives it more to read. */
   write(text: string): void;
+  /** It gets nothing more to read. */
+  endInput(): void;
   /** Everything it printed so far. */
   output(): string;
   /** The first line, past or to come, that matches; rejects when the program ends without it. */
@@ -55,6 +57,7 @@ export function startProgram(
   return {
     pid: child.pid ?? -1,
     write: (text) => void child.stdin.write(text),
+    endInput: () => void child.stdin.end(),
     output: () => lines.join("\n"),
     line: (pattern) => findLine(child, lines, exited, pattern),
     end: async (signal) => {

@@ -28,7 +28,7 @@ export class Outgoing {
   #done = 0;
   #publishes = 0;
   #bytes = 0;
-  #wake: () => void = () => {};
+  #waiting: (() => void)[] = [];
 
   constructor(publisher: Publisher, acknowledged: Acknowledged) {
     this.#publisher = publisher;
@@ -66,7 +66,7 @@ export class Outgoing {
     void this.#send(batch, first).finally(() => {
       this.#publishes -= 1;
       this.#bytes -= bytes;
-      this.#wake();
+      for (const wake of this.#waiting.splice(0)) wake();
     });
     await this.#until(() => this.#publishes < MOST_PUBLISHES && this.#bytes < MOST_BYTES);
   }
@@ -92,9 +92,7 @@ export class Outgoing {
 
   async #until(isSo: () => boolean): Promise<void> {
     while (!isSo()) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
 }

@@ -49,8 +49,12 @@ export async function publishMessages(
   }
 
   async function publishAll(): Promise<void> {
-    for await (const batch of batches) await outgoing.publish(batch);
-    await outgoing.settle();
+    try {
+      for await (const batch of batches) await outgoing.publish(batch);
+    } finally {
+      // Also what stands before a line that cannot be read.
+      await outgoing.settle();
+    }
   }
 
   /** What nobody knows of, as a clause. */

@@ -21,9 +21,10 @@ export async function* readLines(
     const end = chunk.lastIndexOf(LINE_FEED);
     const rest = chunk.subarray(end + 1);
     if (end >= 0) {
-      const lines = split(Buffer.concat([...begun, chunk.subarray(0, end)]), count);
-      yield lines;
-      count += lines.length;
+      for (const lines of split(Buffer.concat([...begun, chunk.subarray(0, end)]), count)) {
+        count += lines.length;
+        yield lines;
+      }
       begun = [];
       begunBytes = 0;
     }
@@ -31,7 +32,7 @@ export async function* readLines(
     begunBytes += rest.length;
     if (begunBytes > mostBytes) throw new UserError(`Line ${count + 1} has more than 32 MiB`);
   }
-  if (begunBytes > 0) yield split(Buffer.concat(begun), count);
+  if (begunBytes > 0) yield* split(Buffer.concat(begun), count);
 }
 
 /** Reads all of a stream, within a bound. */
@@ -46,13 +47,15 @@ export async function readWhole(stream: AsyncIterable<Uint8Array>): Promise<Uint
   return Buffer.concat(chunks);
 }
 
-function split(bytes: Buffer, before: number): string[] {
-  if (isUtf8(bytes)) return bytes.toString("utf8").split("\n");
+function* split(bytes: Buffer, before: number): Generator<string[]> {
+  if (isUtf8(bytes)) return yield bytes.toString("utf8").split("\n");
   // As Latin-1 a line has as many characters as bytes, and line feeds stay where they are.
-  const wrong = bytes
+  const lines = bytes
     .toString("latin1")
     .split("\n")
-    .findIndex((line) => !isUtf8(Buffer.from(line, "latin1")));
+    .map((line) => Buffer.from(line, "latin1"));
+  const wrong = lines.findIndex((line) => !isUtf8(line));
+  if (wrong > 0) yield lines.slice(0, wrong).map((line) => line.toString("utf8"));
   throw new UserError(
     `Line ${before + wrong + 1} is not UTF-8: --binary publishes all of stdin as it is`,
   );
