@@ -34,23 +34,31 @@ export async function measureLatency(
   address: TopicAddress,
   { credential, count, rate, isOwnTopic }: LatencyOptions,
 ): Promise<void> {
-  const { hubUrl } = address;
-  const watch = new LinkWatch({ ...address, does: "publish", session, hubUrl, reconnects: true });
-  const options = { ...linkOptions(credential), ...watch.linkOptions };
+  const watched = { ...address, session, reconnects: true };
+  const presented = linkOptions(credential);
+  // Each has to get in by itself.
+  const pubWatch = new LinkWatch({ ...watched, does: "publish" });
+  const subWatch = new LinkWatch({ ...watched, does: "subscribe" });
+  const publisher = openPublisher(socketUrl("pub", address), {
+    ...presented,
+    ...pubWatch.linkOptions,
+  });
+  pubWatch.watch(publisher);
+  const subscription = subscribe(socketUrl("sub", address), {
+    ...presented,
+    ...subWatch.linkOptions,
+  });
+  subWatch.watch(subscription);
   const total = WARM_UP + count;
   const sentMs: number[] = [];
   const tookMs: number[] = [];
-  const publisher = openPublisher(socketUrl("pub", address), options);
-  watch.watch(publisher);
-  const subscription = subscribe(socketUrl("sub", address), options);
-  watch.watch(subscription);
   const mark = crypto.randomUUID();
   const received = receive();
   const stopProgress = startProgress(session, () => `${tookMs.length} of ${total} messages`);
   try {
     await Promise.race([Promise.all([send(), received]), publisher.done.then(() => received)]);
   } catch (error) {
-    throw watch.explain(error);
+    throw subscription.state === "failed" ? subWatch.explain(error) : pubWatch.explain(error);
   } finally {
     stopProgress();
     subscription.close();
