@@ -25,8 +25,7 @@ export async function publishMessages(
   batches: AsyncIterable<Batch>,
   { credential, takeover, finish }: PublishOptions,
 ): Promise<void> {
-  const { hubUrl } = address;
-  const watch = new LinkWatch({ ...address, does: "publish", session, hubUrl, reconnects: true });
+  const watch = new LinkWatch({ ...address, does: "publish", session, reconnects: true });
   const publisher = openPublisher(socketUrl("pub", address), {
     ...linkOptions(credential),
     ...watch.linkOptions,

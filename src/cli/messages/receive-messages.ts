@@ -23,8 +23,7 @@ export async function receiveMessages(
   address: TopicAddress,
   { credential, form, count = Infinity, reconnects, since, waitSeconds }: ReceiveOptions,
 ): Promise<void> {
-  const { hubUrl } = address;
-  const watch = new LinkWatch({ ...address, does: "subscribe", session, hubUrl, reconnects });
+  const watch = new LinkWatch({ ...address, does: "subscribe", session, reconnects });
   const subscription = subscribe(socketUrl("sub", address), {
     ...linkOptions(credential),
     ...watch.linkOptions,
