@@ -49,6 +49,19 @@ describe.runIf(sqlEndpoint !== null)("docs/cli.md", () => {
     expect(output).toMatch(SECRET_LINE);
     expect(await publisher.next()).toMatchObject({ type: "close", code: 4504 });
   });
+
+  test("moves messages, and looks for faults", async () => {
+    const { domain, key } = await freshDomain({ publishers: "shared", history_messages: 10_000 });
+    const block = await documentBlock("docs/cli.md", "messages");
+    const output = await runScript(adapt(block, { example: domain }), { WSPUBSUB_KEY: key });
+    const lines = output.split("\n");
+    const first = lines.indexOf("991");
+    expect(lines.slice(first, first + 10)).toEqual(
+      Array.from({ length: 10 }, (_, n) => String(991 + n)),
+    );
+    expect(output).toMatch(/^MESSAGES +P50/m);
+    expect(output).toMatch(/^ok +key +it opens/m);
+  });
 });
 
 describe.runIf(sqlEndpoint !== null)("docs/operate.md", () => {
