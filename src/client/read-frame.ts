@@ -1,7 +1,7 @@
 /**
- * What a client wants of the hub's frames (PROTOCOL.md, 10.3 to 10.8), and no more, since a page loads each word of
- * it: the hub writes strictly, so what would do no harm is not looked at. Each function throws where a frame cannot
- * be read; whoever calls them does so before anything is changed, so that a frame is taken whole or not at all.
+ * What a client wants of the hub's frames (PROTOCOL.md, 10.3 to 10.8), and no more, since a page loads each word of it:
+ * the hub writes strictly, so what would do no harm is not looked at. Each function throws where a frame cannot be
+ * read, and is called before anything is changed, so that a frame is taken whole or not at all.
  */
 import { HubError } from "./hub-error.ts";
 import type { Received } from "./types.ts";
