@@ -79,8 +79,9 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
       ready: () => loaded,
       parameters: () => ({ heartbeat: heartbeatSeconds, takeover: takeover ? 1 : 0 }),
       changed(isConnected, error) {
-        changed(isConnected, error);
+        // Before anybody who is told of it publishes.
         sent = 0;
+        changed(isConnected, error);
         send();
       },
       receive(frame) {

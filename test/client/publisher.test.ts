@@ -181,6 +181,17 @@ describe("what is published", () => {
     expect(settled).toEqual({ a: "c-a", b: "c-b", c: "c-c" });
   });
 
+  test("what is published when the connection is told of is sent once, in its turn", async () => {
+    const publisher = await opened();
+    publishAll(publisher, "a");
+    hub.socket.end();
+    publisher.addEventListener("state", ({ detail }) => {
+      if (detail.connected) publishAll(publisher, "b");
+    });
+    (await hub.next()).open();
+    expect(texts()).toEqual(["a", "b"]);
+  });
+
   test("an answer that comes again, or to nothing, changes nothing", async () => {
     const publisher = await opened();
     publishAll(publisher, "a", "b");
