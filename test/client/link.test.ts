@@ -195,6 +195,25 @@ describe("coming back", () => {
     hub.nth(3);
   });
 
+  test("a time that is none is not obeyed", async () => {
+    open();
+    await settle();
+    hub.socket.refuse(4453, "topic-full", { retryAfter: "soon" });
+    await pass(248);
+    hub.nth(1);
+    await pass(2);
+    hub.nth(2);
+  });
+
+  test("no reason of the hub's makes it come back without backoff", async () => {
+    await opened();
+    hub.socket.end(1012, "away");
+    await pass(248);
+    hub.nth(1);
+    await pass(2);
+    hub.nth(2);
+  });
+
   const UNREADABLE = [
     "{",
     "null",

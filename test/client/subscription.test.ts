@@ -1,7 +1,7 @@
 /** What a subscription hands over, where it goes on, and how it ends. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { subscribe, type Received, type SubscribeOptions } from "../../src/client/main.ts";
-import { FakeHub, failure, pass, setChance, settle } from "./support/fake-hub.ts";
+import { FakeHub, failure, pass, setChance, settle, sleep } from "./support/fake-hub.ts";
 
 let hub: FakeHub;
 
@@ -170,6 +170,13 @@ describe("a place that was kept", () => {
 });
 
 describe("gaps and ends", () => {
+  test("behind a gap is a place, too", async () => {
+    const { subscription } = await follow();
+    hub.socket.begin();
+    hub.socket.say({ type: "gap", from: "a-0", to: "b-4" });
+    expect(subscription.cursor).toBe("b-4");
+  });
+
   test("are told between the messages, however slow these are taken", async () => {
     const gate = Promise.withResolvers<void>();
     const { seen } = await follow({
@@ -335,6 +342,14 @@ describe("a topic that is not live", () => {
     hub.socket.refuse(4404, "topic-not-live");
     expect(await failure(subscription.done)).toMatchObject({ slug: "topic-not-live" });
     expect(Date.now() - start).toBe(2000);
+  });
+
+  test("a sleep during the wait makes it no shorter than nothing", async () => {
+    await follow({ waitSeconds: 2 });
+    hub.socket.refuse(4404, "topic-not-live");
+    await settle();
+    await sleep(3_600_000);
+    expect(hub.nth(2).asked["wait"]).toBeUndefined();
   });
 
   test("is not waited for at all with 0", async () => {
