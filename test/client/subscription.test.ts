@@ -385,6 +385,18 @@ describe("a topic that is not live", () => {
     expect(seen.filter((each) => typeof each !== "string")).toHaveLength(3);
   });
 
+  test("a cut of a topic that has started again is no end", async () => {
+    const { subscription } = await follow({ waitSeconds: 5 });
+    hub.socket.begin();
+    hub.socket.say({ type: "end", reason: "abandoned" });
+    hub.socket.end(1000, "topic-ended");
+    (await hub.next()).begin();
+    await pass(60_000);
+    hub.socket.end();
+    await hub.next();
+    expect(subscription.state).toBe("open");
+  });
+
   test("a cut of a topic that is live begins no wait", async () => {
     const { subscription } = await follow({ waitSeconds: 5 });
     hub.socket.refuse(4404, "topic-not-live");
