@@ -373,8 +373,9 @@ describe("a page", () => {
     open();
     await settle();
     hub.socket.refuse(4453, "topic-full", { retryAfter: 30 });
-    page.dispatchEvent(new Event("online"));
     await pass(29_999);
+    page.dispatchEvent(new Event("online"));
+    await settle();
     hub.nth(1);
     await pass(1);
     page.dispatchEvent(new Event("online"));

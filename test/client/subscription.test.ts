@@ -288,6 +288,20 @@ describe("gaps and ends", () => {
   });
 });
 
+test("an end without news says nothing of the connections behind it", async () => {
+  await follow();
+  for (let n = 0; n < 3; n++) {
+    hub.socket.begin();
+    hub.socket.say({ type: "end", reason: "abandoned" });
+    hub.socket.end(1000, "topic-ended");
+    await hub.next();
+  }
+  hub.socket.begin();
+  hub.socket.end();
+  await pass(250);
+  hub.nth(5);
+});
+
 describe("a topic that is not live", () => {
   test("9.12 is waited for without an end", async () => {
     const { subscription } = await follow();
