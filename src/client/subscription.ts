@@ -55,6 +55,7 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
   let wake: () => void = ignore;
 
   /** Of this connection. */
+  let isLive = false;
   let hasEnded = false;
   /** Whether something came since the last end. */
   let hasNews = true;
@@ -64,7 +65,7 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
     changed,
     ready: () => (waitingBytes > ACK_BYTES ? queueChange().then(user.ready) : null),
     parameters() {
-      user.isIdle = hasEnded = false;
+      user.isIdle = isLive = hasEnded = false;
       waitsUntilMs ||= Date.now() + patienceMs;
       const seconds = Math.floor((waitsUntilMs - Date.now()) / 1000);
       return { since, gap, wait: seconds > 0 && Math.min(seconds, MAX_WAIT_SECONDS) };
@@ -74,6 +75,7 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
         case "open":
           since = frame.cursor.trim();
           subscription.cursor ??= since;
+          isLive = true;
           // From the first one on what is sent is bounded.
           link.send(formatSubscriberAck(since));
           break;
@@ -119,7 +121,7 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
     lost({ code }) {
       if (code === 4408) ackBytes = Math.max(MIN_ACK_BYTES, ackBytes / 2);
       if (hasEnded || code === 4404) return waitsUntilMs - Date.now();
-      waitsUntilMs = 0;
+      if (isLive) waitsUntilMs = 0;
       return Infinity;
     },
     gone(error) {

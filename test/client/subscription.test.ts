@@ -411,6 +411,19 @@ describe("a topic that is not live", () => {
     expect(subscription.state).toBe("open");
   });
 
+  test("a cut while it is waited for makes the wait no longer", async () => {
+    const { subscription } = await follow({ waitSeconds: 5 });
+    for (const ms of [2000, 2000, 1000]) {
+      hub.socket.open();
+      await pass(ms);
+      hub.socket.end();
+      await hub.next();
+    }
+    hub.socket.refuse(4404, "topic-not-live");
+    await settle();
+    expect(subscription.state).toBe("failed");
+  });
+
   test("a cut of a topic that is live begins no wait", async () => {
     const { subscription } = await follow({ waitSeconds: 5 });
     hub.socket.refuse(4404, "topic-not-live");
