@@ -152,7 +152,10 @@ export interface Subscription extends AsyncIterable<Received>, AsyncDisposable, 
   readonly cursor: string | null;
   /** Resolves when closed, rejects when failed. Nobody needs to look at it. */
   readonly done: Promise<void>;
-  /** Ends it at once: what was not handed over is dropped, and the loop ends. */
+  /**
+   * Ends it at once: what was not handed over is dropped, and the loop ends. Where the network died before, Node, Deno
+   * and Bun keep the process for as long as the system keeps the dead connection: then call `process.exit()`.
+   */
   close(): void;
   addEventListener<Name extends keyof SubscriptionEvents>(
     name: Name,
@@ -182,7 +185,10 @@ export interface Publisher extends AsyncDisposable, EventTarget {
    * `closed`. In a shared domain it rejects (`topic-shared`), and the publisher stays open.
    */
   finish(message?: Publishable | readonly Publishable[]): Promise<{ cursor: string }>;
-  /** Takes nothing more; resolves when all that is under way is acknowledged and the socket is closed. */
+  /**
+   * Takes nothing more; resolves when all that is under way is acknowledged and the socket is closed. What a
+   * subscription's `close` says of a network that died holds here, too.
+   */
   close(): Promise<void>;
   addEventListener<Name extends keyof LinkEvents>(
     name: Name,

@@ -79,10 +79,10 @@ describe.runIf(sqlEndpoint !== null)("the client library, for long", () => {
   );
 
   test("in Deno, where links go silent", { timeout: 5 * MINUTE, ...needs("deno") }, () =>
-    expectNoticesSilence("deno", 16),
+    expectNoticesSilence("deno", 20),
   );
 
   test("in Bun, where links go silent", { timeout: 5 * MINUTE, ...needs("bun") }, () =>
-    expectNoticesSilence("bun", 16),
+    expectNoticesSilence("bun", 20),
   );
 });

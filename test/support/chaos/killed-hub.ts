@@ -16,7 +16,7 @@ export async function expectSurvivesKills(kills: number): Promise<void> {
   onTestFinished(() => hub.stop());
   const { publisher, subscriber, control, task } = await startChaos(await freshPlace({}, hub.url));
   const run = await startClient("node", task);
-  const ended = run.ended({ withinSeconds: 30 + kills * 10 });
+  const ended = run.ended({ withinSeconds: 90 + kills * 10 });
   for (let kill = 0; kill < kills; kill++) {
     const enough = subscriber.counts.bytesToClients + BYTES_BETWEEN;
     const isRead = subscriber.until(({ bytesToClients }) => bytesToClients >= enough);

@@ -19,7 +19,7 @@ export async function expectOutboxKeeps(runtime: RuntimeName, kills: number): Pr
   } = await startChaos(await freshPlace());
   const outbox = join(await temporaryFolder(), "outbox.json");
   const reader = await startClient("node", { subscribe });
-  const isRead = reader.ended({ withinSeconds: 30 + kills * 10 });
+  const isRead = reader.ended({ withinSeconds: 90 + kills * 10 });
   for (let kill = 0; kill < kills; kill++) {
     const enough = subscriber.counts.bytesToClients + BYTES_BETWEEN;
     const program = await startClient(runtime, { publish }, outbox);

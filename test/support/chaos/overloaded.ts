@@ -12,7 +12,7 @@ export async function expectKeepsOrder(refusals: number, seed: number): Promise<
   onTestFinished(() => hub.stop());
   const { publisher, control, task } = await startChaos({ ...place, pub: hub.through(place.pub) });
   const run = await startClient("node", task);
-  const ended = run.ended({ withinSeconds: 30 + refusals * 3 });
+  const ended = run.ended({ withinSeconds: 90 + refusals * 3 });
   const allRefused = publisher.until(() => hub.refused() >= refusals);
   await Promise.race([allRefused, ended]);
   control.say("stop");

@@ -13,7 +13,7 @@ export async function expectObeysRate(perSecond: number, seconds: number): Promi
   const { publisher, control, task } = await startChaos(place);
   const started = performance.now();
   const run = await startClient("node", task);
-  const ended = run.ended({ withinSeconds: 30 + seconds * 2 });
+  const ended = run.ended({ withinSeconds: 90 + seconds * 2 });
   await Promise.race([run.reported(new RegExp(`"messages":${perSecond * seconds}\\b`)), ended]);
   control.say("stop");
   const { published, read } = await ended;

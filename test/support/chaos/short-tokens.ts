@@ -27,7 +27,7 @@ export async function expectOutlivesTokens(tokens: number): Promise<void> {
     publish: { ...task.publish, options: { takeover: true }, token: giverOf("publish") },
     subscribe: { ...task.subscribe, token: giverOf("subscribe") },
   });
-  const ended = run.ended({ withinSeconds: 30 + tokens * LASTS_SECONDS * 2 });
+  const ended = run.ended({ withinSeconds: 90 + tokens * LASTS_SECONDS * 2 });
   await Promise.race([enough, ended]);
   control.say("stop");
   const { published, read } = await ended;

@@ -12,7 +12,7 @@ export async function expectNoticesSilence(
 ): Promise<void> {
   const { publisher, subscriber, control, task } = await startChaos(await freshPlace());
   const run = await startClient(runtime, task);
-  const ended = run.ended({ withinSeconds: 30 + withinSeconds });
+  const ended = run.ended({ withinSeconds: 90 + withinSeconds });
   await Promise.race([run.reported(/"reading"/), ended]);
   const silentFrom = performance.now();
   for (const proxy of [publisher, subscriber]) proxy.strandAll();
