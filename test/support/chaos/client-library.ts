@@ -1,23 +1,23 @@
-/** The client library as one module, as those who use it get it: bundled once a run, for programs and for pages. */
+/** The client library as a hub serves it, for programs and for pages. */
 import { existsSync } from "node:fs";
-import { mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
+import { inject } from "vitest";
 import { inRunFolder } from "../run-folder.ts";
 
-const ENTRY = join(import.meta.dirname, "../../../src/client/main.ts");
-
-/** The module's file. */
+/** The file of the module that the shared hub serves. */
 export async function clientLibrary(): Promise<string> {
   const file =
     inRunFolder("client.mjs") ?? join(await mkdtemp(join(tmpdir(), "client-")), "client.mjs");
   if (existsSync(file)) return file;
-  // Several processes may come at once: each makes its own, and the last one stays.
+  const response = await fetch(`${inject("hub").url.replace(/^ws/, "http")}/client.js`);
+  if (!response.ok) throw new Error(`No library: ${response.status}`);
+  // Several processes may come at once: each writes its own, and the last one stays.
   const own = await mkdtemp(join(dirname(file), "client-"));
-  const outfile = join(own, "client.mjs");
-  await build({ entryPoints: [ENTRY], bundle: true, format: "esm", target: "es2022", outfile });
-  await rename(outfile, file);
+  await writeFile(join(own, "client.mjs"), await response.text());
+  await rename(join(own, "client.mjs"), file);
   await rm(own, { recursive: true });
   return file;
 }
