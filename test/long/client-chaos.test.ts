@@ -9,7 +9,11 @@ import { expectKeepsOrder } from "../support/chaos/overloaded.ts";
 import { startPreviousHub } from "../support/chaos/previous-hub.ts";
 import { expectObeysRate } from "../support/chaos/rate-limited.ts";
 import { expectOutlivesTokens } from "../support/chaos/short-tokens.ts";
-import { expectNoticesSilence, expectSurvivesDeafness } from "../support/chaos/silent-link.ts";
+import {
+  expectNoticesSilence,
+  expectSucceedsItself,
+  expectSurvivesDeafness,
+} from "../support/chaos/silent-link.ts";
 import { expectBoundedBehind } from "../support/chaos/slow-reader.ts";
 import { needs } from "../support/optional-program.ts";
 
@@ -70,6 +74,12 @@ describe.runIf(sqlEndpoint !== null)("the client library, for long", () => {
 
   test("where its hub has too much to do, thirty times", { timeout: 5 * MINUTE }, () =>
     expectKeepsOrder(30, seed),
+  );
+
+  test(
+    "where a publisher that displaces nobody is cut off unnoticed",
+    { timeout: 5 * MINUTE },
+    () => expectSucceedsItself(),
   );
 
   test.each(["toHub", "toClient"] as const)(

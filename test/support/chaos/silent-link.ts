@@ -46,3 +46,22 @@ export async function expectSurvivesDeafness(direction: Direction): Promise<void
   const { published, read } = await ended;
   expect(read).toBe(published);
 }
+
+/** Silences a publisher that displaces nobody: the hub lets it back when its own dead socket has missed three heartbeats. */
+export async function expectSucceedsItself(): Promise<void> {
+  const { publisher, control, task } = await startChaos(await freshPlace());
+  const options = { ...task.publish.options, takeover: false, heartbeatSeconds: 1 };
+  const publish = { ...task.publish, options };
+  const run = await startClient("node", { ...task, publish });
+  const ended = run.ended();
+  await Promise.race([run.reported(/"reading"/), ended]);
+  publisher.strandAll();
+  await Promise.race([run.reported(/"publisher","isConnected":true,"time":2/), ended]);
+  // It was refused at least once.
+  expect(publisher.counts.connections).toBeGreaterThan(2);
+  control.say("stop");
+  await Promise.race([run.reported(/"published"/), ended]);
+  publisher.resetStranded();
+  const { published, read } = await ended;
+  expect(read).toBe(published);
+}
