@@ -193,7 +193,8 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
     },
     addEventListener(...args: Parameters<EventTarget["addEventListener"]>) {
       listen(...args);
-      if (args[0] === "message" && !isRead) pump().catch(ignore);
+      // Where there is a reader this is none.
+      if (args[0] === "message") pump().catch(ignore);
     },
   });
 
@@ -211,7 +212,6 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
 
   over.addEventListener("abort", () => {
     queue = [];
-    waitingBytes = 0;
     wake();
   });
   const link = openLink(url, options, user, over);

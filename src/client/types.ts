@@ -153,8 +153,8 @@ export interface Subscription extends AsyncIterable<Received>, AsyncDisposable, 
   /** Resolves when closed, rejects when failed. Nobody needs to look at it. */
   readonly done: Promise<void>;
   /**
-   * Ends it at once: what was not handed over is dropped, and the loop ends. Where the network died before, Node, Deno
-   * and Bun keep the process for as long as the system keeps the dead connection: then call `process.exit()`.
+   * Ends it at once: what was not handed over is dropped, and the loop ends. Nothing of it keeps a process alive, but for
+   * a socket whose network is dead: Node, Deno and Bun hold that until TCP gives up.
    */
   close(): void;
   addEventListener<Name extends keyof SubscriptionEvents>(
@@ -187,7 +187,7 @@ export interface Publisher extends AsyncDisposable, EventTarget {
   finish(message?: Publishable | readonly Publishable[]): Promise<{ cursor: string }>;
   /**
    * Takes nothing more; resolves when all that is under way is acknowledged and the socket is closed. What a
-   * subscription's `close` says of a network that died holds here, too.
+   * subscription's `close` says of a network that is dead holds here, too.
    */
   close(): Promise<void>;
   addEventListener<Name extends keyof LinkEvents>(

@@ -428,6 +428,12 @@ describe("a page", () => {
     vi.stubGlobal("document", { hidden: true });
     page.dispatchEvent(new Event("visibilitychange"));
     expect(hub.nth(1).heartbeats).toBe(1);
+    vi.stubGlobal("document", { hidden: false });
+    hub.socket.end();
+    await hub.next();
+    page.dispatchEvent(new Event("pageshow"));
+    await settle();
+    expect(hub.nth(2).isLeft).toBe(false);
   });
 
   test("nothing is listened to after the end", async () => {
@@ -482,11 +488,13 @@ describe("the end", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("a signal that is aborted already opens nothing", async () => {
+  test("a signal that is aborted already opens nothing, and asks for no token", async () => {
     const reason = new Error("Enough");
-    const subscription = open({ signal: AbortSignal.abort(reason) });
+    const token = vi.fn<() => string>(() => "t");
+    const subscription = open({ signal: AbortSignal.abort(reason), token });
     await pass(60_000);
     expect(hub.sockets).toHaveLength(0);
+    expect(token).not.toHaveBeenCalled();
     expect(await failure(subscription.done)).toBe(reason);
   });
 
