@@ -66,8 +66,7 @@ export function client(): TestProjectInlineConfiguration {
       root,
       include: ["client/**/*.test.ts"],
       maxWorkers,
-      // Their clock is moved by hand, but for one file's.
-      testTimeout: 15_000,
+      testTimeout: 60_000,
     },
   };
 }
