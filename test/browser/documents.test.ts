@@ -14,6 +14,12 @@ import { run } from "../support/run.ts";
 const { url, sqlEndpoint } = inject("hub");
 const HUB = url.replace(/^ws/, "http");
 
+/** A page's program, where a document has its line alone. */
+const SUBSCRIBES = `<script type="module">
+  import { subscribe } from "wspubsub/client";
+  for await (const { data } of subscribe("wss://hub.example.com/ws/sub/test/hello")) console.log(data);
+</script>`;
+
 describe("a page", needs("chromium"), () => {
   let browser: Browser;
   let page: Page;
@@ -57,13 +63,16 @@ describe("a page", needs("chromium"), () => {
     expect(await subscriber.texts(2)).toEqual(["a text", "these stay together"]);
   });
 
-  test("is pinned by its hash, and nothing else runs", async () => {
+  test.each([
+    ["README.md", async () => `${await documentBlock("README.md", "pinned")}${SUBSCRIBES}`],
+    ["docs/client.md", () => documentBlock("docs/client.md", "pinned.html")],
+  ])("is pinned by its hash as in %s, and nothing else runs", async (_, block) => {
     const args = ["src/local/build/build.ts", "--client", "--json", "--hub", HUB];
     const { stdout } = await run("node", args, { cwd: join(import.meta.dirname, "../..") });
     const built = JSON.parse(stdout) as { url: string; integrity: string };
     const { pub, sub } = freshTopic();
     const publisher = await open(pub);
-    const html = adapt(await documentBlock("docs/client.md", "pinned.html"), {
+    const html = adapt(await block(), {
       "wss://hub.example.com/ws/sub/test/hello": sub,
       "https://hub.example.com/client-HASH.js": built.url,
       "sha384-INTEGRITY": built.integrity,
