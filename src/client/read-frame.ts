@@ -31,7 +31,7 @@ export function messagesOf({ messages, at }: Frame): Omit<Received, "cursor">[] 
   let left = 0;
   let time: Date | null = null;
   return messages.map((message) => {
-    while (left < 1) {
+    if (left < 1) {
       const [count, text] = spans[next++];
       left = count;
       time = text ? new Date(text) : null;

@@ -315,6 +315,17 @@ describe("10.11 a publish that is refused", () => {
     expect(texts()).toEqual(["a", "a"]);
   });
 
+  test("of two pauses the later counts", async () => {
+    const publisher = await opened();
+    publishAll(publisher, "a", "b");
+    refuse("b", "topic-overloaded", 503, 1);
+    refuse("a", "too-many-requests", 429, 3);
+    await pass(2_999);
+    expect(texts()).toEqual(["a", "b"]);
+    await pass(1);
+    expect(texts()).toEqual(["a", "b", "a"]);
+  });
+
   test("a new connection does not end the pause, and the end does", async () => {
     const publisher = await opened();
     publishAll(publisher, "a");
