@@ -21,7 +21,8 @@ Keys, domains and tokens are in Postgres (DATABASE_URL). Topics are the hub's
 (HUB_URL and ADMIN_TOKEN). The hub also tells live topics of a change at once.
 Each of these comes from the environment, else from .dev.vars, else from the hub
 that npm run dev runs in this checkout. Postgres and the hub have 10 seconds
-each.
+each. Messages need HUB_URL, and a key or a token: WSPUBSUB_KEY or
+WSPUBSUB_TOKEN.
 
 Exit codes: 0 done, 1 could not be done, 2 wrong usage.
 

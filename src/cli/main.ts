@@ -17,6 +17,9 @@ const { buildProgram, listOptions } = await import("./build-program.ts");
 const { Output, OutputError } = await import("./output/output.ts");
 const { printableLines } = await import("./output/printable.ts");
 
+/** Milliseconds that connections have to end when all is done. */
+const LAST_MS = 2000;
+
 bypassProxyForLoopback();
 const output = new Output(process.stdout, process.stderr);
 try {
@@ -26,6 +29,8 @@ try {
   // `… | head` closes the pipe once it has enough.
   if (!(error instanceof OutputError && error.isClosedPipe)) await fail(1, error);
 }
+// A socket on a dead link would keep the process for a quarter of an hour.
+setTimeout(() => process.exit(), LAST_MS).unref();
 
 async function run(): Promise<void> {
   try {

@@ -1,9 +1,13 @@
 /** `pub`, `sub` and what belongs to them, as tests run them: against the hub under test, with a key of their own. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { inject, onTestFinished } from "vitest";
 import { freshDomain } from "./addresses.ts";
-import { runCli, type CliOptions, type CliRun } from "./cli.ts";
+import { startCli, type CliOptions, type CliRun } from "./cli.ts";
+import { compileCache } from "./run-folder.ts";
 import { startProgram, type Program } from "./process.ts";
 
 // A folder that is not there: the hub of whoever runs the tests is not meant.
@@ -39,9 +43,11 @@ export function hubUrl(): string {
   return inject("hub").url.replace(/^ws/, "http");
 }
 
-/** Runs a command to its end. */
+/** Runs a command to its end; one that has none is killed after the test. */
 export function run(args: readonly string[], options: CliOptions = {}): Promise<CliRun> {
-  return runCli(["--state", NO_STATE, ...args], options);
+  const started = startCli(["--state", NO_STATE, ...args], options);
+  onTestFinished(() => started.kill("SIGKILL"));
+  return started.ended;
 }
 
 /** Starts a command that goes on; it is killed after the test. */
@@ -49,13 +55,29 @@ export function startCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Program {
-  return track(startProgram("node", ["src/cli/main.ts", "--state", NO_STATE, ...args], env));
+  const program = startProgram("node", ["src/cli/main.ts", "--state", NO_STATE, ...args], env);
+  onTestFinished(async () => void (await program.end("SIGKILL")));
+  return program;
 }
 
-/** Starts a shell's line, in which `wspubsub` is the command. */
-export function startShell(line: string, env: Readonly<Record<string, string>>): Program {
-  const define = `wspubsub() { node src/cli/main.ts --state ${NO_STATE} "$@"; }`;
-  return track(startProgram("bash", ["-c", `${define}\n${line}`], env));
+/** Runs a line of bash, in which `wspubsub` is the command; both streams are its output. */
+export async function runShell(
+  line: string,
+  env: Readonly<Record<string, string>>,
+): Promise<{ readonly code: number | null; readonly output: string }> {
+  const define = `wspubsub() { node src/cli/main.ts --state ${NO_STATE} "$@"; }; exec 2>&1`;
+  const child = spawn("bash", ["-c", `${define}\n${line}`], {
+    cwd: `${import.meta.dirname}/../..`,
+    env: { PATH: process.env["PATH"], ...compileCache(), WSPUBSUB_DEV_VARS: "/dev/null", ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+    // A group, which is killed with all that it has started.
+    detached: true,
+  });
+  onTestFinished(() => {
+    if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+  });
+  const [output] = await Promise.all([text(child.stdout), once(child, "close")]);
+  return { code: child.exitCode, output };
 }
 
 /** What is published so far, as `sub` prints it. */
@@ -65,9 +87,4 @@ export async function published(
 ): Promise<string> {
   const args = ["sub", domain, topic, "--since", "earliest", "--count", String(count)];
   return (await run(args, { env })).stdout;
-}
-
-function track(program: Program): Program {
-  onTestFinished(async () => void (await program.end("SIGKILL")));
-  return program;
 }

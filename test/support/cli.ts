@@ -104,7 +104,8 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
   return startCli(args, options).ended;
 }
 
-function startCli(args: readonly string[], options: CliOptions): StartedCli {
+/** Starts `wspubsub`. */
+export function startCli(args: readonly string[], options: CliOptions = {}): StartedCli {
   const { PATH, HOME } = process.env;
   const isFull = options.stdout === "full" || options.stderr === "full";
   const full = isFull ? openSync("/dev/full", "w") : null;

@@ -18,6 +18,8 @@ export interface PlayedSocket {
   close(code: number, reason: string): void;
   /** Cuts the connection. */
   cut(): void;
+  /** Hears nothing any more, so that no close is answered. */
+  stall(): void;
   /** Resolves when the client has read all that was said before, and sent all that it had to send before that. */
   settled(): Promise<void>;
 }
@@ -73,6 +75,7 @@ function playSocket(socket: WebSocket, url: URL, offered: string[]): PlayedSocke
     },
     close: (code, reason) => socket.close(code, reason),
     cut: () => socket.terminate(),
+    stall: () => socket.pause(),
     async settled() {
       const pong = once(socket, "pong");
       socket.ping();

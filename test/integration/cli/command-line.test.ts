@@ -68,6 +68,10 @@ describe("help", () => {
     "topics show",
     "topics end",
     "topics forget",
+    "pub",
+    "sub",
+    "latency",
+    "doctor",
   ])("of %s: its options, those of all, and an example that names it", async (command) => {
     const { code, stdout, stderr } = await cli([...command.split(" "), "--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

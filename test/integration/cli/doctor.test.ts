@@ -1,5 +1,5 @@
 /** `wspubsub doctor`: each fault is named with what to do about it, and no other step is blamed. */
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
@@ -21,6 +21,7 @@ interface Check {
   readonly remedy: string | null;
 }
 
+const HAS_OPENSSL = spawnSync("openssl", ["version"]).status === 0;
 const KEY = "geheim-0123456789-abcdefghij";
 const HEALTH = { ...WELL, as_of: new Date().toISOString() };
 
@@ -130,7 +131,7 @@ describe("the way", () => {
     });
   });
 
-  test("by TLS, with certificates of several kinds", async () => {
+  test.runIf(HAS_OPENSSL)("by TLS, with certificates of several kinds", async () => {
     const folder = await temporaryFolder();
     const make = async (name: string, days: string, host: string): Promise<string> => {
       const [key, cert] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];

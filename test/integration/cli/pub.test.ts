@@ -1,7 +1,7 @@
 /** `wspubsub pub`: what is given arrives, once and in order, and what does not is told. */
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
-import { Readable } from "node:stream";
+import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { expectFailure, expectUsageError } from "../../support/cli.ts";
@@ -11,10 +11,12 @@ import {
   run,
   SHARED,
   startCommand,
-  startShell,
+  runShell,
   type CliTopic,
 } from "../../support/cli-messages.ts";
+import { startFakeHub } from "../../support/fake-hub.ts";
 import { playHub, type PlayedSocket } from "../../support/played-hub.ts";
+import { HAS_TERMINAL, runAtTerminal } from "../../support/terminal.ts";
 
 const DONE = { code: 0, stdout: "", stderr: "" };
 const EXCLUSIVE = { history_messages: 1000, history_seconds: 3600, history_delay_ms: 0 };
@@ -22,6 +24,16 @@ const EXCLUSIVE = { history_messages: 1000, history_seconds: 3600, history_delay
 /** A hub that a test plays, as commands use it. */
 function envOf(url: string): Record<string, string> {
   return { HUB_URL: url, WSPUBSUB_KEY: "a-key-of-a-played-hub" };
+}
+
+/** Starts `pub` with a stdin to write to. */
+function startPub(url: string): ChildProcessByStdio<Writable, null, null> {
+  const child = spawn("node", ["src/cli/main.ts", "--state", "/nowhere", "pub", "d", "t"], {
+    env: { PATH: process.env["PATH"], WSPUBSUB_DEV_VARS: "/dev/null", ...envOf(url) },
+    stdio: ["pipe", "inherit", "inherit"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return child;
 }
 
 /** Runs `pub` on a topic. */
@@ -82,7 +94,7 @@ describe("messages", () => {
     const { domain, env } = topic;
     const line = `wspubsub sub ${domain} ${topic.topic} --raw --since earliest --count 1 | sha256sum`;
     const sum = await crypto.subtle.digest("SHA-256", bytes);
-    await startShell(line, env).line(new RegExp(`^${Buffer.from(sum).toString("hex")}`));
+    expect((await runShell(line, env)).output).toContain(Buffer.from(sum).toString("hex"));
   });
 
   test("go together as --batch says, and not more of them", async () => {
@@ -131,6 +143,12 @@ describe("--id", () => {
     expectFailure(await pub(topic, ["--id", "x"], ""), "There is no message");
     const dead = { ...topic, env: { ...topic.env, HUB_URL: "http://127.0.0.1:2" } };
     expectFailure(await pub(dead, ["m", "--id", "x"]), "run it again with the same --id");
+    const type = "urn:wspubsub:problem:topic-unavailable";
+    const busy = await startFakeHub({ status: 503, body: { type, detail: "Not now" } });
+    const tried = { ...topic, env: { ...topic.env, HUB_URL: busy.url } };
+    const refusedNow = await pub(tried, ["m", "--id", "x"]);
+    expectFailure(refusedNow, "The hub refused (topic-unavailable): Not now. It may be published");
+    expect(busy.seen[0]?.authorization).toBe(`Bearer ${topic.key}`);
     const odd = { ...topic, env: { ...topic.env, WSPUBSUB_KEY: "geheimä" } };
     const refused = await pub(odd, ["m", "--id", "x"]);
     expectFailure(refused, "The key cannot stand in a header (from WSPUBSUB_KEY)");
@@ -210,15 +228,11 @@ describe("a hub", () => {
         if (ids.length === until) waiting.resolve(socket);
       },
     });
-    const child = spawn("node", ["src/cli/main.ts", "--state", "/nowhere", "pub", "d", "t"], {
-      env: { PATH: process.env["PATH"], WSPUBSUB_DEV_VARS: "/dev/null", ...envOf(url) },
-      stdio: ["pipe", "inherit", "inherit"],
-    });
-    onTestFinished(() => void child.kill("SIGKILL"));
     let given = 0;
     const lines = function* (): Generator<string> {
       for (; given < 10_000; given++) yield `${given} ${"x".repeat(1000)}\n`;
     };
+    const child = startPub(url);
     const writing = pipeline(Readable.from(lines()), child.stdin);
     let socket = await waiting.promise;
     await socket.settled();
@@ -235,6 +249,27 @@ describe("a hub", () => {
     await writing;
     expect((await ended)[0]).toBe(0);
     expect(new Set(ids).size).toBe(10_000);
+  });
+
+  test("that does not take it: large messages are fewer", async () => {
+    let count = 0;
+    const waiting = Promise.withResolvers<PlayedSocket>();
+    const url = await playHub({
+      heard: (socket) => {
+        count += 1;
+        if (count === 3) waiting.resolve(socket);
+      },
+    });
+    let given = 0;
+    const lines = function* (): Generator<string> {
+      for (; given < 100; given++) yield `${"x".repeat(1_048_575)}\n`;
+    };
+    Readable.from(lines())
+      .pipe(startPub(url).stdin)
+      .on("error", () => {});
+    await (await waiting.promise).settled();
+    // Eight of them under way, and what pipes hold.
+    expect(given).toBeLessThan(12);
   });
 
   test("that is cut off: it is connected again, and all is published once", async () => {
@@ -282,6 +317,16 @@ describe("a hub", () => {
     expectFailure(ended, "The hub refused (key-rejected)");
     expect(ended.stderr).toMatch(/1 message not acknowledged: published, or not\n$/);
   });
+});
+
+test.runIf(HAS_TERMINAL)("a terminal is told how far it is, where that takes a while", async () => {
+  const url = await playHub({});
+  const lines = "(echo 1; echo 2; read line < /dev/tty)";
+  const command = `${lines} | (node src/cli/main.ts --state /nowhere pub d t; echo; echo code $?)`;
+  const { screen } = await runAtTerminal(command, envOf(url), [
+    ["\r2 messages, 0 acknowledged\u001b[K", "\u0003"],
+  ]);
+  expect(screen).toContain("SIGINT: 2 messages not acknowledged: published, or not");
 });
 
 test("receipts that nobody reads stop no message", async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { expectFailure, expectUsageError } from "../../support/cli.ts";
 import { admin } from "../../support/admin.ts";
-import { cliTopic, run, startCommand, startShell } from "../../support/cli-messages.ts";
+import { cliTopic, run, startCommand, runShell } from "../../support/cli-messages.ts";
 import { playHub } from "../../support/played-hub.ts";
 import { HAS_TERMINAL, runAtTerminal } from "../../support/terminal.ts";
 
@@ -60,9 +60,7 @@ describe("messages", () => {
     const input = "x\n".repeat(20_000);
     await run(["pub", domain, topic, "--batch", "1000"], { env, input });
     const line = `wspubsub sub ${domain} ${topic} --since earliest | head -1; echo "code \${PIPESTATUS[0]}"`;
-    const shell = startShell(line, env);
-    expect(await shell.exited).toBe(0);
-    expect(shell.output()).toBe("x\ncode 0");
+    expect(await runShell(line, env)).toEqual({ code: 0, output: "x\ncode 0\n" });
   });
 
   test.runIf(HAS_TERMINAL)("are shown to a terminal, and not obeyed", async () => {
@@ -84,10 +82,8 @@ describe("a topic", () => {
     const waiting = startCommand(["sub", domain, topic], env);
     const publisher = startCommand(["pub", domain, topic], env);
     // Whoever comes first, the topic goes on until it is read.
-    const first = startShell(
-      `wspubsub sub ${domain} ${topic} --since earliest --count 1 --wait 30`,
-      env,
-    );
+    const args = ["sub", domain, topic, "--since", "earliest", "--count", "1", "--wait", "30"];
+    const first = startCommand(args, env);
     publisher.write("a\n");
     await first.line(/^a$/);
     expect(await first.exited).toBe(0);
@@ -197,6 +193,19 @@ describe("a connection that is cut", () => {
     const env = { HUB_URL: url, WSPUBSUB_CONNECT_LIMIT_MS: "400" };
     expectFailure(await run(["sub", "d", "t"], { env }), "The hub refused (topic-full): B");
   });
+});
+
+test("a hub that does not close its half keeps nobody", async () => {
+  const url = await playHub({
+    opened: (socket) => {
+      socket.say(open("a-0"));
+      socket.say(messages("a-1", "one"));
+      socket.stall();
+    },
+  });
+  const args = ["sub", "d", "t", "--count", "1"];
+  const done = await run(args, { env: { HUB_URL: url } });
+  expect(done).toEqual({ code: 0, stdout: "one\n", stderr: "" });
 });
 
 test("a signal ends it as it would have, and the place is told", async () => {
