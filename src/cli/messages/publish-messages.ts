@@ -64,8 +64,8 @@ export async function publishMessages(
   /** What is under way beside a message that is refused is not lost. */
   async function explain(error: unknown): Promise<Error> {
     if (!(error instanceof RefusedError)) {
-      const { message } = watch.explain(error);
       if (error instanceof OutputError) return error;
+      const { message } = watch.explain(error);
       return new UserError([message, doubt()].filter(Boolean).join(". "), { cause: error });
     }
     await outgoing.settle();

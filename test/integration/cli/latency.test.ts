@@ -65,6 +65,19 @@ describe("latency", () => {
     expect(max_ms - p50_ms).toBeLessThan(300);
   });
 
+  test("of messages that do not come back cannot be told", async () => {
+    const url = await playHub({
+      opened: (socket) => {
+        if (!socket.url.pathname.startsWith("/ws/sub/")) return;
+        socket.say({ type: "open", cursor: "a-0", recovered: null });
+      },
+      heard: (socket, { id }) => socket.say({ type: "ack", id, cursor: "a-1" }),
+    });
+    const env = { HUB_URL: url, WSPUBSUB_KEY: "k", WSPUBSUB_LATENCY_LIMIT_MS: "300" };
+    const lost = await run(["latency", "d", "t", "--count", "3", "--rate", "1000"], { env });
+    expectFailure(lost, "13 of 13 messages did not come back");
+  });
+
   test("of a topic that somebody publishes to cannot be told", async () => {
     const url = await playHub({
       opened: (socket) => {
