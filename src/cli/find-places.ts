@@ -26,8 +26,8 @@ export interface Places {
   readonly hub: Result<HubPlace>;
   /** The hub alone, for what needs no admin token; `null` where none is known. */
   readonly hubUrl: string | null;
-  /** Whether that is the hub of `npm run dev`. */
-  readonly isRunningHub: boolean;
+  /** Whether it is the hub of `npm run dev`, on a database that has the keys which everybody knows. */
+  readonly hasTestKeys: boolean;
 }
 
 /** Finds them; throws a UserError for a setting that is wrong. */
@@ -41,14 +41,14 @@ export function findPlaces(state: string): Places {
       database: database ?? parseRunning(running),
       hub: ok({ url: running.hubUrl, adminToken: running.adminToken }),
       hubUrl: running.hubUrl,
-      isRunningHub: true,
+      hasTestKeys: database === null,
     };
   }
   if (running !== null && hubUrl !== null && isSameHub(hubUrl, running.hubUrl)) {
     const hub = joinHub(running.hubUrl, adminToken ?? running.adminToken);
-    return { database, hub, hubUrl, isRunningHub: true };
+    return { database, hub, hubUrl, hasTestKeys: false };
   }
-  return { database, hub: joinHub(hubUrl, adminToken), hubUrl, isRunningHub: false };
+  return { database, hub: joinHub(hubUrl, adminToken), hubUrl, hasTestKeys: false };
 }
 
 function agrees(

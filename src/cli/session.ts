@@ -71,9 +71,9 @@ export class Session {
     return this.#findPlaces().hubUrl;
   }
 
-  /** Whether the hub is that of `npm run dev`, whose keys everybody knows. */
-  get isRunningHub(): boolean {
-    return this.#findPlaces().isRunningHub;
+  /** Whether the hub has the keys of `npm run dev`, which everybody knows. */
+  get hasTestKeys(): boolean {
+    return this.#findPlaces().hasTestKeys;
   }
 
   /** Whether a URL is that of the hub which is set. */

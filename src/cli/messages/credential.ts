@@ -71,7 +71,7 @@ export async function findGivenCredential(
 /** The key that npm run dev gives a domain, where the hub is that one and nothing else is set. */
 export function findSeededKey(session: Session, domain: string): Credential | null {
   const seeded = [TEST_KEY, SHARED_KEY].find((each) => each.domain === domain);
-  if (seeded === undefined || !session.isRunningHub) return null;
+  if (seeded === undefined || !session.hasTestKeys) return null;
   session.note(`Using the test key of "${domain}", which npm run dev makes.`);
   return { type: "key", value: seeded.key, place: "npm run dev" };
 }

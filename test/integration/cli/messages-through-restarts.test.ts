@@ -40,6 +40,10 @@ test(
       .split("\n")
       .filter((line) => /^[a-z]+$/.test(line));
     expect(received).toEqual(["one", "two", "three", "four"]);
+    // Another database may have other keys.
+    const env = { DATABASE_URL: "postgres://u:p@127.0.0.1:2/d", HUB_URL: hub.url };
+    const unseeded = await runCli(["--state", state, "pub", "shared", "t", "m"], { env });
+    expect(unseeded).toMatchObject({ code: 1, stderr: expect.stringContaining("(key-required)") });
     const other = await runCli(["--state", state, "pub", "another", "t", "m"]);
     expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining("(key-required)") });
   },

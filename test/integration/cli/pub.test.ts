@@ -201,6 +201,28 @@ describe("what the hub refuses", () => {
     expectFailure(together, "Messages 1 to 2 refused (message-too-large: ");
   });
 
+  test("is told when all else is acknowledged", async () => {
+    const ids: unknown[] = [];
+    const url = await playHub({
+      heard: (socket, { id, messages }) => {
+        ids.push(id);
+        if (String(messages) !== "2") return;
+        const type = "urn:wspubsub:problem:message-too-large";
+        socket.say({ type: "error", id, problem: { type, title: "A", status: 413, detail: "B" } });
+        // Only now, when the command knows of the refusal.
+        void socket.settled().then(() => {
+          for (const n of [0, 2]) socket.say({ type: "ack", id: ids[n], cursor: `a-${n}` });
+        });
+      },
+    });
+    const refused = await run(["pub", "d", "t", "1", "2", "3", "--json"], { env: envOf(url) });
+    expect(refused).toEqual({
+      code: 1,
+      stdout: '{"cursor":"a-0","count":1}\n{"cursor":"a-2","count":1}\n',
+      stderr: "Message 2 refused (message-too-large: B)\n",
+    });
+  });
+
   test("that is a key: nothing was published", async () => {
     const topic = await cliTopic();
     const wrong = { ...topic, env: { ...topic.env, WSPUBSUB_KEY: "nobody-has-this-key-of-all" } };
@@ -331,14 +353,19 @@ test.runIf(HAS_TERMINAL)("a terminal is told how far it is, where that takes a w
   expect(screen).toContain("SIGINT: 2 messages not acknowledged: published, or not");
 });
 
-test("receipts that nobody reads stop no message", async () => {
-  const topic = await cliTopic();
-  const args = ["pub", topic.domain, topic.topic, "--json"];
-  const input = "a\nb\nc\n";
-  const unread = await run(args, { env: topic.env, input, stdout: "closed" });
-  expect(unread).toMatchObject({ code: 0, stderr: "" });
-  expect(await published(topic, 3)).toBe(input);
-  expectFailure(await run(args, { env: topic.env, input, stdout: "full" }), "ENOSPC");
+test("receipts that nobody reads stop no message, and those that cannot be written do", async () => {
+  let count = 0;
+  const url = await playHub({
+    heard: (socket, { id }) => {
+      count += 1;
+      socket.say({ type: "ack", id, cursor: "a-1" });
+    },
+  });
+  const args = ["pub", "d", "t", "--json"];
+  const given = { env: envOf(url), input: "m\n".repeat(2000) };
+  expect(await run(args, { ...given, stdout: "closed" })).toMatchObject({ code: 0, stderr: "" });
+  expect(count).toBe(2000);
+  expectFailure(await run(args, { ...given, stdout: "full" }), "ENOSPC");
 });
 
 test.each([
