@@ -181,7 +181,9 @@ describe("a topic", () => {
     const first = startCommand(["pub", topic.domain, topic.topic, "--json"], topic.env);
     first.write("first\n");
     await first.line(/"cursor"/);
-    const refused = await pub(topic, ["second"]);
+    // At once, and not when there was time enough.
+    const patient = { ...topic, env: { ...topic.env, WSPUBSUB_CONNECT_LIMIT_MS: "3600000" } };
+    const refused = await pub(patient, ["second"]);
     expectFailure(refused, "The hub refused (publisher-conflict): another publisher is there");
     expect(refused.stderr).toContain("Nothing was published");
     expect(await pub(topic, ["third", "--takeover"])).toEqual(DONE);
@@ -221,6 +223,23 @@ describe("what the hub refuses", () => {
       stdout: '{"cursor":"a-0","count":1}\n{"cursor":"a-2","count":1}\n',
       stderr: "Message 2 refused (message-too-large: B)\n",
     });
+  });
+
+  test("is followed by nothing that was not under way", async () => {
+    let count = 0;
+    const url = await playHub({
+      heard: (socket, { id }) => {
+        count += 1;
+        const type = "urn:wspubsub:problem:message-too-large";
+        const problem = { type, title: "A", status: 413, detail: "B" };
+        if (count === 1) socket.say({ type: "error", id, problem });
+        else socket.say({ type: "ack", id, cursor: "a-1" });
+      },
+    });
+    const input = "m\n".repeat(10_000);
+    const refused = await run(["pub", "d", "t"], { env: envOf(url), input });
+    expectFailure(refused, "Message 1 refused (message-too-large: B)");
+    expect(count).toBeLessThan(2000);
   });
 
   test("that is a key: nothing was published", async () => {
