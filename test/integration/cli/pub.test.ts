@@ -339,6 +339,24 @@ describe("a hub", () => {
     expect([...heard.values()]).toEqual([["a"], ["b"], ["c"]]);
   });
 
+  test("that takes the command's own lost connection for another publisher", async () => {
+    const url = await playHub({
+      opened: (socket, number) => {
+        if (number === 2) socket.refuse(4409, "publisher-conflict");
+      },
+      heard: (socket, { id, messages }) => {
+        if (String(messages) === "1" && !seen.has(id)) {
+          seen.add(id);
+          socket.cut();
+        } else socket.say({ type: "ack", id, cursor: "a-1" });
+      },
+    });
+    const seen = new Set<unknown>();
+    const { code, stderr } = await run(["pub", "d", "t", "1"], { env: envOf(url) });
+    expect(code).toBe(0);
+    expect(stderr).toBe("Cut off (connection-lost): connecting again.\nConnected again.\n");
+  });
+
   test("with what it has not acknowledged: told when a signal ends it", async () => {
     const got = Promise.withResolvers<void>();
     const url = await playHub({
