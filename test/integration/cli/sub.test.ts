@@ -188,6 +188,20 @@ describe("a connection that is cut", () => {
     expect(refused.stderr).not.toContain("Cut off");
   });
 
+  test("is none for who got in, however long it takes", async () => {
+    const url = await playHub({
+      opened: (socket) => {
+        socket.say(open("a-0"));
+        setTimeout(() => {
+          socket.say({ type: "end", reason: "finished" });
+          socket.close(1000, "topic-finished");
+        }, 4500);
+      },
+    });
+    const env = { HUB_URL: url, WSPUBSUB_CONNECT_LIMIT_MS: "3000" };
+    expect(await run(["sub", "d", "t"], { env })).toMatchObject({ code: 0 });
+  });
+
   test("by a hub that is busy is given up only in the beginning", async () => {
     const url = await playHub({ opened: (socket) => socket.refuse(4453, "topic-full") });
     const env = { HUB_URL: url, WSPUBSUB_CONNECT_LIMIT_MS: "400" };
