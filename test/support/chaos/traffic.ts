@@ -18,8 +18,6 @@ export interface Task {
     readonly token?: string;
     /** When this is said it publishes a last message, finishes and closes. */
     readonly stop: string;
-    /** Publishes that wait for their acks; 16 unless said otherwise. */
-    readonly window?: number;
   };
   readonly subscribe?: {
     readonly url: string;
@@ -57,6 +55,8 @@ export interface NumberedOutbox extends client.Outbox {
   readonly next: number;
 }
 
+/** Publishes that wait for their acks. */
+const WINDOW = 16;
 /** Enough to see what is wrong: where a hole is, much may follow. */
 const MOST_FAULTS = 10;
 
@@ -110,7 +110,7 @@ async function publishNumbers(
         say({ type: "fault", fault: `publish ${publish} was answered out of turn` });
       }),
     );
-    if (underWay.length >= (of.window ?? 16)) await underWay.shift();
+    if (underWay.length >= WINDOW) await underWay.shift();
     await Promise.race([pace?.isNear(next), stopped]);
   }
   await Promise.all([...underWay, stopped]);
