@@ -7,6 +7,7 @@ import type { ChaosProxy } from "../support/chaos/chaos-proxy.ts";
 import { expectExactlyOnce, startChaos } from "../support/chaos/exactly-once.ts";
 import { freshPlace } from "../support/chaos/fresh-place.ts";
 import { startInPage } from "../support/chaos/page-run.ts";
+import { open } from "../support/client.ts";
 import { needs } from "../support/optional-program.ts";
 
 const { sqlEndpoint } = inject("hub");
@@ -28,7 +29,8 @@ async function expectBackAtOnce(
   /** What both have noticed in the meantime. */
   noticed: "nothing" | "the loss",
 ): Promise<void> {
-  const { publisher, subscriber, control, task } = await startChaos(await freshPlace());
+  const place = await freshPlace();
+  const { publisher, subscriber, control, task } = await startChaos(place);
   const run = await startInPage(beside, task);
   const ended = run.ended({ withinSeconds: 60 });
   await Promise.race([run.reported(/"reading"/), ended]);
@@ -38,11 +40,17 @@ async function expectBackAtOnce(
   expect(connected).toHaveLength(noticed === "nothing" ? 2 : 4);
   await comeBack();
   const from = performance.now();
+  const bare = open(place.sub).then((client) => {
+    client.socket.terminate();
+    return performance.now() - from;
+  });
   await Promise.all([
     run.reported(/"role":"publisher","isConnected":true,"time":2/),
     run.reported(/"role":"subscriber","isConnected":true,"time":2/),
   ]);
-  expect(performance.now() - from).toBeLessThan(BACK_WITHIN_MS);
+  const backMs = performance.now() - from;
+  // A machine that is busy takes longer over any handshake.
+  expect(backMs).toBeLessThan(BACK_WITHIN_MS + (await bare));
   control.say("stop");
   const { published, read } = await ended;
   expect(read).toBe(published);

@@ -16,8 +16,8 @@ export interface Control {
   stop(): void;
 }
 
-/** Whoever waits is told to ask again after so long: `fetch` gives up in minutes. */
-const ASK_AGAIN_MS = 20_000;
+/** Whoever waits is told to ask again: `fetch` gives up in minutes, and no answer comes to a page that is offline. */
+const ASK_AGAIN_MS = 5000;
 
 /** Starts one. */
 export async function startControl(): Promise<Control> {

@@ -55,6 +55,10 @@ export interface NumberedOutbox extends client.Outbox {
   readonly next: number;
 }
 
+/** More than the control takes to answer. */
+const ASK_AGAIN_MS = 10_000;
+/** Between two requests that fail. */
+const OFFLINE_MS = 200;
 /** Publishes that wait for their acks. */
 const WINDOW = 16;
 /** Enough to see what is wrong: where a hole is, much may follow. */
@@ -154,9 +158,19 @@ async function readNumbers(
   say({ type: "read", messages: next });
 }
 
-/** Resolves when the control says a word. */
+/** Resolves when the control says a word. A request of a page that is offline fails, or is never answered. */
 async function isSaid(word: string): Promise<void> {
-  while ((await fetch(word)).status !== 200);
+  for (let status = 0; status !== 200;) {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), ASK_AGAIN_MS);
+    try {
+      ({ status } = await fetch(word, { signal: late.signal }));
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, OFFLINE_MS));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 }
 
 function tokenOption(url: string | undefined): object {
