@@ -70,7 +70,7 @@ export class LinkWatch {
   explain(error: unknown): Error {
     if (!(error instanceof HubError))
       return error instanceof Error ? error : new Error(String(error));
-    if (isUnreached(error)) {
+    if (error.code === NO_CLOSE_FRAME) {
       const where = `${this.#hasBeenIn ? "Lost" : "Cannot reach"} the hub at ${this.#options.hubUrl}`;
       return new UserError(`${where} (${error.slug}): wspubsub doctor finds out why`);
     }
@@ -112,12 +112,14 @@ export class LinkWatch {
   }
 
   #fail(error: unknown): void {
-    const unanswered = new HubError("no-answer", "The hub does not answer");
+    const unanswered = new HubError("no-answer", "The hub does not answer", {
+      code: NO_CLOSE_FRAME,
+    });
     this.#giveUp.abort(this.explain(error ?? unanswered));
   }
 }
 
-/** RFC 6455, section 7.1.5. */
+/** RFC 6455, section 7.1.5: the hub had no part in it. */
 const NO_CLOSE_FRAME = 1006;
 const TOPIC_NOT_LIVE = 4404;
 const NORMAL_CLOSURE = 1000;
@@ -125,19 +127,17 @@ const TOKEN_EXPIRED = 4401;
 /** From here on a code means: do not reconnect (PROTOCOL.md, 8.1). */
 const FIRST_FINAL_CODE = 4500;
 
-/** Whether the hub had no part in it. */
-function isUnreached({ code, status }: HubError): boolean {
-  return code === NO_CLOSE_FRAME || (code === null && status === null);
-}
+/** That a topic ended, or has not started, is told in other words. */
+const TOLD_ELSEWHERE: ReadonlySet<number> = new Set([
+  NORMAL_CLOSURE,
+  TOPIC_NOT_LIVE,
+  TOKEN_EXPIRED,
+]);
 
-/** That a topic ended, or has not started, is told in other words; what is final ends the command. */
+/** Whether it comes back, and people should know of it; what is final ends the command. */
 function isCut(error: unknown): boolean {
-  if (!(error instanceof HubError)) return true;
-  const { code } = error;
-  return (
-    code === null ||
-    (code < FIRST_FINAL_CODE && ![NORMAL_CLOSURE, TOPIC_NOT_LIVE, TOKEN_EXPIRED].includes(code))
-  );
+  const code = error instanceof HubError ? error.code : null;
+  return code === null || (code < FIRST_FINAL_CODE && !TOLD_ELSEWHERE.has(code));
 }
 
 function slugOf(error: unknown): string {

@@ -109,6 +109,5 @@ export class RefusedError extends Error {
 
 /** The connection goes on. */
 function isRefusal(error: unknown): error is HubError | RangeError {
-  if (error instanceof RangeError) return true;
-  return error instanceof HubError && error.code === null && error.status !== null;
+  return error instanceof RangeError || (error instanceof HubError && error.code === null);
 }
