@@ -21,13 +21,13 @@ function open(cursor: string): object {
 describe("messages", () => {
   test("of all kinds, in each form", async () => {
     const { domain, topic, env } = await cliTopic();
-    await run(["pub", domain, topic, "ä\u001b[2J\n👋", ""], { env });
+    await run(["pub", domain, topic, "ä\u001b[2J\u202e\n👋", ""], { env });
     await run(["pub", domain, topic, "--binary"], { env, input: Buffer.from([0, 255]) });
     const args = ["sub", domain, topic, "--since", "earliest", "--count", "3"];
     const lines = await run(args, { env });
     expect(lines).toMatchObject({ code: 0, stderr: "" });
-    expect(lines.stdout).toBe("ä\u001b[2J\n👋\n\n\u0000\ufffd\n");
-    expect((await run([...args, "--raw"], { env })).stdout).toBe("ä\u001b[2J\n👋\u0000\ufffd");
+    expect(lines.stdout).toBe("ä\u001b[2J\u202e\n👋\n\n\u0000\ufffd\n");
+    expect((await run([...args, "--raw"], { env })).stdout).toBe("ä\u001b[2J\u202e\n👋\u0000\ufffd");
     const { stdout } = await run([...args, "--json"], { env });
     expect(stdout).not.toMatch(/[^\n\P{C}]/u);
     const told = { cursor: expect.any(String), at: expect.stringMatching(/^\d{4}-.*Z$/) };
@@ -37,7 +37,7 @@ describe("messages", () => {
         .split("\n")
         .map((line) => JSON.parse(line)),
     ).toEqual([
-      { data: "ä\u001b[2J\n👋", ...told },
+      { data: "ä\u001b[2J\u202e\n👋", ...told },
       { data: "", ...told },
       { base64: "AP8=", ...told },
     ]);
