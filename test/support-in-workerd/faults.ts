@@ -67,15 +67,23 @@ export type KeyDeskAnswers = {
     : never;
 };
 
+let failures = 0;
+
+/** An error that no other fault has: of equal ones the operator's log has a line for the first alone. */
+function failure(reason: string): Error {
+  failures += 1;
+  return new Error(`${reason} (fault ${failures})`);
+}
+
 /** Lets an object's next write fail: before anything is written. */
 export function failNextWrite(object: DurableObjectStub, options: StorageFault = {}): Fault {
-  const error = options.error ?? new Error("database or disk is full: SQLITE_FULL");
+  const error = options.error ?? failure("database or disk is full: SQLITE_FULL");
   return failStorage(object, "write", { ...options, error });
 }
 
 /** Lets an object's next read fail. */
 export function failNextRead(object: DurableObjectStub, options: StorageFault = {}): Fault {
-  const error = options.error ?? new Error("disk I/O error: SQLITE_IOERR");
+  const error = options.error ?? failure("disk I/O error: SQLITE_IOERR");
   return failStorage(object, "read", { ...options, error });
 }
 
