@@ -132,7 +132,9 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
 
   /** Does what stands before the next message. */
   function settle(): void {
-    for (let [next] = queue; typeof next === "function"; [next] = queue) {
+    for (;;) {
+      const [next] = queue;
+      if (typeof next !== "function") break;
       queue.shift();
       next();
     }
@@ -193,8 +195,8 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
     },
     addEventListener(...args: Parameters<EventTarget["addEventListener"]>) {
       listen(...args);
-      // Where there is a reader this is none.
-      if (args[0] === "message") pump().catch(ignore);
+      // A loop that begins at once is the reader, and each listener that is added now hears all.
+      if (args[0] === "message") Promise.resolve().then(pump).catch(ignore);
     },
   });
 

@@ -501,6 +501,35 @@ describe("who reads", () => {
     }
   });
 
+  test("each listener that is added at once hears all, also where messages wait already", async () => {
+    const subscription = open();
+    await settle();
+    hub.socket.begin();
+    hub.socket.publish("a-2", "1", "2");
+    const heard: unknown[][] = [[], []];
+    for (const each of heard) {
+      subscription.addEventListener("message", ({ detail }) => each.push(detail.data));
+    }
+    await settle();
+    expect(heard).toEqual([
+      ["1", "2"],
+      ["1", "2"],
+    ]);
+  });
+
+  test("a loop that begins at once reads, though a listener was there before", async () => {
+    const subscription = open();
+    const heard: Received[] = [];
+    subscription.addEventListener("message", ({ detail }) => heard.push(detail));
+    const received = read(subscription);
+    await settle();
+    hub.socket.begin();
+    hub.socket.publish("a-2", "1", "2");
+    await settle();
+    expect(received).toHaveLength(2);
+    expect(heard).toEqual(received);
+  });
+
   test("onMessage is awaited, one after the other", async () => {
     const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const seen: string[] = [];
