@@ -36,7 +36,7 @@ interface Batch {
  */
 export function subscribe(url: string | URL, options: SubscribeOptions = {}): Subscription {
   const { onMessage, gap, waitSeconds = Infinity } = options;
-  const patienceMs = waitSeconds * 1000;
+  const patienceMs = waitSeconds * 1000 || 0;
   const { face, over, tell, changed, end } = beginLife(options);
 
   // A cursor within a frame, where the hub has none, is that of the frame's begin, with a number (10.4).

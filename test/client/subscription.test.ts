@@ -366,8 +366,8 @@ describe("a topic that is not live", () => {
     expect(hub.nth(2).asked["wait"]).toBeUndefined();
   });
 
-  test("is not waited for at all with 0", async () => {
-    const { subscription } = await follow({ waitSeconds: 0 });
+  test.each([0, -1, Number.NaN])("is not waited for at all with %d", async (waitSeconds) => {
+    const { subscription } = await follow({ waitSeconds });
     expect(hub.socket.asked["wait"]).toBeUndefined();
     hub.socket.refuse(4404, "topic-not-live");
     expect(await failure(subscription.done)).toMatchObject({ slug: "topic-not-live", code: 4404 });
