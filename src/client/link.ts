@@ -71,6 +71,7 @@ export function openLink(
   const base = new URL(url);
   base.protocol = base.protocol.replace("http", "ws");
   if (CREDENTIAL.test(base.search)) throw new TypeError("A credential is an option");
+  const isAsked = typeof token === "function";
   const answerMs = heartbeatMs / 2;
   let socket: WebSocket | undefined;
   let timer: ReturnType<typeof setTimeout>;
@@ -84,20 +85,22 @@ export function openLink(
   /** Ends the pause, or the connection, for a reason. */
   let goOn: (reason: string) => void = ignore;
 
+  /** How many connections in a row have failed. */
+  let attempt = 0;
+
   async function run(): Promise<void> {
-    let attempt = 0;
     let strikes = 0;
     for (;;) {
       await user.ready();
       if (isOver) return;
       let credential;
       try {
-        credential = typeof token === "string" ? token : await token();
+        credential = isAsked ? await token() : token;
       } catch (error) {
         // Whatever the caller's function throws.
         if (isOver) return;
         user.changed(false, error);
-        await pause(backoffMs(attempt++), 0);
+        await pause(0, Infinity);
         continue;
       }
       if (isOver) return;
@@ -106,19 +109,18 @@ export function openLink(
       isAccepted = false;
       if (isOver) return;
       user.changed(false, error);
-      const { code, slug, retryAfter = 0 } = error;
+      const { code, slug } = error;
       const isRefused = code === 4401 || slug === "token-rejected";
       // A token that has opened a connection, and has ended since, was not refused.
       const isStrike = isRefused ? !wasAccepted : slug === "bad-frame";
       strikes = isStrike ? strikes + 1 : 0;
       const withinMs = user.lost(error);
-      const isFinal = isRefused ? typeof token === "string" : code >= 4500;
+      const isFinal = isRefused ? !isAsked : code >= 4500;
       if (isFinal || strikes === MAX_STRIKES || withinMs <= 0) return user.gone(error);
       // The hub is not at fault.
       if (code === LOST_CODE && slug === "away") continue;
       if (wasAccepted && !strikes && !user.isIdle) attempt = 0;
-      const leastMs = retryAfter * 1000 || 0;
-      await pause(Math.min(leastMs + backoffMs(attempt++), withinMs), leastMs);
+      await pause((error.retryAfter ?? 0) * 1000, withinMs);
     }
   }
 
@@ -128,15 +130,16 @@ export function openLink(
     for (const [name, value] of Object.entries({ explain: 1, ...user.parameters() })) {
       if (value) target.searchParams.set(name, `${value}`);
     }
-    const names = credential ? [credentialName(credential)] : [];
-    const opened = new WebSocket(target, [STREAM_PROTOCOL, ...names]);
+    const opened = new WebSocket(target, [
+      STREAM_PROTOCOL,
+      ...(credential ? [credentialName(credential)] : []),
+    ]);
     socket = opened;
-    renewAtMs = typeof token === "string" ? NaN : renewalTime(credential);
+    renewAtMs = isAsked ? renewalTime(credential) : NaN;
     return new Promise((resolve) => {
-      let hasEnded = false;
       let refusal: HubError | undefined;
       function end(slug: string, code: number = LOST_CODE): void {
-        hasEnded = true;
+        goOn = ignore;
         clearTimeout(timer);
         // A dead one would not say that it is closed for long.
         opened.close();
@@ -149,7 +152,7 @@ export function openLink(
         name: Name,
         hear: (event: Partial<WebSocketEventMap[Name]>) => void,
       ): void {
-        opened.addEventListener(name, (event) => hasEnded || hear(event));
+        opened.addEventListener(name, (event) => goOn === end && hear(event));
       }
       goOn = end;
       on("open", () => beat(answerMs));
@@ -188,12 +191,18 @@ export function openLink(
     });
   }
 
-  /** Waits, and at least for a time, whatever wakes it. */
-  async function pause(ms: number, leastMs: number): Promise<void> {
+  /**
+   * Waits: at least for a time, whatever wakes it, and not for longer than another. What comes on top is at random:
+   * clients that were cut off together do not come back together.
+   */
+  async function pause(leastMs: number, mostMs: number): Promise<void> {
+    const backoffMs = Math.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt++);
     notBeforeMs = Date.now() + leastMs;
+    // A listener may have ended it.
+    if (isOver) return;
     await new Promise<unknown>((resolve) => {
       goOn = resolve;
-      arm(ms, resolve);
+      arm(Math.min(leastMs + backoffMs, mostMs), resolve);
     });
     notBeforeMs = Infinity;
   }
@@ -231,9 +240,4 @@ export function openLink(
     },
     close,
   };
-}
-
-/** Full jitter: clients that were cut off together do not come back together. */
-function backoffMs(attempt: number): number {
-  return Math.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
 }

@@ -6,6 +6,9 @@
 import { HubError } from "./hub-error.ts";
 import type { Received } from "./types.ts";
 
+/** More than a day. A timer that is to wait for more than 24 days fires at once. */
+const MAX_RETRY_AFTER_SECONDS = 100_000;
+
 /** A frame, as it is hoped to be: each type has some of these. What must be a text is trimmed: nothing else can be. */
 export interface Frame {
   readonly type: string;
@@ -20,7 +23,7 @@ export interface Frame {
     readonly type: string;
     readonly detail: string;
     readonly status: number;
-    readonly retryAfter?: number;
+    readonly retryAfter: number;
   };
 }
 
@@ -41,9 +44,12 @@ export function messagesOf({ messages, at }: Frame): Omit<Received, "cursor">[] 
   });
 }
 
-/** The problem of a frame. */
+/** The problem of a frame. Less than a second, or what is no number, counts as not said: it would be a tight loop. */
 export function problemOf({ problem: { type, detail, status, retryAfter } }: Frame): HubError {
-  return new HubError(type.replace(/.*:/, ""), detail, { status, retryAfter });
+  return new HubError(type.replace(/.*:/, ""), detail, {
+    status,
+    retryAfter: retryAfter >= 1 ? Math.min(retryAfter, MAX_RETRY_AFTER_SECONDS) : undefined,
+  });
 }
 
 /** A loop: `fromBase64` is not everywhere, and `Uint8Array.from` is slow. */

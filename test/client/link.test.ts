@@ -195,22 +195,38 @@ describe("coming back", () => {
     hub.nth(3);
   });
 
-  test("a time that is none is not obeyed", async () => {
-    open();
-    await settle();
-    hub.socket.refuse(4453, "topic-full", { retryAfter: "soon" });
-    await pass(248);
-    hub.nth(1);
-    await pass(2);
-    hub.nth(2);
-  });
-
   test("no reason of the hub's makes it come back without backoff", async () => {
     await opened();
     hub.socket.end(1012, "away");
     await pass(248);
     hub.nth(1);
     await pass(2);
+    hub.nth(2);
+  });
+
+  test.each([0, -5, 0.001, Number.NaN, "soon", null, []])(
+    "a retryAfter of %j is none: the backoff goes on",
+    async (retryAfter) => {
+      open();
+      await settle();
+      for (const ms of [250, 500, 1000]) {
+        const { length } = hub.sockets;
+        hub.socket.refuse(4453, "topic-full", { retryAfter });
+        await pass(ms - 2);
+        hub.nth(length);
+        await pass(2);
+        hub.nth(length + 1);
+      }
+    },
+  );
+
+  test.each([1e9, 1e300])("a retryAfter of %d is 100,000 s", async (retryAfter) => {
+    open();
+    await settle();
+    hub.socket.refuse(4453, "topic-full", { retryAfter });
+    await pass(100_000_000);
+    hub.nth(1);
+    await pass(250);
     hub.nth(2);
   });
 

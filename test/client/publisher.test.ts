@@ -305,11 +305,17 @@ describe("10.11 a publish that is refused", () => {
     },
   );
 
-  test("without a time the pause is a second", async () => {
+  test.each([
+    [undefined, 1],
+    [0, 1],
+    [-5, 1],
+    [Number.NaN, 1],
+    [1e9, 100_000],
+  ])("with %d for a time the pause is %i seconds", async (retryAfter, seconds) => {
     const publisher = await opened();
     publishAll(publisher, "a");
-    refuse("a", "topic-overloaded", 503);
-    await pass(999);
+    refuse("a", "topic-overloaded", 503, retryAfter);
+    await pass(seconds * 1000 - 1);
     expect(texts()).toEqual(["a"]);
     await pass(1);
     expect(texts()).toEqual(["a", "a"]);
