@@ -491,6 +491,24 @@ describe("the end", () => {
     }
   });
 
+  test("nor is one where a listener ends it because the connection is gone", async () => {
+    for (const [token, end] of [
+      [undefined, () => hub.socket.end()],
+      [undefined, () => hub.socket.refuse(4453, "topic-full", { retryAfter: 3600 })],
+      [() => Promise.reject(new Error("mine")), () => {}],
+    ] as const) {
+      const subscription = open({ token });
+      subscription.addEventListener("state", () => subscription.close());
+      await settle();
+      const { length } = hub.sockets;
+      end();
+      await settle();
+      expect(subscription.state).toBe("closed");
+      expect(vi.getTimerCount()).toBe(0);
+      expect(hub.sockets).toHaveLength(length);
+    }
+  });
+
   test("a signal ends it with its reason, at once", async () => {
     const controller = new AbortController();
     const subscription = await opened({ signal: controller.signal });

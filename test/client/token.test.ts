@@ -53,6 +53,20 @@ describe("a value", () => {
     expect(await failure(subscription.done)).toMatchObject({ code, slug });
   });
 
+  test("what is neither a text nor a function is presented as a text, or not at all", async () => {
+    for (const [token, text] of [
+      [null, ""],
+      ["", ""],
+      [7, "7"],
+    ] as [string, string][]) {
+      const subscription = open(token);
+      await settle();
+      expect(presented()).toBe(text);
+      hub.socket.refuse(4401, "token-rejected");
+      expect(await failure(subscription.done)).toMatchObject({ slug: "token-rejected" });
+    }
+  });
+
   test("is not replaced before it ends", async () => {
     open(tokenFor(60));
     await settle();
