@@ -199,12 +199,12 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
     // Of what is to be sent again nothing counts that was said before.
     if (entry === undefined || index >= sent) return;
     const { slug, status, retryAfter = PAUSE_SECONDS } = error;
-    if (slug === "out-of-order") {
+    if (slug === "out-of-order" && entry.after !== undefined) {
       // What it named was refused, or the hub has forgotten it: then it comes without.
       if (entry.after === acknowledged) acknowledged = undefined;
       sent = index;
       if (index === 0) send();
-    } else if (status === 429 || (status ?? 0) >= 500) {
+    } else if (slug === "out-of-order" || status === 429 || (status ?? 0) >= 500) {
       sent = index;
       allowed = 1;
       clearTimeout(pause);

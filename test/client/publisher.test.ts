@@ -397,6 +397,16 @@ describe("10.11 a publish that is refused", () => {
     expect(settled).toEqual({ a: "c-a", b: "c-b" });
   });
 
+  test("out-of-order of what named nothing is no tight loop", async () => {
+    const publisher = await opened();
+    publishAll(publisher, "a");
+    refuse("a", "out-of-order", 409);
+    await pass(999);
+    expect(texts()).toEqual(["a"]);
+    await pass(1);
+    expect(texts()).toEqual(["a", "a"]);
+  });
+
   test("its error has the problem", async () => {
     const publisher = await opened();
     const answer = publisher.publish("a");
