@@ -6,9 +6,9 @@
 import { beginLife } from "./face.ts";
 import type { HubError } from "./hub-error.ts";
 import { HEARTBEAT_MS, openLink } from "./link.ts";
-import { copyMessages, formatFrame, measure, type Publication } from "./publishing.ts";
+import { copyMessages, formatFrame, listOf, measure, type Publication } from "./publishing.ts";
 import { problemOf } from "./read-frame.ts";
-import type { Pending, Publisher, PublisherOptions } from "./types.ts";
+import type { Pending, Publishable, Publisher, PublisherOptions } from "./types.ts";
 
 const MAX_PENDING = 1000;
 const MAX_PENDING_BYTES = 16_777_216;
@@ -29,7 +29,7 @@ interface Caller {
 
 /** A call for which there is no room. */
 interface Call extends Caller {
-  readonly publication: Publication;
+  readonly publishables: readonly Publishable[];
   readonly finish: boolean;
 }
 
@@ -105,7 +105,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
         throw new TypeError("The publisher is closed");
       }
       isFinishing = finish;
-      calls.push({ publication, finish, resolve, reject });
+      calls.push({ publishables: listOf(publication), finish, resolve, reject });
       fill();
     });
   }
@@ -127,9 +127,9 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
     while (entries.length < Math.min(maxPending, MAX_PENDING) && bytes < maxPendingBytes) {
       const next = calls.shift();
       if (next === undefined) break;
-      const { publication, finish, ...caller } = next;
+      const { publishables, finish, ...caller } = next;
       try {
-        const messages = copyMessages(publication);
+        const messages = copyMessages(publishables);
         if (!finish && messages.length === 0) throw new RangeError("There is no message");
         add({ id: `${name}-${count++}`, messages, ...(finish && { finish }) }, caller);
       } catch (error) {

@@ -9,9 +9,13 @@ const MAX_MESSAGES = 1000;
 /** What a caller publishes at once. */
 export type Publication = Publishable | readonly Publishable[];
 
-/** Takes a copy of it; throws a RangeError for what no frame can hold. */
-export function copyMessages(publication: Publication): Pending["messages"] {
-  const messages = isList(publication) ? publication : [publication];
+/** All of it, as a list that is not the caller's. */
+export function listOf(publication: Publication): readonly Publishable[] {
+  return isList(publication) ? [...publication] : [publication];
+}
+
+/** Takes a copy of each; throws a RangeError for what no frame can hold. */
+export function copyMessages(messages: readonly Publishable[]): Pending["messages"] {
   if (messages.length > MAX_MESSAGES) throw new RangeError("There are more than 1,000 messages");
   return messages.map((message) =>
     typeof message === "string" ? message : { base64: encodeBase64(copyBytes(message)) },

@@ -154,6 +154,24 @@ describe("what is published", () => {
     expect(wire()[0]?.messages).toEqual([{ base64: "AQI=" }]);
   });
 
+  test("a list is what it holds when it is published, also where it waits for its turn", async () => {
+    const publisher = await opened({ maxPending: 1 });
+    publishAll(publisher, "a");
+    const list = ["b", "c"];
+    void publisher.publish(list);
+    list.splice(0, 2, "d");
+    ack("a");
+    expect(wire()[1]?.messages).toEqual(["b", "c"]);
+  });
+
+  test("a hole in a list is refused before the hub sees it", async () => {
+    const publisher = await opened();
+    const list: string[] = [];
+    list[1] = "b";
+    expect(await failure(publisher.publish(list))).toBeInstanceOf(TypeError);
+    expect(hub.socket.sent).toHaveLength(0);
+  });
+
   test("waits for the hub to let it in, and not for the socket", async () => {
     const publisher = open();
     publishAll(publisher, "a");
