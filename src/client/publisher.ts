@@ -3,6 +3,7 @@
  * sent when, and what each answer means (PROTOCOL.md, 10.7 to 10.11, 10.14). Knows a link, never a socket.
  * Invariant: of what is pending a part from the front is on the wire, and nothing overtakes.
  */
+import { closeOf } from "./close-of.ts";
 import { beginLife } from "./face.ts";
 import type { HubError } from "./hub-error.ts";
 import { HEARTBEAT_MS, openLink } from "./link.ts";
@@ -16,10 +17,6 @@ const MAX_PENDING_BYTES = 16_777_216;
 const MAX_BUFFERED_BYTES = 4_194_304;
 /** Where the hub does not say when to come again. */
 const PAUSE_SECONDS = 1;
-/** The `readyState` of a socket that has ended. */
-const CLOSED = 3;
-/** A socket that says nothing of its end has ended. */
-const CLOSE_MS = 2_000;
 
 /** Whoever waits for an answer. */
 interface Caller {
@@ -88,10 +85,14 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
         if (frame.type === "ack") acknowledge(frame.id ?? "", frame.cursor.trim());
         if (frame.type === "error") refuse(frame.id, problemOf(frame));
       },
-      lost({ code }) {
-        // It went on in vain for too long (14.2).
-        if (code === 4429) allowed = 1;
-        return Infinity;
+      lost(error) {
+        const { code } = error;
+        // Alone on the wire it is what was too large, for the runtime or for a proxy.
+        if (code === 1009 && allowed === 1) drop(0, error);
+        // It went on in vain for too long (14.2), or one of many was too large.
+        if (code === 4429 || code === 1009) allowed = 1;
+        // A topic that is not live is no obstacle to a publisher: the URL is a subscriber's.
+        return code === 4404 ? 0 : Infinity;
       },
       gone: fail,
     },
@@ -213,11 +214,17 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
         send();
       }, retryAfter * 1000);
     } else {
-      remove(index);
-      if (entry.pending.finish) isFinishing = false;
-      entry.reject(error);
-      fill();
+      drop(index, error);
     }
+  }
+
+  /** Has one not be published, for good. */
+  function drop(index: number, error: HubError): void {
+    const entry = entries[index];
+    remove(index);
+    if (entry?.pending.finish) isFinishing = false;
+    entry?.reject(error);
+    fill();
   }
 
   function endIfDone(): void {
@@ -229,8 +236,7 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
     isClosing = true;
     endIfDone();
     await face.done;
-    const socket = link.socket();
-    if (socket && socket.readyState < CLOSED) await closeOf(socket);
+    await closeOf(link.socket());
   }
 
   over.addEventListener("abort", () => clearTimeout(pause));
@@ -243,15 +249,5 @@ export function openPublisher(url: string | URL, options: PublisherOptions = {})
     finish: (publication: Publication = []) => call(publication, true),
     close,
     [Symbol.asyncDispose]: close,
-  });
-}
-
-function closeOf(socket: WebSocket): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, CLOSE_MS);
-    socket.addEventListener("close", () => {
-      clearTimeout(timer);
-      resolve();
-    });
   });
 }

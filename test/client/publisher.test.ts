@@ -415,6 +415,35 @@ describe("10.11 a publish that is refused", () => {
     expect(settled).toEqual({ a: "c-a", b: "c-b" });
   });
 
+  test("1009: what is too large for somebody on the way is found, and refused alone", async () => {
+    const publisher = await opened();
+    const settled = publishAll(publisher, "a", "b", "c");
+    hub.socket.end(1009);
+    (await hub.next()).open();
+    expect(texts()).toEqual(["a"]);
+    ack("a");
+    expect(texts()).toEqual(["a", "b", "c"]);
+    hub.socket.end(1009);
+    (await hub.next()).open();
+    expect(texts()).toEqual(["b"]);
+    hub.socket.end(1009);
+    (await hub.next()).open();
+    expect(texts()).toEqual(["c"]);
+    ack("c");
+    await settle();
+    expect(settled).toEqual({ a: "c-a", b: "connection-lost", c: "c-c" });
+    expect(publisher.state).toBe("open");
+  });
+
+  test("4404: the URL is a subscriber's", async () => {
+    const publisher = open();
+    const answer = publisher.publish("a");
+    await settle();
+    hub.socket.refuse(4404, "topic-not-live");
+    expect(await failure(answer)).toMatchObject({ slug: "topic-not-live" });
+    expect(publisher.state).toBe("failed");
+  });
+
   test("out-of-order of what named nothing is no tight loop", async () => {
     const publisher = await opened();
     publishAll(publisher, "a");
