@@ -42,11 +42,16 @@ interface Entry extends Caller {
 
 /**
  * Opens a publisher of a topic: `wss://HOST/ws/pub/DOMAIN/TOPIC`. It connects, and comes back whenever it is cut off,
- * until it is closed. Throws a TypeError for a URL that cannot be, or that holds a credential.
+ * until it is closed. Throws a TypeError for a URL that cannot be, or that holds a credential, and a RangeError for
+ * numbers below 1.
  */
 export function openPublisher(url: string | URL, options: PublisherOptions = {}): Publisher {
   const { takeover, heartbeatSeconds = HEARTBEAT_MS / 1000, outbox } = options;
   const { maxPending = MAX_PENDING, maxPendingBytes = MAX_PENDING_BYTES } = options;
+  // One that is no number would have it wait for ever, or connect again and again.
+  for (const number of [heartbeatSeconds, maxPending, maxPendingBytes]) {
+    if (!(number >= 1)) throw new RangeError(`${number} is less than 1`);
+  }
   const { face, over, changed, end } = beginLife(options);
   // Pages without TLS have no `randomUUID`.
   const name = crypto.getRandomValues(new Uint32Array(4)).join(".");

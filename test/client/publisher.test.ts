@@ -90,6 +90,12 @@ describe("the handshake", () => {
     }
   });
 
+  test.each([0, -1, 0.5, Number.NaN])("a number that is %d is an error at once", (number) => {
+    expect(() => open({ heartbeatSeconds: number })).toThrow(RangeError);
+    expect(() => open({ maxPending: number })).toThrow(RangeError);
+    expect(() => open({ maxPendingBytes: number })).toThrow(RangeError);
+  });
+
   test("5.5 a topic that has a publisher is tried again", async () => {
     const publisher = open();
     await settle();
