@@ -129,9 +129,10 @@ describe("its client library", () => {
 
   test.each([
     ["a browser's", "bundler", "esnext,dom", ""],
+    ["a browser's of 2022", "bundler", "es2022,dom", ""],
     ["a browser's, as Node resolves", "nodenext", "esnext,dom", ""],
     ["Node's", "nodenext", "esnext", "@types/node"],
-    ["Workers'", "bundler", "esnext", "@cloudflare/workers-types"],
+    ["Workers'", "bundler", "es2022", "@cloudflare/workers-types"],
   ])("has types that need no others but %s", async (_, resolution, lib, types) => {
     await writeFile(join(fresh, "use.ts"), USE);
     const module = resolution === "bundler" ? "esnext" : resolution;

@@ -23,6 +23,9 @@ export interface BuiltClient {
 /** The name tells versions apart and protects nothing, `integrity` does. */
 const HASH_DIGITS = 16;
 
+/** Programs that are compiled for ES2022, as most pages are, know no `AsyncDisposable`. */
+const TYPES_OF_DISPOSAL = '/// <reference lib="esnext.disposable" />';
+
 /** Builds it of the sources in a checkout, into its `dist`. */
 export async function buildClient(root: string): Promise<BuiltClient> {
   const { version }: { version: string } = JSON.parse(
@@ -34,7 +37,7 @@ export async function buildClient(root: string): Promise<BuiltClient> {
     bundle(join(sources, "client/main.ts"), `/*! ${title} */`),
     declareClient(sources, "client/main.ts"),
   ]);
-  const types = `/** ${title} */\n\n${declarations}`;
+  const types = `/** ${title} */\n${TYPES_OF_DISPOSAL}\n\n${declarations}`;
   const [codeHash, typesHash] = [shortHash(code), shortHash(types)];
   const path = `/client-${codeHash}.js`;
   writeWhole(join(root, "dist/client/client.js"), code);
