@@ -15,9 +15,10 @@ import type { LinkOptions } from "./types.ts";
 
 /** Ends of parameters' names that the hub refuses: logs keep URLs (PROTOCOL.md, 3.1). */
 const CREDENTIAL = /(token|jwt|api_?key|authorization)=/i;
-/** A handshake that takes longer has failed. */
-const HANDSHAKE_MS = 10_000;
-/** Half of it is for the answer: a network that is dead is noticed after 15 s at most. */
+/**
+ * Half of it is for the answer: a network that is dead is noticed after 15 s at most. A handshake that takes longer has
+ * failed.
+ */
 export const HEARTBEAT_MS = 10_000;
 /** A timer that fires so much later was held up by a sleep. */
 const LATE_MS = 5_000;
@@ -70,7 +71,7 @@ export function openLink(
 ): Link {
   const base = new URL(url);
   base.protocol = base.protocol.replace("http", "ws");
-  if (CREDENTIAL.test(base.search)) throw new TypeError("A credential is an option");
+  if (CREDENTIAL.test(base.search)) throw new TypeError("credential in a URL");
   const isAsked = typeof token === "function";
   const answerMs = heartbeatMs / 2;
   let socket: WebSocket | undefined;
@@ -177,7 +178,7 @@ export function openLink(
           end("bad-frame");
         }
       });
-      arm(HANDSHAKE_MS, () => end("no-answer"));
+      arm(HEARTBEAT_MS, () => end("no-answer"));
     });
   }
 

@@ -42,7 +42,7 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
   // A cursor within a frame, where the hub has none, is that of the frame's begin, with a number (10.4).
   let [since, known] = (options.since ?? "").split(/~(?=\d+$)/);
   /** How many messages behind the first place the caller has had in another life. */
-  let skip = Number(known ?? 0);
+  let skip = Number(known) || 0;
   const cursor: string | null = (skip && options.since) || null;
 
   /** What waits for the caller: messages, and what is to be done between them. */
@@ -189,7 +189,7 @@ export function subscribe(url: string | URL, options: SubscribeOptions = {}): Su
     close,
     [Symbol.asyncDispose]: close,
     [Symbol.asyncIterator]() {
-      if (isRead) throw new TypeError("read already");
+      if (isRead) throw new TypeError("is read");
       isRead = true;
       return read();
     },

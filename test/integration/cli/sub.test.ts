@@ -27,7 +27,9 @@ describe("messages", () => {
     const lines = await run(args, { env });
     expect(lines).toMatchObject({ code: 0, stderr: "" });
     expect(lines.stdout).toBe("ä\u001b[2J\u202e\n👋\n\n\u0000\ufffd\n");
-    expect((await run([...args, "--raw"], { env })).stdout).toBe("ä\u001b[2J\u202e\n👋\u0000\ufffd");
+    expect((await run([...args, "--raw"], { env })).stdout).toBe(
+      "ä\u001b[2J\u202e\n👋\u0000\ufffd",
+    );
     const { stdout } = await run([...args, "--json"], { env });
     expect(stdout).not.toMatch(/[^\n\P{C}]/u);
     const told = { cursor: expect.any(String), at: expect.stringMatching(/^\d{4}-.*Z$/) };
