@@ -71,7 +71,7 @@ export function openLink(
 ): Link {
   const base = new URL(url);
   base.protocol = base.protocol.replace("http", "ws");
-  if (CREDENTIAL.test(base.search)) throw new TypeError("credential in a URL");
+  if (CREDENTIAL.test(base.search)) throw new TypeError("key, token are options");
   const isAsked = typeof token === "function";
   const answerMs = heartbeatMs / 2;
   let socket: WebSocket | undefined;
