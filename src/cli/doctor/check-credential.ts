@@ -1,7 +1,7 @@
 /** Whether a key or a token opens what it is for: what it says itself, and what the hub says. Shows no part of it. */
 import { decodeJwt, type JWTPayload } from "jose";
 import { parseJson } from "../input/parse-json.ts";
-import { bearerOf, type Credential } from "../messages/credential.ts";
+import { bearerOf, fitsHeader, type Credential } from "../messages/credential.ts";
 import { readProblem, type ToldProblem } from "../messages/read-problem.ts";
 import { remedyFor } from "../messages/remedy.ts";
 import { messagesUrl } from "../messages/topic-address.ts";
@@ -39,6 +39,10 @@ export async function checkCredential(
     type === "key"
       ? `${hubUrl}/v1/domains/${encodeURIComponent(domain)}/topics?limit=1`
       : `${messagesUrl({ hubUrl, domain, topic: topic ?? "" })}?limit=1`;
+  if (!fitsHeader(credential)) {
+    const detail = `not tried: it cannot stand in a header (from ${place})`;
+    return [...read, skipped(type, detail, "a socket takes it: wspubsub pub")];
+  }
   const answer = await ask(url, bearerOf(credential));
   if (typeof answer === "string") return [...read, wrong(type, answer)];
   if (answer === null || OPENS.has(answer.slug)) {

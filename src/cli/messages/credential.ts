@@ -81,11 +81,16 @@ export function linkOptions(credential: Credential | null): { key?: string; toke
   return credential === null ? {} : { [credential.type]: credential.value };
 }
 
+/** Whether plain HTTP takes it. */
+export function fitsHeader({ value }: Credential): boolean {
+  return /^[!-~]+$/.test(value);
+}
+
 /** As plain HTTP takes it; throws a UserError for a key that no header can hold. */
 export function bearerOf(credential: Credential | null): Record<string, string> {
   if (credential === null) return {};
   // The error of `fetch` would quote it.
-  if (!/^[!-~]+$/.test(credential.value)) {
+  if (!fitsHeader(credential)) {
     throw new UserError(
       `The ${credential.type} cannot stand in a header (from ${credential.place})`,
     );

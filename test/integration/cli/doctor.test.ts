@@ -306,6 +306,14 @@ describe("a key", () => {
     expect(find(unknown.checks, "key")?.detail).toContain("the database has no such key");
   });
 
+  test("that no header holds is not tried, and does not end the report", async () => {
+    const env = { HUB_URL: hubUrl(), WSPUBSUB_KEY: "geheimä" };
+    const { checks, shown } = await examine(["--domain", "d", "--topic", "t"], env);
+    expect(checks.at(-1)).toMatchObject({ name: "key", status: "skipped" });
+    expect(find(checks, "key")?.detail).toContain("cannot stand in a header (from WSPUBSUB_KEY)");
+    expect(shown).not.toContain("geheim");
+  });
+
   test("for no domain is not tried", async () => {
     const { env } = await cliTopic();
     const { code, checks } = await examine([], env);
