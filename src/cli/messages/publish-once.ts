@@ -70,13 +70,12 @@ const AGAIN = "It may be published, or not: run it again with the same --id";
 
 function describe(status: number, answer: unknown, address: TopicAddress): UserError {
   const problem = readProblem(answer);
-  if (problem === null) {
-    return new UserError(
-      `${address.hubUrl} answers ${status} and not as a hub does: check HUB_URL`,
-    );
-  }
-  const what = printable(describeRefusal(problem, { ...address, does: "publish" }));
-  return new UserError(status >= 500 ? `${what}. ${AGAIN}` : what);
+  const what =
+    problem === null
+      ? `${address.hubUrl} answers ${status} and not as a hub does: check HUB_URL`
+      : printable(describeRefusal(problem, { ...address, does: "publish" }));
+  // What stands before the hub may have lost its answer.
+  return new UserError(status === 200 || status >= 500 ? `${what}. ${AGAIN}` : what);
 }
 
 async function readAll(batches: AsyncIterable<Batch>): Promise<(string | { base64: string })[]> {

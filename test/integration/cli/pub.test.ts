@@ -1,6 +1,8 @@
 /** `wspubsub pub`: what is given arrives, once and in order, and what does not is told. */
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -155,6 +157,25 @@ describe("--id", () => {
     expect(refused.stderr).not.toContain("geheim");
   });
 });
+
+test.each([
+  [200, true],
+  [404, false],
+  [502, true],
+])(
+  "an answer of %i that is not a hub's: whether to run it again is told",
+  async (status, again) => {
+    const server = createServer((_, response) => response.writeHead(status).end("<html>"));
+    onTestFinished(() => void server.close());
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    const env = { HUB_URL: `http://127.0.0.1:${port}` };
+    const { code, stderr } = await run(["pub", "d", "t", "m", "--id", "x"], { env });
+    expect(code).toBe(1);
+    expect(stderr).toContain(`answers ${status} and not as a hub does: check HUB_URL`);
+    expect(stderr.includes("run it again with the same --id")).toBe(again);
+  },
+);
 
 describe("a topic", () => {
   test("is ended by --finish, behind all that was published", async () => {
