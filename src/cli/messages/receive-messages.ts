@@ -39,7 +39,10 @@ export async function receiveMessages(
     ({ reason } = detail);
     session.note(`The topic has ended: ${reason ?? "the hub does not say why"}.`);
   });
-  const stopListening = beforeTheEnd(() => describePlace(subscription.cursor));
+  /** Where to begin again for a message that is not written yet. */
+  let before = since ?? null;
+  let isWriting = false;
+  const stopListening = beforeTheEnd(() => describePlace(isWriting ? before : subscription.cursor));
   try {
     await take(subscription);
   } catch (error) {
@@ -52,7 +55,10 @@ export async function receiveMessages(
   async function take(messages: AsyncIterable<Received>): Promise<void> {
     let left = count;
     for await (const received of messages) {
+      isWriting = true;
       await session.write(formatReceived(received, form));
+      isWriting = false;
+      before = received.cursor;
       left -= 1;
       if (left <= 0) return;
     }

@@ -1,5 +1,7 @@
 /** `wspubsub sub`: stdout has the messages and nothing else, stderr has the rest, and each end is told by its code. */
-import { describe, expect, test } from "vitest";
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { expectFailure, expectUsageError } from "../../support/cli.ts";
 import { admin } from "../../support/admin.ts";
 import { cliTopic, run, startCommand, runShell } from "../../support/cli-messages.ts";
@@ -234,6 +236,33 @@ test("a signal ends it as it would have, and the place is told", async () => {
   await run(["pub", domain, topic, "b"], { env });
   const rest = await run(["sub", domain, topic, `--since=${cursor}`, "--count", "1"], { env });
   expect(rest.stdout).toBe("b\n");
+});
+
+test("a signal while a message is being written: it is the first one of the next run", async () => {
+  const large = "b".repeat(1_000_000);
+  const url = await playHub({
+    opened: (socket) => {
+      socket.say(open("a-0"));
+      socket.say(messages("a-1", "first"));
+      socket.say(messages("a-2", large));
+    },
+  });
+  const child = spawn("node", ["src/cli/main.ts", "--state", "/nowhere", "sub", "d", "t"], {
+    env: { PATH: process.env["PATH"], WSPUBSUB_DEV_VARS: "/dev/null", HUB_URL: url },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const told = text(child.stderr);
+  const begun = Promise.withResolvers<void>();
+  child.stdout.on("data", (chunk: Buffer) => {
+    if (!chunk.includes("b")) return;
+    // What is not read does not fit into a pipe.
+    child.stdout.pause();
+    begun.resolve();
+  });
+  await begun.promise;
+  child.kill("SIGINT");
+  expect(await told).toBe("SIGINT: --since=a-1 goes on from here\n");
 });
 
 test.each([
