@@ -2,13 +2,13 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { openPublisher, subscribe } from "../../src/client/main.ts";
-import { FakeHub, setChance, settle } from "./support/fake-hub.ts";
+import { FakeHub, settle, useFakeTime } from "./support/fake-hub.ts";
+
+useFakeTime();
 
 const unhandled = vi.fn<(error: unknown) => void>();
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  setChance(1);
   process.on("unhandledRejection", unhandled);
   process.on("uncaughtException", unhandled);
 });
@@ -16,8 +16,6 @@ beforeEach(() => {
 afterEach(() => {
   process.off("unhandledRejection", unhandled);
   process.off("uncaughtException", unhandled);
-  vi.restoreAllMocks();
-  vi.useRealTimers();
 });
 
 const cursors = fc.oneof(fc.constantFrom("a-1", "a-2", "b~7"), fc.jsonValue());

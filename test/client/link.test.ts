@@ -1,22 +1,28 @@
 /** How a client connects, comes back, and notices that nobody is there any more. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { HubError, openPublisher, subscribe } from "../../src/client/main.ts";
-import { FakeHub, failure, pass, setChance, settle, sleep } from "./support/fake-hub.ts";
+import {
+  FakeHub,
+  failure,
+  pass,
+  setChance,
+  settle,
+  suspend,
+  useFakeTime,
+} from "./support/fake-hub.ts";
 
 const URL_OF_TOPIC = "wss://hub.example.com/ws/sub/test/news";
+
+useFakeTime();
 
 let hub: FakeHub;
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  setChance(1);
   hub = new FakeHub();
 });
 
 afterEach(() => {
-  vi.restoreAllMocks();
   vi.unstubAllGlobals();
-  vi.useRealTimers();
 });
 
 function open(options: object = {}) {
@@ -339,7 +345,7 @@ describe("a link that is dead", () => {
 
   test("after a sleep it comes back at once", async () => {
     await opened();
-    await sleep(3_600_000);
+    await suspend(3_600_000);
     await settle();
     expect(hub.sockets[0]?.isLeft).toBe(true);
     hub.nth(2);
@@ -347,14 +353,14 @@ describe("a link that is dead", () => {
 
   test("a timer that is a little late is no sleep", async () => {
     await opened();
-    await sleep(5_000);
+    await suspend(5_000);
     expect(hub.nth(1).isLeft).toBe(false);
   });
 
   test("a hidden page's timers are late all the time", async () => {
     vi.stubGlobal("document", { hidden: true });
     await opened();
-    for (let n = 0; n < 5; n++) await sleep(60_000);
+    for (let n = 0; n < 5; n++) await suspend(60_000);
     expect(hub.nth(1).isLeft).toBe(false);
     expect(hub.socket.heartbeats).toBeGreaterThan(2);
   });

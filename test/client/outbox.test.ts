@@ -1,19 +1,14 @@
 /** A publisher whose store is its caller's: what is not acknowledged outlives the process. */
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { HubError, openPublisher, type Outbox, type Pending } from "../../src/client/main.ts";
-import { FakeHub, failure, pass, setChance, settle } from "./support/fake-hub.ts";
+import { FakeHub, failure, pass, settle, useFakeTime } from "./support/fake-hub.ts";
+
+useFakeTime();
 
 let hub: FakeHub;
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  setChance(1);
   hub = new FakeHub();
-});
-
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.useRealTimers();
 });
 
 /** A store whose saves end when the test says so. */

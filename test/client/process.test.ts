@@ -67,11 +67,17 @@ test("while they wait for the next attempt, or for a hub that says nothing", asy
   });
   const program = `
     for (const topic of ["gone", "silent"]) {
-      const news = subscribe(url + "/ws/sub/d/" + topic);
-      await new Promise((resolve) => {
-        news.addEventListener("state", resolve);
-        if (topic === "silent") setTimeout(resolve, 100);
-      });
+      const { promise: isThere, resolve } = Promise.withResolvers();
+      class Watched extends WebSocket {
+        constructor(...args) {
+          super(...args);
+          this.addEventListener("open", resolve);
+        }
+      }
+      const options = topic === "silent" ? { WebSocket: Watched } : {};
+      const news = subscribe(url + "/ws/sub/d/" + topic, options);
+      if (topic === "gone") news.addEventListener("state", resolve);
+      await isThere;
       news.close();
       const publisher = openPublisher(url + "/ws/pub/d/" + topic);
       await publisher.close();

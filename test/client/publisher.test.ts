@@ -1,19 +1,14 @@
 /** What a publisher sends, in which order, and what becomes of it (PROTOCOL.md, 10.7 to 10.11, 10.14). */
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { HubError, openPublisher, type PublisherOptions } from "../../src/client/main.ts";
-import { FakeHub, failure, pass, setChance, settle } from "./support/fake-hub.ts";
+import { FakeHub, failure, pass, settle, useFakeTime } from "./support/fake-hub.ts";
+
+useFakeTime();
 
 let hub: FakeHub;
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  setChance(1);
   hub = new FakeHub();
-});
-
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.useRealTimers();
 });
 
 function open(options: PublisherOptions = {}) {

@@ -1,19 +1,22 @@
 /** What a subscription hands over, where it goes on, and how it ends. */
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { subscribe, type Received, type SubscribeOptions } from "../../src/client/main.ts";
-import { FakeHub, failure, pass, setChance, settle, sleep } from "./support/fake-hub.ts";
+import {
+  FakeHub,
+  failure,
+  pass,
+  setChance,
+  settle,
+  suspend,
+  useFakeTime,
+} from "./support/fake-hub.ts";
+
+useFakeTime();
 
 let hub: FakeHub;
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  setChance(1);
   hub = new FakeHub();
-});
-
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.useRealTimers();
 });
 
 function open(options: SubscribeOptions = {}) {
@@ -362,7 +365,7 @@ describe("a topic that is not live", () => {
     await follow({ waitSeconds: 2 });
     hub.socket.refuse(4404, "topic-not-live");
     await settle();
-    await sleep(3_600_000);
+    await suspend(3_600_000);
     expect(hub.nth(2).asked["wait"]).toBeUndefined();
   });
 

@@ -1,19 +1,14 @@
 /** Tokens: a value that is final, and a function that is asked again (PROTOCOL.md, 13.6). */
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { subscribe, type StateChange } from "../../src/client/main.ts";
-import { FakeHub, failure, pass, setChance, settle } from "./support/fake-hub.ts";
+import { FakeHub, failure, pass, setChance, settle, useFakeTime } from "./support/fake-hub.ts";
+
+useFakeTime();
 
 let hub: FakeHub;
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  setChance(1);
   hub = new FakeHub();
-});
-
-afterEach(() => {
-  vi.restoreAllMocks();
-  vi.useRealTimers();
 });
 
 function open(token: string | (() => string | Promise<string>)) {

@@ -2,7 +2,7 @@
  * A hub that a test plays by hand: sockets that open, speak and close when the test says so, on a clock that the test
  * moves. Knows nothing of the client but the `WebSocket` that it asks for.
  */
-import { vi } from "vitest";
+import { afterEach, beforeEach, vi } from "vitest";
 
 /** One socket, as the hub has it. */
 export class FakeSocket {
@@ -148,6 +148,18 @@ export class FakeHub {
   }
 }
 
+/** Gives each test of a file a clock that it moves, and a chance that it knows. */
+export function useFakeTime(): void {
+  beforeEach(() => {
+    vi.useFakeTimers();
+    setChance(1);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+}
+
 /** Lets all happen that needs no time. */
 export async function settle(): Promise<void> {
   await vi.advanceTimersByTimeAsync(0);
@@ -158,8 +170,8 @@ export async function pass(ms: number): Promise<void> {
   await vi.advanceTimersByTimeAsync(ms);
 }
 
-/** A process that sleeps: time passes, and no timer fires until it is over. */
-export async function sleep(ms: number): Promise<void> {
+/** A machine that is suspended: time passes, and no timer fires until it is over. */
+export async function suspend(ms: number): Promise<void> {
   vi.setSystemTime(Date.now() + ms);
   await vi.advanceTimersToNextTimerAsync();
 }
